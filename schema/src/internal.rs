@@ -1,0 +1,216 @@
+//! Events that only the daemon writes: what it predicted, what it was told, and every byte of the vault.
+//!
+//! Each carries an `id` and an `at` like any event, so that the log treats them alike. Unknown keys are kept out on
+//! purpose: these payloads are ours, and a version that adds a key makes it optional.
+
+use serde::{Deserialize, Serialize};
+
+use crate::prediction::Prediction;
+use crate::time::Timestamp;
+
+/// One internal event: its payload under its topic.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+pub enum Payload {
+    /// A prediction was answered.
+    #[serde(rename = "prediction.made")]
+    PredictionMade {
+        /// The whole answer with its receipts.
+        prediction: Box<Prediction>,
+    },
+    /// A verdict on a prediction; the newest wins.
+    #[serde(rename = "feedback.given")]
+    FeedbackGiven(Feedback),
+    /// An API key was made; only its hash is kept.
+    #[serde(rename = "key.created")]
+    KeyCreated(Key),
+    /// An API key was revoked.
+    #[serde(rename = "key.revoked")]
+    KeyRevoked {
+        /// Which key.
+        key_id: String,
+    },
+    /// The daemon wrote a file of the vault.
+    #[serde(rename = "vault.written")]
+    VaultWritten(FileText),
+    /// A person wrote a file of the vault.
+    #[serde(rename = "vault.edited")]
+    VaultEdited(FileText),
+    /// A person moved or renamed a file of the vault.
+    #[serde(rename = "vault.moved")]
+    VaultMoved {
+        /// The path before, relative to the vault.
+        from: String,
+        /// The path after, relative to the vault.
+        to: String,
+    },
+    /// A file of the vault is gone.
+    #[serde(rename = "vault.deleted")]
+    VaultDeleted {
+        /// The path, relative to the vault.
+        path: String,
+        /// Who removed it: `person` or `daemon`.
+        by: String,
+    },
+    /// A session is over: stopped, idle, or followed by another stretch.
+    #[serde(rename = "session.closed")]
+    SessionClosed {
+        /// Which session.
+        session_id: String,
+        /// Position of the last event that belongs to the closed stretch.
+        upto: u64,
+        /// `stopped` or `idle`.
+        reason: String,
+    },
+    /// An import run finished.
+    #[serde(rename = "import.marked")]
+    ImportMarked {
+        /// `claude-code`, `specstory`, `turns`, ...
+        format: String,
+        /// How many items were new.
+        imported: u64,
+        /// How many were known already.
+        duplicates: u64,
+        /// How many were passed over, by reason.
+        skipped: std::collections::BTreeMap<String, u64>,
+    },
+    /// A setting changed.
+    #[serde(rename = "config.changed")]
+    ConfigChanged {
+        /// Which setting.
+        key: String,
+        /// The new value.
+        value: String,
+    },
+    /// Somebody told Clone something.
+    #[serde(rename = "memory.noted")]
+    MemoryNoted {
+        /// The words.
+        text: String,
+        /// The session it belongs to, if any.
+        session_id: Option<String>,
+    },
+}
+
+/// An internal event as the log holds it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Internal {
+    /// Ours, UUIDv7.
+    pub id: String,
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    #[serde(flatten)]
+    pub payload: Payload,
+}
+
+/// A verdict on a prediction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Feedback {
+    /// Which prediction.
+    pub prediction_id: String,
+    /// What the person made of it.
+    pub status: Verdict,
+    /// What was really sent.
+    pub actual_response: Option<String>,
+    /// Who judged. Only [`Judge::Person`] and [`Judge::Implicit`] ever train.
+    pub judge: Judge,
+}
+
+/// The three verdicts of the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Sent as it was.
+    Accepted,
+    /// Something else was sent.
+    Edited,
+    /// Thrown away.
+    Rejected,
+}
+
+/// Who gave a verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Judge {
+    /// A person, through the CLI or the page.
+    Person,
+    /// A program over the wire; kept and shown, never trained on.
+    Machine,
+    /// What the person typed next in the same session.
+    Implicit,
+}
+
+/// An API key without the key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Key {
+    /// The id that lists and revocations name.
+    pub key_id: String,
+    /// What the person calls it.
+    pub label: String,
+    /// BLAKE3 of the whole key, hexadecimal.
+    pub hash: String,
+}
+
+/// A file of the vault, whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileText {
+    /// The path, relative to the vault, with `/` between parts.
+    pub path: String,
+    /// The text; hexadecimal where [`hex`](Self::hex) says so, because the bytes are not UTF-8.
+    pub text: String,
+    /// Whether `text` is hexadecimal.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hex: bool,
+}
+
+impl FileText {
+    /// A file of these bytes, kept exactly whatever they are.
+    #[must_use]
+    pub fn new(path: &str, bytes: &[u8]) -> Self {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Self { path: path.to_owned(), text: text.to_owned(), hex: false },
+            Err(_) => {
+                let text = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+                Self { path: path.to_owned(), text, hex: true }
+            }
+        }
+    }
+
+    /// The bytes of the file; nothing when the hexadecimal is broken.
+    #[must_use]
+    pub fn bytes(&self) -> Option<Vec<u8>> {
+        if !self.hex {
+            return Some(self.text.clone().into_bytes());
+        }
+        let digits = self.text.as_bytes().chunks_exact(2);
+        digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+    }
+}
+
+impl Internal {
+    /// The topic that this event is kept under.
+    #[must_use]
+    pub fn topic(&self) -> &'static str {
+        match &self.payload {
+            Payload::PredictionMade { .. } => "prediction.made",
+            Payload::FeedbackGiven(_) => "feedback.given",
+            Payload::KeyCreated(_) => "key.created",
+            Payload::KeyRevoked { .. } => "key.revoked",
+            Payload::VaultWritten(_) => "vault.written",
+            Payload::VaultEdited(_) => "vault.edited",
+            Payload::VaultMoved { .. } => "vault.moved",
+            Payload::VaultDeleted { .. } => "vault.deleted",
+            Payload::SessionClosed { .. } => "session.closed",
+            Payload::ImportMarked { .. } => "import.marked",
+            Payload::ConfigChanged { .. } => "config.changed",
+            Payload::MemoryNoted { .. } => "memory.noted",
+        }
+    }
+
+    /// The event as one line of JSON.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
