@@ -1,1 +1,96 @@
-//! To be written.
+//! The settings that a person keeps in `config.toml`; a missing file means the defaults.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+/// Everything that can be set in the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// How predictions are decided.
+    pub predict: Predict,
+    /// What imports pass over.
+    pub import: Import,
+}
+
+/// `[predict]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Predict {
+    /// `strict` (the default) or `standard`: how far the lower bound lies below the estimate.
+    pub gate: Gate,
+}
+
+/// How cautious the gate is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Gate {
+    /// At most one person in twenty below the promised precision.
+    #[default]
+    Strict,
+    /// More coverage, less margin.
+    Standard,
+}
+
+/// `[import]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Import {
+    /// Projects whose sessions are never imported, by a part of their path.
+    pub exclude: Vec<String>,
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file exists but cannot be read.
+    #[error("cannot read `{path}`: {source}")]
+    Read {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not what it should be; the message names line, column and key.
+    #[error("`{path}` is not valid: {message}")]
+    Parse {
+        /// The file.
+        path: String,
+        /// Where and what.
+        message: String,
+    },
+}
+
+impl Config {
+    /// Reads the file; a missing one gives the defaults.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or holds an unknown key or a wrong value; the daemon does not start on a guess.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let name = || path.display().to_string();
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::parse(&text).map_err(|message| ConfigError::Parse { path: name(), message }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(source) => Err(ConfigError::Read { path: name(), source }),
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        toml::from_str(text).map_err(|error| error.to_string().trim_end().replace('\n', " "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_settings_and_refusals() {
+        assert_eq!(Config::parse("").unwrap(), Config::default());
+        assert_eq!(Config::parse("[predict]\ngate = \"standard\"").unwrap().predict.gate, Gate::Standard);
+        assert!(Config::parse("[predict]\ngates = 1").unwrap_err().contains("gates"));
+        assert!(Config::parse("nonsense").is_err());
+    }
+}

@@ -1,1 +1,112 @@
-//! To be written.
+//! Where everything lives; the only place that joins a file name to a home.
+
+use std::path::{Path, PathBuf};
+
+use crate::env::Env;
+
+/// The places of one home.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paths {
+    /// `config.toml`.
+    pub config: PathBuf,
+    /// The folder of markdown that the person edits.
+    pub vault: PathBuf,
+    /// The L0 log.
+    pub log: PathBuf,
+    /// The folder that holds everything derived.
+    pub state_dir: PathBuf,
+    /// `state.redb`.
+    pub state: PathBuf,
+    /// The tantivy index.
+    pub index: PathBuf,
+    /// The Unix socket.
+    pub socket: PathBuf,
+}
+
+/// Why the places of a home cannot be told.
+#[derive(Debug, thiserror::Error)]
+pub enum PathsError {
+    /// Neither `CLONE_HOME` nor `HOME` is set.
+    #[error("neither `CLONE_HOME` nor `HOME` is set")]
+    NoHome,
+    /// A relative home would move with the working directory.
+    #[error("`CLONE_HOME` is not an absolute path: `{}`", .0.display())]
+    Relative(PathBuf),
+}
+
+impl Paths {
+    /// The places that this environment names.
+    ///
+    /// # Errors
+    ///
+    /// No home at all (set `HOME` or `CLONE_HOME`), or a relative one (make it absolute).
+    pub fn of(env: &Env) -> Result<Self, PathsError> {
+        match (&env.clone_home, &env.home) {
+            (Some(dir), _) if dir.is_absolute() => Ok(Self::under(dir)),
+            (Some(dir), _) => Err(PathsError::Relative(dir.clone())),
+            (None, Some(home)) => Ok(Self::standard(env, home)),
+            (None, None) => Err(PathsError::NoHome),
+        }
+    }
+
+    /// Everything in one folder.
+    #[must_use]
+    pub fn under(dir: &Path) -> Self {
+        Self {
+            config: dir.join("config.toml"),
+            vault: dir.join("vault"),
+            log: dir.join("log"),
+            state_dir: dir.to_owned(),
+            state: dir.join("state.redb"),
+            index: dir.join("index"),
+            socket: dir.join("clone.sock"),
+        }
+    }
+
+    fn standard(env: &Env, home: &Path) -> Self {
+        let (config, data, state) = if cfg!(target_os = "macos") {
+            let library = home.join("Library");
+            let support = library.join("Application Support");
+            (support.clone(), support, library.join("Caches"))
+        } else {
+            (home.join(".config"), home.join(".local/share"), home.join(".local/state"))
+        };
+        let config = env.xdg_config.clone().unwrap_or(config).join("clone");
+        let data = env.xdg_data.clone().unwrap_or(data).join("clone");
+        let state = env.xdg_state.clone().unwrap_or(state).join("clone");
+        let run = env.xdg_runtime.as_ref().map_or_else(|| state.join("run"), |dir| dir.join("clone"));
+        Self {
+            config: config.join("config.toml"),
+            vault: home.join("Clone"),
+            log: data.join("log"),
+            state: state.join("state.redb"),
+            index: state.join("index"),
+            state_dir: state,
+            socket: run.join("clone.sock"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_folder_or_the_standard_places() {
+        let env = Env { clone_home: Some("/h".into()), home: Some("/u".into()), ..Env::default() };
+        assert_eq!(Paths::of(&env).unwrap().socket, Path::new("/h/clone.sock"));
+        let env = Env { home: Some("/u".into()), ..Env::default() };
+        let paths = Paths::of(&env).unwrap();
+        assert_eq!(paths.vault, Path::new("/u/Clone"));
+        if cfg!(not(target_os = "macos")) {
+            assert_eq!(paths.socket, Path::new("/u/.local/state/clone/run/clone.sock"));
+        }
+    }
+
+    #[test]
+    fn refuses_what_would_move() {
+        assert!(matches!(Paths::of(&Env::default()), Err(PathsError::NoHome)));
+        let env = Env { clone_home: Some("h".into()), ..Env::default() };
+        assert!(matches!(Paths::of(&env), Err(PathsError::Relative(_))));
+    }
+}

@@ -1,0 +1,50 @@
+//! Every table of `state.redb`: key, value, owner. Event ids never enter it; rows hold positions.
+
+use redb::TableDefinition;
+
+/// One table; keys and values are bytes, values are checksummed JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// `version`, `cursor` → number. Owner: `state`.
+    Meta,
+    /// Session id → session row with the runs of its positions. Owner: `derive`.
+    Sessions,
+    /// Position of the reply → reply pair. Owner: `derive`.
+    Pairs,
+    /// Position of the reply → calibration label. Owner: `derive`.
+    Labels,
+    /// Position of `prediction.made` → position of its newest feedback, or none. Owner: `derive`.
+    Predictions,
+    /// Episode id → episode. Owner: `derive`.
+    Episodes,
+    /// Key id → key without the key. Owner: `derive`.
+    Keys,
+    /// Path in the vault → what the log knows of the file. Owner: `derive`.
+    Vault,
+    /// Name → value of settings that are events. Owner: `derive`.
+    Settings,
+}
+
+impl Table {
+    /// The name in the file.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Meta => "meta",
+            Self::Sessions => "sessions",
+            Self::Pairs => "pairs",
+            Self::Labels => "labels",
+            Self::Predictions => "predictions",
+            Self::Episodes => "episodes",
+            Self::Keys => "keys",
+            Self::Vault => "vault",
+            Self::Settings => "settings",
+        }
+    }
+
+    /// The definition that redb wants.
+    #[must_use]
+    pub const fn definition(self) -> TableDefinition<'static, &'static [u8], &'static [u8]> {
+        TableDefinition::new(self.name())
+    }
+}
