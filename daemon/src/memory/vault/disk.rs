@@ -1,0 +1,387 @@
+//! The folder on the disk: what is there, and writing without ever covering an edit.
+//!
+//! A new file is put in place only where none is. A file of ours is replaced by *exchanging* it with the new one and then
+//! looking at what came out: an edit that landed in the window is put back. The displaced file is kept for a while and
+//! looked at again, because an editor that truncates and writes may still hold it open.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsStr;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+use super::hash;
+use super::reconcile::Found;
+
+/// The largest file that is read, in bytes; a larger one is a problem, never touched.
+pub const FILE_BYTES_MAX: u64 = 8 << 20;
+/// How long a displaced file is kept and watched for a late write, in seconds.
+pub const DISPLACED_SECONDS: i64 = 10;
+/// The most files that are looked at.
+pub const FILES_MAX: usize = 200_000;
+/// The folders that hold notes; the root itself is one.
+pub const FOLDERS: &[&str] = &["", "facts", "episodes"];
+const TEMP_PREFIX: &str = ".clone-";
+
+/// Why a write did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum VaultError {
+    /// Somebody wrote the file meanwhile; it stays theirs.
+    #[error("`{0}` was touched meanwhile")]
+    Touched(String),
+    /// The system refused.
+    #[error("cannot write `{path}`: {source}")]
+    Io {
+        /// The file.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// Something about a file that a person should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// The path, relative to the vault.
+    pub path: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// What one look at the folder found.
+#[derive(Debug, Default)]
+pub struct Look {
+    /// Whether the folder itself is there.
+    pub root_exists: bool,
+    /// Its notes.
+    pub files: BTreeMap<String, Found>,
+    /// The bytes of notes whose content changed since the last look.
+    pub changed: BTreeMap<String, Vec<u8>>,
+    /// What cannot be read.
+    pub troubles: Vec<Trouble>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Signature {
+    modified: (i64, i64),
+    size: u64,
+    inode: u64,
+}
+
+struct Displaced {
+    temp: PathBuf,
+    path: String,
+    hash: String,
+    since: i64,
+}
+
+/// The folder, with what the last look knew.
+pub struct Disk {
+    root: PathBuf,
+    known: HashMap<String, (Signature, Found)>,
+    displaced: Vec<Displaced>,
+    serial: u64,
+}
+
+impl Disk {
+    /// The folder at this path; nothing is touched yet.
+    #[must_use]
+    pub fn new(root: &Path) -> Self {
+        Self { root: root.to_owned(), known: HashMap::new(), displaced: Vec::new(), serial: 0 }
+    }
+
+    /// Looks at every note: by its times and size first, by its bytes where those changed.
+    ///
+    /// Links, pipes, devices and oversized files are never opened; they are troubles.
+    pub fn look(&mut self, note_of: impl Fn(&[u8]) -> Option<String>) -> Look {
+        let mut look = Look { root_exists: self.root.is_dir(), ..Look::default() };
+        let mut known = HashMap::new();
+        for folder in FOLDERS {
+            let Ok(entries) = std::fs::read_dir(self.root.join(folder)) else { continue };
+            for entry in entries.flatten().take(FILES_MAX) {
+                let Some(path) = note_path(folder, &entry.file_name()) else { continue };
+                match self.found(&path, &entry.path(), &note_of, &mut look.changed) {
+                    Ok((signature, found)) => {
+                        look.files.insert(path.clone(), found.clone());
+                        known.insert(path, (signature, found));
+                    }
+                    Err(message) => look.troubles.push(Trouble { path, message }),
+                }
+            }
+        }
+        self.known = known;
+        look.troubles.sort_by(|a, b| a.path.cmp(&b.path));
+        look
+    }
+
+    fn found(
+        &self,
+        path: &str,
+        full: &Path,
+        note_of: &impl Fn(&[u8]) -> Option<String>,
+        changed: &mut BTreeMap<String, Vec<u8>>,
+    ) -> Result<(Signature, Found), String> {
+        let meta = std::fs::symlink_metadata(full).map_err(|error| error.to_string())?;
+        let signature = signature(&meta);
+        match self.known.get(path) {
+            Some((known, found)) if *known == signature => Ok((signature, found.clone())),
+            _ => {
+                let bytes = read(full)?;
+                let found = Found { hash: hash(&bytes), note: note_of(&bytes) };
+                changed.insert(path.to_owned(), bytes);
+                Ok((signature, found))
+            }
+        }
+    }
+
+    /// Reads one note.
+    ///
+    /// # Errors
+    ///
+    /// It is not a regular file of acceptable size, or cannot be read; the text says which.
+    pub fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        read(&self.root.join(path))
+    }
+
+    /// Makes the folder and its parts.
+    ///
+    /// # Errors
+    ///
+    /// The system refused.
+    pub fn make(&self) -> Result<(), VaultError> {
+        for folder in FOLDERS {
+            let dir = self.root.join(folder);
+            make_private(&dir).map_err(|source| VaultError::Io { path: dir.display().to_string(), source })?;
+        }
+        Ok(())
+    }
+
+    /// Writes a note, only where no file is or where the file is one of `ours`.
+    ///
+    /// # Errors
+    ///
+    /// A person touched the file, which stays theirs, or the system refused.
+    ///
+    /// # Durability
+    ///
+    /// The file and its directory entry are on disk when this returns.
+    pub fn write(&mut self, path: &str, bytes: &[u8], ours: &[String], now: i64) -> Result<(), VaultError> {
+        let io = |source| VaultError::Io { path: path.to_owned(), source };
+        let full = self.root.join(path);
+        let temp = self.temp(&full, bytes).map_err(io)?;
+        let outcome = match read(&full) {
+            Ok(current) if hash(&current) == hash(bytes) => std::fs::remove_file(&temp).map_err(io),
+            Ok(current) if ours.contains(&hash(&current)) => self.exchange(path, &full, &temp, &hash(&current), now),
+            Ok(_) => Err(VaultError::Touched(path.to_owned())),
+            Err(_) => place(&temp, &full).map_err(|error| match error.kind() {
+                std::io::ErrorKind::AlreadyExists => VaultError::Touched(path.to_owned()),
+                _ => io(error),
+            }),
+        };
+        if outcome.is_err() {
+            let _gone = std::fs::remove_file(&temp);
+        }
+        outcome?;
+        sync_parent(&full).map_err(io)
+    }
+
+    fn exchange(&mut self, path: &str, full: &Path, temp: &Path, expected: &str, now: i64) -> Result<(), VaultError> {
+        let io = |source| VaultError::Io { path: path.to_owned(), source };
+        swap(temp, full).map_err(io)?;
+        let out = read(temp).map(|bytes| hash(&bytes));
+        if out.as_deref() != Ok(expected) {
+            // An edit landed between the look and the exchange: it goes back where it was.
+            swap(temp, full).map_err(io)?;
+            return Err(VaultError::Touched(path.to_owned()));
+        }
+        let displaced =
+            Displaced { temp: temp.to_owned(), path: path.to_owned(), hash: expected.to_owned(), since: now };
+        self.displaced.push(displaced);
+        Ok(())
+    }
+
+    fn temp(&mut self, full: &Path, bytes: &[u8]) -> std::io::Result<PathBuf> {
+        self.serial += 1;
+        let name = format!("{TEMP_PREFIX}{}-{}.tmp", std::process::id(), self.serial);
+        let temp = full.with_file_name(name);
+        if let Some(dir) = full.parent() {
+            make_private(dir)?;
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temp)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        Ok(temp)
+    }
+
+    /// Looks again at displaced files: a late write of an editor is put back, the rest goes after a while.
+    pub fn settle(&mut self, now: i64) -> usize {
+        let mut recovered = 0;
+        for old in std::mem::take(&mut self.displaced) {
+            let changed = read(&old.temp).is_ok_and(|bytes| hash(&bytes) != old.hash);
+            if changed && swap(&old.temp, &self.root.join(&old.path)).is_ok() {
+                recovered += 1;
+                let _gone = std::fs::remove_file(&old.temp);
+            } else if now - old.since >= DISPLACED_SECONDS {
+                let _gone = std::fs::remove_file(&old.temp);
+            } else {
+                self.displaced.push(old);
+            }
+        }
+        recovered
+    }
+
+    /// Clears what a killed daemon left behind: our own text goes, anything else is kept where the person sees it.
+    pub fn sweep(&self, is_ours: impl Fn(&str) -> bool) {
+        for folder in FOLDERS {
+            let Ok(entries) = std::fs::read_dir(self.root.join(folder)) else { continue };
+            for entry in entries.flatten() {
+                let name = entry.file_name();
+                if !name.to_string_lossy().starts_with(TEMP_PREFIX) {
+                    continue;
+                }
+                match read(&entry.path()) {
+                    Ok(bytes) if bytes.is_empty() || is_ours(&hash(&bytes)) => drop(std::fs::remove_file(entry.path())),
+                    Ok(_) => {
+                        let kept = format!("recovered-{}.md", name.to_string_lossy().trim_start_matches('.'));
+                        drop(std::fs::rename(entry.path(), entry.path().with_file_name(kept)));
+                    }
+                    Err(_) => {}
+                }
+            }
+        }
+    }
+}
+
+/// The path of a note relative to the vault; nothing for hidden files and anything that is not markdown.
+fn note_path(folder: &str, name: &OsStr) -> Option<String> {
+    let name = name.to_str()?;
+    let is_note = !name.starts_with('.') && name.ends_with(".md") && !name.contains(".sync-conflict-");
+    is_note.then(|| if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") })
+}
+
+fn signature(meta: &std::fs::Metadata) -> Signature {
+    Signature { modified: (meta.mtime(), meta.mtime_nsec()), size: meta.len(), inode: meta.ino() }
+}
+
+/// Reads a regular file without following a link and without ever blocking on a pipe.
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let flags = (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits();
+    let flags = i32::try_from(flags).unwrap_or(0);
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|error| error.to_string())?;
+    let meta = file.metadata().map_err(|error| error.to_string())?;
+    if !meta.is_file() {
+        return Err("not a regular file".to_owned());
+    }
+    if meta.len() > FILE_BYTES_MAX {
+        return Err(format!("larger than {} MiB", FILE_BYTES_MAX >> 20));
+    }
+    let mut bytes = Vec::new();
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    Ok(bytes)
+}
+
+/// Makes a folder that only its owner can enter; an existing one keeps its mode.
+fn make_private(dir: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+fn place(temp: &Path, full: &Path) -> std::io::Result<()> {
+    renameat_with(CWD, temp, CWD, full, RenameFlags::NOREPLACE).map_err(Into::into)
+}
+
+fn swap(a: &Path, b: &Path) -> std::io::Result<()> {
+    renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE).map_err(Into::into)
+}
+
+fn sync_parent(path: &Path) -> std::io::Result<()> {
+    match path.parent() {
+        Some(dir) => File::open(dir)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn disk() -> (tempfile::TempDir, Disk) {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Disk::new(&dir.path().join("vault"));
+        disk.make().unwrap();
+        (dir, disk)
+    }
+
+    fn hashes(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|text| hash(text.as_bytes())).collect()
+    }
+
+    #[test]
+    fn writes_new_files_and_replaces_only_its_own() {
+        let (dir, mut disk) = disk();
+        let full = dir.path().join("vault/facts/a.md");
+        disk.write("facts/a.md", b"one", &[], 0).unwrap();
+        disk.write("facts/a.md", b"two", &hashes(&["one"]), 0).unwrap();
+        assert_eq!(std::fs::read(&full).unwrap(), b"two");
+        std::fs::write(&full, "mine").unwrap();
+        let refused = disk.write("facts/a.md", b"three", &hashes(&["one", "two"]), 0);
+        assert!(matches!(refused, Err(VaultError::Touched(_))));
+        assert_eq!(std::fs::read(&full).unwrap(), b"mine");
+    }
+
+    #[test]
+    fn a_late_write_to_the_displaced_file_is_put_back() {
+        let (dir, mut disk) = disk();
+        let full = dir.path().join("vault/a.md");
+        disk.write("a.md", b"one", &[], 0).unwrap();
+        let mut editor = OpenOptions::new().write(true).open(&full).unwrap();
+        disk.write("a.md", b"two", &hashes(&["one"]), 0).unwrap();
+        editor.write_all(b"typed late").unwrap();
+        assert_eq!(disk.settle(1), 1);
+        assert_eq!(std::fs::read(&full).unwrap(), b"typed late");
+        assert_eq!(std::fs::read_dir(dir.path().join("vault")).unwrap().count(), 3, "no temporary file is left");
+    }
+
+    #[test]
+    fn displaced_files_go_after_a_while() {
+        let (dir, mut disk) = disk();
+        disk.write("a.md", b"one", &[], 0).unwrap();
+        disk.write("a.md", b"two", &hashes(&["one"]), 0).unwrap();
+        assert_eq!(disk.settle(DISPLACED_SECONDS - 1), 0);
+        assert_eq!(std::fs::read_dir(dir.path().join("vault")).unwrap().count(), 4);
+        disk.settle(DISPLACED_SECONDS);
+        assert_eq!(std::fs::read_dir(dir.path().join("vault")).unwrap().count(), 3);
+    }
+
+    #[test]
+    fn looks_only_at_notes_and_never_blocks() {
+        let (dir, mut disk) = disk();
+        let vault = dir.path().join("vault");
+        std::fs::write(vault.join("a.md"), "one").unwrap();
+        std::fs::write(vault.join(".hidden.md"), "no").unwrap();
+        std::fs::write(vault.join("b.txt"), "no").unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", vault.join("link.md")).unwrap();
+        rustix::fs::mkfifoat(CWD, vault.join("pipe.md"), rustix::fs::Mode::RUSR).unwrap();
+        std::fs::create_dir(vault.join("folder.md")).unwrap();
+        let look = disk.look(|_| None);
+        assert_eq!(look.files.keys().collect::<Vec<_>>(), ["a.md"]);
+        let troubled: Vec<&str> = look.troubles.iter().map(|trouble| trouble.path.as_str()).collect();
+        assert_eq!(troubled, ["folder.md", "link.md", "pipe.md"]);
+        assert!(disk.look(|_| None).changed.is_empty(), "a second look reads nothing");
+    }
+
+    #[test]
+    fn sweeps_its_own_leftovers_and_keeps_a_persons() {
+        let (dir, disk) = disk();
+        let vault = dir.path().join("vault");
+        std::fs::write(vault.join(".clone-1-1.tmp"), "ours").unwrap();
+        std::fs::write(vault.join(".clone-1-2.tmp"), "theirs").unwrap();
+        disk.sweep(|known| known == hash(b"ours"));
+        let mut names: Vec<_> = std::fs::read_dir(&vault).unwrap().map(|e| e.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["episodes", "facts", "recovered-clone-1-2.tmp.md"]);
+    }
+}

@@ -1,0 +1,179 @@
+//! The vault: the folder of markdown that a person reads, edits and deletes with any editor.
+//!
+//! First, safe form: the daemon creates files and rewrites only what it wrote itself and nobody touched since. What a
+//! person writes, moves or deletes becomes an event first; the [`Ledger`] is folded from those events and is what the
+//! folder should look like. [`reconcile`] compares it with the [disk](disk) and says what the person did;
+//! writing the difference back is the same operation whether a file is new, stale or lost.
+
+pub mod disk;
+pub mod reconcile;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// How many of our own earlier versions of a file are remembered, to tell them from a person's edit.
+const OURS_MAX: usize = 64;
+
+/// Who wrote the current text of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Author {
+    /// The daemon: it may write the file again.
+    Daemon,
+    /// A person: the daemon never writes it again.
+    Person,
+}
+
+/// What the log knows of one file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// Position of the event that holds the text.
+    pub position: u64,
+    /// Hash of the text.
+    pub hash: String,
+    /// Who wrote it.
+    pub author: Author,
+    /// The id in the front matter, which outranks the file's name.
+    pub note: Option<String>,
+    /// Hashes of what the daemon wrote here since a person last did.
+    pub ours: Vec<String>,
+    /// Hash of what is known to be on the disk; none when the file was never seen there.
+    pub seen: Option<String>,
+}
+
+/// What the folder should hold, by path relative to its root.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    rows: BTreeMap<String, Row>,
+    paths: BTreeMap<String, String>,
+}
+
+/// The hash by which two texts are the same.
+#[must_use]
+pub fn hash(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex()[..32].to_owned()
+}
+
+impl Ledger {
+    /// Folds `vault.written`.
+    pub fn written(&mut self, path: &str, bytes: &[u8], note: Option<String>, position: u64) {
+        let hash = hash(bytes);
+        let (mut ours, seen) = match self.rows.remove(path) {
+            Some(row) if row.author == Author::Daemon => (row.ours, row.seen),
+            Some(row) => (Vec::new(), row.seen),
+            None => (Vec::new(), None),
+        };
+        ours.retain(|known| *known != hash);
+        ours.push(hash.clone());
+        let excess = ours.len().saturating_sub(OURS_MAX);
+        ours.drain(..excess);
+        self.put(path, Row { position, hash, author: Author::Daemon, note, ours, seen });
+    }
+
+    /// Folds `vault.edited`; the edit was found on the disk, so it is there.
+    pub fn edited(&mut self, path: &str, bytes: &[u8], note: Option<String>, position: u64) {
+        let hash = hash(bytes);
+        let row = Row { position, seen: Some(hash.clone()), hash, author: Author::Person, note, ours: Vec::new() };
+        self.put(path, row);
+    }
+
+    /// Folds `vault.moved`.
+    pub fn moved(&mut self, from: &str, to: &str) {
+        if let Some(row) = self.remove(from) {
+            self.put(to, row);
+        }
+    }
+
+    /// Folds `vault.deleted`; gives back what was there.
+    pub fn deleted(&mut self, path: &str) -> Option<Row> {
+        self.remove(path)
+    }
+
+    /// Loads a row that a restart kept.
+    pub fn put(&mut self, path: &str, row: Row) {
+        if let Some(note) = &row.note {
+            self.paths.insert(note.clone(), path.to_owned());
+        }
+        self.rows.insert(path.to_owned(), row);
+    }
+
+    fn remove(&mut self, path: &str) -> Option<Row> {
+        let row = self.rows.remove(path)?;
+        if let Some(note) = &row.note
+            && self.paths.get(note).is_some_and(|known| known == path)
+        {
+            self.paths.remove(note);
+        }
+        Some(row)
+    }
+
+    /// The row of this path.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Option<&Row> {
+        self.rows.get(path)
+    }
+
+    /// The path of the file that carries this id.
+    #[must_use]
+    pub fn path_of(&self, note: &str) -> Option<&str> {
+        self.paths.get(note).map(String::as_str)
+    }
+
+    /// Every row, by path.
+    pub fn rows(&self) -> impl Iterator<Item = (&str, &Row)> {
+        self.rows.iter().map(|(path, row)| (path.as_str(), row))
+    }
+
+    /// Notes what is on the disk now.
+    pub fn saw(&mut self, path: &str, hash: Option<String>) {
+        if let Some(row) = self.rows.get_mut(path) {
+            row.seen = hash;
+        }
+    }
+
+    /// Files of the daemon that the disk does not hold as they should be.
+    #[must_use]
+    pub fn stale(&self) -> Vec<(String, Row)> {
+        let stale = self.rows.iter().filter(|(_, row)| row.seen.as_ref() != Some(&row.hash));
+        stale.map(|(path, row)| (path.clone(), row.clone())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_edit_takes_the_file_over_and_a_move_keeps_its_identity() {
+        let mut ledger = Ledger::default();
+        ledger.written("facts/a.md", b"one", Some("fct_1".into()), 1);
+        ledger.written("facts/a.md", b"two", Some("fct_1".into()), 2);
+        assert_eq!(ledger.get("facts/a.md").unwrap().ours, [hash(b"one"), hash(b"two")]);
+        ledger.edited("facts/a.md", b"mine", Some("fct_1".into()), 3);
+        assert_eq!(ledger.get("facts/a.md").unwrap().author, Author::Person);
+        assert!(ledger.stale().is_empty());
+        ledger.moved("facts/a.md", "facts/b.md");
+        assert_eq!(ledger.path_of("fct_1"), Some("facts/b.md"));
+        assert_eq!(ledger.deleted("facts/b.md").unwrap().hash, hash(b"mine"));
+        assert_eq!(ledger.path_of("fct_1"), None);
+    }
+
+    #[test]
+    fn a_file_never_seen_is_stale() {
+        let mut ledger = Ledger::default();
+        ledger.written("a.md", b"one", None, 1);
+        assert_eq!(ledger.stale().len(), 1);
+        ledger.saw("a.md", Some(hash(b"one")));
+        assert!(ledger.stale().is_empty());
+    }
+
+    #[test]
+    fn versions_of_ours_are_bounded() {
+        let mut ledger = Ledger::default();
+        for i in 0..200 {
+            ledger.written("a.md", format!("{i}").as_bytes(), None, i);
+        }
+        assert_eq!(ledger.get("a.md").unwrap().ours.len(), OURS_MAX);
+    }
+}
