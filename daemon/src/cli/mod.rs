@@ -1,1 +1,147 @@
-//! To be written.
+//! The command line: arguments, dispatch, and one file per verb.
+//!
+//! Every verb is a client of the socket, except `daemon` (which is the other end), `backtest --turns` (a scratch replay
+//! that touches no home) and `path`. Transcripts are read here, in the person's own process, and travel as events: the
+//! daemon never opens a path that a caller names.
+
+pub mod ask;
+pub mod backtest;
+pub mod daemon;
+pub mod import;
+pub mod ingest;
+pub mod keys;
+pub mod look;
+pub mod memory;
+pub mod print;
+pub mod why;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::client::Client;
+use crate::env::Env;
+use crate::failure::{Failure, exit};
+use crate::paths::Paths;
+
+/// Learns how you work and predicts what you would reply to your AI agents
+#[derive(Parser)]
+#[command(name = "clone", version, about, max_term_width = 100, arg_required_else_help = true)]
+struct Arguments {
+    /// Print JSON with a stable shape instead of text
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Run the daemon in the foreground
+    Daemon,
+    /// Show what runs, what it holds and what is wrong
+    Status,
+    /// Check everything with a live write, index and read
+    Doctor,
+    /// Read the history of an agent into memory
+    Import(import::Import),
+    /// Record CloneEvents from a JSON array or JSON lines
+    Ingest(ingest::Ingest),
+    /// Ask what you would reply
+    Predict(ask::Predict),
+    /// Ask whether you would go on or be done
+    Continue(ask::Continue),
+    /// Say what became of a prediction
+    Feedback(ask::Feedback),
+    /// Show what a prediction, fact or episode rests on, down to the bytes of the log
+    Why(why::Why),
+    /// List, show and search what is remembered
+    Memory(memory::Memory),
+    /// Show the bundle that a predictor sees
+    Context(memory::Context),
+    /// Make, list and revoke API keys for the HTTP door
+    Keys(keys::Keys),
+    /// Print where something lives
+    Path(look::Path),
+    /// Allow or end `auto` answers everywhere
+    Auto(look::Auto),
+    /// Replay history in time order and measure the predictions
+    Backtest(backtest::Backtest),
+    /// Speak MCP over standard input and output
+    Mcp,
+}
+
+/// What every verb gets.
+pub struct Context {
+    /// The environment, read once.
+    pub env: Env,
+    /// Where everything lives.
+    pub paths: Paths,
+    /// Whether to print JSON.
+    pub json: bool,
+}
+
+impl Context {
+    /// A client of the daemon of this home.
+    ///
+    /// # Errors
+    ///
+    /// The daemon cannot be named; reaching it is tried at the first call.
+    pub fn client(&self) -> Result<Client, Failure> {
+        let client = match &self.env.api_url {
+            Some(url) => Client::http(url, self.env.api_token.as_deref()),
+            None => Client::socket(&self.paths.socket),
+        };
+        client.map_err(Failure::from)
+    }
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return refused(&error),
+    };
+    let json = arguments.json;
+    let outcome = context(json).and_then(|context| run(&context, arguments.verb));
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            print::failure(&failure, json);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn refused(error: &clap::Error) -> ExitCode {
+    let _shown = error.print();
+    if error.use_stderr() { ExitCode::from(exit::USAGE) } else { ExitCode::SUCCESS }
+}
+
+fn context(json: bool) -> Result<Context, Failure> {
+    let env = Env::read();
+    let paths = Paths::of(&env).map_err(|error| Failure::usage(error).hint("set HOME, or CLONE_HOME to a folder"))?;
+    Ok(Context { env, paths, json })
+}
+
+fn run(context: &Context, verb: Verb) -> Result<u8, Failure> {
+    match verb {
+        Verb::Daemon => daemon::run(context),
+        Verb::Status => look::status(context),
+        Verb::Doctor => look::doctor(context),
+        Verb::Import(arguments) => import::run(context, arguments),
+        Verb::Ingest(arguments) => ingest::run(context, &arguments),
+        Verb::Predict(arguments) => ask::predict(context, &arguments),
+        Verb::Continue(arguments) => ask::go_on(context, &arguments),
+        Verb::Feedback(arguments) => ask::feedback(context, &arguments),
+        Verb::Why(arguments) => why::run(context, &arguments),
+        Verb::Memory(arguments) => memory::run(context, &arguments),
+        Verb::Context(arguments) => memory::context(context, &arguments),
+        Verb::Keys(arguments) => keys::run(context, &arguments),
+        Verb::Path(arguments) => look::path(context, &arguments),
+        Verb::Auto(arguments) => look::auto(context, &arguments),
+        Verb::Backtest(arguments) => backtest::run(context, &arguments),
+        Verb::Mcp => daemon::mcp(context),
+    }
+}

@@ -23,6 +23,10 @@ pub enum Table {
     Vault,
     /// Name → value of settings that are events. Owner: `derive`.
     Settings,
+    /// Claim key or episode id that must not come back → true. Owner: `derive`.
+    Withdrawn,
+    /// Source → how many events and when last. Owner: `derive`.
+    Tallies,
 }
 
 impl Table {
@@ -39,6 +43,8 @@ impl Table {
             Self::Keys => "keys",
             Self::Vault => "vault",
             Self::Settings => "settings",
+            Self::Withdrawn => "withdrawn",
+            Self::Tallies => "tallies",
         }
     }
 

@@ -146,6 +146,12 @@ impl Disk {
         read(&self.root.join(path))
     }
 
+    /// How long ago a note was last written, in seconds; 0 for one that was never looked at.
+    #[must_use]
+    pub fn age_seconds(&self, path: &str, now: i64) -> i64 {
+        self.known.get(path).map_or(0, |(signature, _)| now - signature.modified.0)
+    }
+
     /// Makes the folder and its parts.
     ///
     /// # Errors

@@ -1,0 +1,171 @@
+//! `predict`, `continue` and `feedback`: the product on the command line.
+
+use std::io::Read;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{Context, print};
+use crate::failure::{Failure, exit};
+
+/// The largest prompt that is read from standard input, in bytes.
+const PROMPT_BYTES_MAX: u64 = 1 << 20;
+
+/// `clone predict`
+#[derive(Args)]
+pub struct Predict {
+    /// The agent that asks, such as "Claude Code"
+    #[arg(long, default_value = "Claude Code")]
+    agent: String,
+    /// How many candidates, 1 to 10
+    #[arg(long, short, default_value_t = 3)]
+    k: usize,
+    /// From which confidence the answer counts as `auto`
+    #[arg(long, default_value_t = 0.8)]
+    threshold: f64,
+    /// The predictor; `local` is the only one yet
+    #[arg(long)]
+    model: Option<String>,
+    /// The session that the question belongs to
+    #[arg(long)]
+    session: Option<String>,
+    /// Exit with 10 when the answer is escalated
+    #[arg(long)]
+    exit_status: bool,
+    /// What the agent said; `-` reads standard input
+    prompt: String,
+}
+
+/// `clone continue`
+#[derive(Args)]
+pub struct Continue {
+    /// The agent that asks
+    #[arg(long, default_value = "Claude Code")]
+    agent: String,
+    /// From which confidence the answer counts as `auto`
+    #[arg(long, default_value_t = 0.8)]
+    threshold: f64,
+    /// The session that the question belongs to
+    #[arg(long)]
+    session: Option<String>,
+    /// What the agent said; `-` reads standard input
+    prompt: String,
+}
+
+/// `clone feedback`
+#[derive(Args)]
+pub struct Feedback {
+    /// The prediction
+    id: String,
+    /// What became of it
+    #[arg(value_parser = ["accepted", "edited", "rejected"])]
+    status: String,
+    /// What you really sent
+    #[arg(long)]
+    actual: Option<String>,
+}
+
+/// Asks for one prediction.
+///
+/// # Errors
+///
+/// The daemon is not reachable or refuses the request.
+pub fn predict(context: &Context, arguments: &Predict) -> Result<u8, Failure> {
+    let mut body = json!({
+        "agent": arguments.agent, "agent_input": prompt(&arguments.prompt)?,
+        "k": arguments.k, "threshold": arguments.threshold,
+    });
+    set(&mut body, "model", arguments.model.as_deref());
+    set(&mut body, "session_id", arguments.session.as_deref());
+    let answer = context.client()?.call_blocking("predict", None, &[], Some(&body))?;
+    if context.json {
+        print::value(&answer);
+    } else {
+        show(&answer);
+    }
+    let escalated = answer["status"] != "auto";
+    Ok(if arguments.exit_status && escalated { exit::ESCALATED } else { 0 })
+}
+
+/// Prints one prediction for a person.
+pub fn show(answer: &Value) {
+    let candidates = answer["candidates"].as_array().map_or(&[][..], Vec::as_slice);
+    let gate = answer["gate"].as_str().unwrap_or("open");
+    let status = answer["status"].as_str().unwrap_or_default();
+    print::line(format!("{status} ({})  {}", gate_words(gate), answer["id"].as_str().unwrap_or_default()));
+    for (i, candidate) in candidates.iter().enumerate() {
+        let text = print::cut(candidate["response"].as_str().unwrap_or_default(), 70);
+        let probability = candidate["probability"].as_f64().unwrap_or_default();
+        print::line(format!("  {}. {:>7}  {text}", i + 1, print::percent(probability)));
+        print::line(format!("             {}", print::cut(candidate["reasoning"].as_str().unwrap_or_default(), 100)));
+    }
+}
+
+/// Why a prediction is not `auto`, in words.
+#[must_use]
+pub fn gate_words(gate: &str) -> &str {
+    match gate {
+        "open" => "nothing holds it",
+        "lower_bound" => "not sure enough",
+        "evidence_floor" => "too little evidence",
+        "destructive" => "destructive: always yours",
+        "shadow" => "shadow mode: shown, never acted on",
+        "off" => "auto is off",
+        "abstained" => "nothing known that fits",
+        other => other,
+    }
+}
+
+/// Asks whether the person would go on.
+///
+/// # Errors
+///
+/// The daemon is not reachable or refuses the request.
+pub fn go_on(context: &Context, arguments: &Continue) -> Result<u8, Failure> {
+    let input = prompt(&arguments.prompt)?;
+    let mut body = json!({"agent": arguments.agent, "agent_input": input, "threshold": arguments.threshold});
+    set(&mut body, "session_id", arguments.session.as_deref());
+    let answer = context.client()?.call_blocking("continuation", None, &[], Some(&body))?;
+    if context.json {
+        print::value(&answer);
+    } else {
+        let word = if answer["should_continue"] == true { "go on" } else { "be done" };
+        let confidence = answer["confidence"].as_f64().unwrap_or_default();
+        print::line(format!("{word}, {} ({})", print::percent(confidence), answer["status"].as_str().unwrap_or_default()));
+        print::line(format!("  {}", answer["reasoning"].as_str().unwrap_or_default()));
+    }
+    Ok(0)
+}
+
+/// Says what became of a prediction.
+///
+/// # Errors
+///
+/// The daemon is not reachable, does not know the prediction, or misses what was really sent.
+pub fn feedback(context: &Context, arguments: &Feedback) -> Result<u8, Failure> {
+    let mut body = json!({"status": arguments.status});
+    set(&mut body, "actual_response", arguments.actual.as_deref());
+    let answer = context.client()?.call_blocking("feedback", Some(&arguments.id), &[], Some(&body))?;
+    if context.json {
+        print::value(&answer);
+    } else {
+        print::line(format!("noted: {} is {}", arguments.id, arguments.status));
+    }
+    Ok(0)
+}
+
+fn set(body: &mut Value, key: &str, value: Option<&str>) {
+    if let Some(value) = value {
+        body[key] = json!(value);
+    }
+}
+
+fn prompt(argument: &str) -> Result<String, Failure> {
+    if argument != "-" {
+        return Ok(argument.to_owned());
+    }
+    let mut text = String::new();
+    let mut input = std::io::stdin().lock().take(PROMPT_BYTES_MAX);
+    input.read_to_string(&mut text).map_err(|error| Failure::new(format!("cannot read standard input: {error}")))?;
+    Ok(text)
+}

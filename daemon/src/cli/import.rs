@@ -1,0 +1,195 @@
+//! `import`: the history of an agent, read here and sent as events.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::Args;
+use clone_schema::Event;
+use clone_schema::event::{Body, Origin};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::{Context, print};
+use crate::client::Client;
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::scrub;
+use crate::sources::{self, Counts, Filter, Format};
+
+/// Events in one request.
+const BATCH: usize = 500;
+/// Bytes in one request, below what the door takes.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// `clone import`
+#[derive(Args)]
+pub struct Import {
+    /// Whose history: claude-code, specstory or turns
+    format: String,
+    /// Files, or folders that are walked
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+    /// Only projects whose path holds this
+    #[arg(long)]
+    include: Vec<String>,
+    /// Never projects whose path holds this
+    #[arg(long)]
+    exclude: Vec<String>,
+    /// Show exactly what would be stored, and store nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Reads the history and sends it; running it again adds nothing.
+///
+/// # Errors
+///
+/// The format is not known, a path cannot be read, or the daemon is not reachable. What was sent before is kept.
+pub fn run(context: &Context, arguments: Import) -> Result<u8, Failure> {
+    let format = Format::from_name(&arguments.format).ok_or_else(|| {
+        Failure::usage(format!("no importer for `{}`", arguments.format)).hint("try claude-code, specstory or turns")
+    })?;
+    let config = Config::read(&context.paths.config).map_err(Failure::new)?;
+    let mut exclude = config.import.exclude;
+    exclude.extend(arguments.exclude);
+    let filter = Filter { include: arguments.include, exclude };
+    let mut files = Vec::new();
+    for path in &arguments.paths {
+        files.extend(sources::files(format, path).map_err(Failure::new)?);
+    }
+    let mut run = Run::new(context, arguments.dry_run)?;
+    for (i, file) in files.iter().enumerate() {
+        print::progress(format!("{} of {}: {}", i + 1, files.len(), file.display()));
+        run.file(format, file, &filter)?;
+    }
+    print::progress_end();
+    run.finish(context, format, files.len())?;
+    Ok(0)
+}
+
+struct Run {
+    client: Option<Client>,
+    batch: Vec<String>,
+    bytes: usize,
+    counts: Counts,
+    new: u64,
+    known: u64,
+    refused: u64,
+    secrets: BTreeMap<&'static str, u32>,
+    unreadable: Vec<String>,
+}
+
+impl Run {
+    fn new(context: &Context, dry: bool) -> Result<Self, Failure> {
+        let client = if dry { None } else { Some(context.client()?) };
+        if let Some(client) = &client {
+            client.call_blocking("health", None, &[], None)?;
+        }
+        Ok(Self {
+            client,
+            batch: Vec::new(),
+            bytes: 0,
+            counts: Counts::default(),
+            new: 0,
+            known: 0,
+            refused: 0,
+            secrets: BTreeMap::new(),
+            unreadable: Vec::new(),
+        })
+    }
+
+    /// Reads one file; a file that cannot be read is said aloud and the run goes on.
+    fn file(&mut self, format: Format, path: &std::path::Path, filter: &Filter) -> Result<(), Failure> {
+        let mut failed = None;
+        let read = sources::read(format, path, filter, &mut |event| {
+            if failed.is_none() {
+                failed = self.take(event).err();
+            }
+        });
+        match (failed, read) {
+            (Some(failure), _) => return Err(failure),
+            (None, Ok(counts)) => self.counts.add(&counts),
+            (None, Err(error)) => self.unreadable.push(format!("{}: {error}", path.display())),
+        }
+        self.flush()
+    }
+
+    fn take(&mut self, mut event: Event) -> Result<(), Failure> {
+        for (kind, count) in scrub::scrub_event(&mut event) {
+            *self.secrets.entry(kind).or_default() += count;
+        }
+        if self.client.is_none() {
+            show(&event);
+            return Ok(());
+        }
+        let json = event.to_json();
+        self.bytes += json.len();
+        self.batch.push(json);
+        if self.batch.len() >= BATCH || self.bytes >= BATCH_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), Failure> {
+        let Some(client) = self.client.as_ref().filter(|_| !self.batch.is_empty()) else { return Ok(()) };
+        let items: Result<Vec<Box<RawValue>>, _> = self.batch.drain(..).map(RawValue::from_string).collect();
+        let body = items.and_then(serde_json::to_value).map_err(Failure::new)?;
+        self.bytes = 0;
+        let reply = client.call_blocking("events_ingest", None, &[], Some(&body))?;
+        self.new += reply["accepted"].as_u64().unwrap_or_default();
+        self.known += reply["duplicates"].as_u64().unwrap_or_default();
+        self.refused += reply["invalid"].as_array().map_or(0, Vec::len) as u64;
+        Ok(())
+    }
+
+    /// Marks the end, so that what was imported becomes episodes and facts before this returns.
+    fn finish(&self, context: &Context, format: Format, files: usize) -> Result<(), Failure> {
+        if let Some(client) = &self.client {
+            let body = json!({
+                "format": format.name(), "imported": self.new, "duplicates": self.known, "skipped": self.counts.skipped,
+            });
+            client.call_blocking("import_batch", None, &[], Some(&body))?;
+        }
+        if context.json {
+            print::value(&self.summary(format, files));
+        } else {
+            self.tell(files);
+        }
+        Ok(())
+    }
+
+    fn summary(&self, format: Format, files: usize) -> Value {
+        json!({
+            "format": format.name(), "files": files, "read": self.counts.read, "events": self.counts.events,
+            "human": self.counts.human, "agent": self.counts.agent, "choices": self.counts.choices,
+            "imported": self.new, "known": self.known, "refused": self.refused, "skipped": self.counts.skipped,
+            "secrets_replaced": self.secrets, "unreadable": self.unreadable, "dry_run": self.client.is_none(),
+        })
+    }
+
+    fn tell(&self, files: usize) {
+        let Counts { human, agent, choices, .. } = &self.counts;
+        let verb = if self.client.is_none() { "would store" } else { "imported" };
+        let stored = if self.client.is_none() { self.counts.events } else { self.new };
+        print::line(format!("{verb} {stored} events from {files} files ({} known before)", self.known));
+        print::line(format!("  {human} typed by you, {agent} said by agents, {choices} choices answered"));
+        for (reason, count) in &self.counts.skipped {
+            print::line(format!("  skipped {count}: {reason}"));
+        }
+        for (kind, count) in &self.secrets {
+            print::line(format!("  replaced {count} secrets: {kind}"));
+        }
+        for file in &self.unreadable {
+            print::note(format!("warning: {file}"));
+        }
+    }
+}
+
+/// One event of a dry run: exactly what would be stored, on one line.
+fn show(event: &Event) {
+    if let Body::AgentPrompt { .. } = event.body
+        && event.origin() == Origin::Typed
+    {
+        print::line(format!("typed  {}", event.to_json()));
+    } else {
+        print::line(format!("       {}", event.to_json()));
+    }
+}

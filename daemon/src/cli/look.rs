@@ -1,0 +1,132 @@
+//! `status`, `doctor`, `path` and `auto`: what runs, whether it works, where it lives, what it may do.
+
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use super::{Context, print};
+use crate::failure::{Failure, exit};
+
+/// `clone path`
+#[derive(Args)]
+pub struct Path {
+    /// Which place
+    which: Place,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Place {
+    Config,
+    Vault,
+    Log,
+    State,
+    Socket,
+}
+
+/// `clone auto`
+#[derive(Args)]
+pub struct Auto {
+    /// `on` lets clients act on sure answers, `off` ends that everywhere; nothing shows the present setting
+    #[arg(value_parser = ["on", "off"])]
+    setting: Option<String>,
+}
+
+/// Prints where something lives; needs no daemon.
+///
+/// # Errors
+///
+/// Never.
+pub fn path(context: &Context, arguments: &Path) -> Result<u8, Failure> {
+    let paths = &context.paths;
+    let place = match arguments.which {
+        Place::Config => &paths.config,
+        Place::Vault => &paths.vault,
+        Place::Log => &paths.log,
+        Place::State => &paths.state_dir,
+        Place::Socket => &paths.socket,
+    };
+    if context.json {
+        print::value(&json!({"path": place}));
+    } else {
+        print::line(place.display());
+    }
+    Ok(0)
+}
+
+/// Shows what runs; exit code 4 when something is wrong.
+///
+/// # Errors
+///
+/// The daemon is not reachable.
+pub fn status(context: &Context) -> Result<u8, Failure> {
+    let answer = context.client()?.call_blocking("status", None, &[], None)?;
+    let problems = answer["problems"].as_array().map_or(0, Vec::len);
+    if context.json {
+        print::value(&answer);
+    } else {
+        show_status(&answer);
+    }
+    Ok(if problems == 0 { 0 } else { exit::DEGRADED })
+}
+
+fn show_status(answer: &Value) {
+    let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
+    print::line(format!("clone {}, pid {}, since {}", text("version"), answer["pid"], text("started_at")));
+    print::line(format!("home    {}", text("home")));
+    print::line(format!("socket  {}", text("socket")));
+    print::line(format!("http    {}", answer["http"].as_str().unwrap_or("closed (opens with the first API key)")));
+    print::line(format!("auto    {}", text("auto")));
+    let log = &answer["log"];
+    print::line(format!("log     {} events in {} segments, {} bytes", log["events"], log["segments"], log["bytes"]));
+    let counts = &answer["counts"];
+    let shown = ["sessions", "episodes", "facts", "reply_pairs", "predictions"].map(|name| format!("{} {name}", counts[name]));
+    print::line(format!("memory  {}", shown.join(", ").replace('_', " ")));
+    for (source, last) in answer["sources"].as_object().into_iter().flatten() {
+        print::line(format!("source  {source}: {} events, last {}", last["events"], last["last"].as_str().unwrap_or("-")));
+    }
+    for problem in answer["problems"].as_array().map_or(&[][..], Vec::as_slice) {
+        print::line(format!("problem {}", problem.as_str().unwrap_or_default()));
+    }
+}
+
+/// Runs every check; exit code 4 when one fails.
+///
+/// # Errors
+///
+/// The daemon is not reachable.
+pub fn doctor(context: &Context) -> Result<u8, Failure> {
+    let answer = context.client()?.call_blocking("doctor", None, &[], None)?;
+    let checks = answer["checks"].as_array().map_or(&[][..], Vec::as_slice);
+    if context.json {
+        print::value(&answer);
+    } else {
+        for check in checks {
+            let mark = if check["ok"] == true { "ok  " } else { "FAIL" };
+            let text = |name: &str| check[name].as_str().unwrap_or_default().to_owned();
+            print::line(format!("{mark} {}: {}", text("name"), text("detail")));
+            if check["ok"] != true {
+                print::line(format!("     mend: {}", text("mend")));
+            }
+        }
+    }
+    Ok(if checks.iter().all(|check| check["ok"] == true) { 0 } else { exit::DEGRADED })
+}
+
+/// Shows or changes whether clients may act on sure answers.
+///
+/// # Errors
+///
+/// The daemon is not reachable.
+pub fn auto(context: &Context, arguments: &Auto) -> Result<u8, Failure> {
+    let client = context.client()?;
+    let answer = match &arguments.setting {
+        Some(setting) => client.call_blocking("auto_set", None, &[], Some(&json!({"auto": setting})))?,
+        None => client.call_blocking("auto_get", None, &[], None)?,
+    };
+    if context.json {
+        print::value(&answer);
+    } else {
+        print::line(answer["auto"].as_str().unwrap_or_default());
+        print::note(answer["meaning"].as_str().unwrap_or_default());
+    }
+    Ok(0)
+}

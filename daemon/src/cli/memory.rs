@@ -1,0 +1,170 @@
+//! `memory` and `context`: what is remembered.
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Value, json};
+
+use super::{Context as Cli, print};
+use crate::failure::Failure;
+
+/// `clone memory`
+#[derive(Args)]
+pub struct Memory {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// List a tier, newest first
+    List {
+        /// Which tier
+        #[arg(value_enum, default_value_t = Tier::Facts)]
+        tier: Tier,
+        /// How many
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+        /// How many to pass over
+        #[arg(long, default_value_t = 0)]
+        offset: usize,
+    },
+    /// Show one fact or episode, or the profile
+    Show {
+        /// `fct_…`, `epi_…`, `profile` or `soul`
+        id: String,
+    },
+    /// Find what was said, done or learned
+    Search {
+        /// The words
+        query: String,
+        /// Only this tier
+        #[arg(long)]
+        tier: Option<String>,
+        /// Only this session
+        #[arg(long)]
+        session: Option<String>,
+        /// How many
+        #[arg(long, default_value_t = 10)]
+        limit: usize,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Tier {
+    Facts,
+    Episodes,
+    Raw,
+    Sessions,
+}
+
+/// `clone context`
+#[derive(Args)]
+pub struct Context {
+    /// Only facts whose text holds this
+    #[arg(long)]
+    goal: Option<String>,
+    /// How far back episodes and raw rows go, in minutes
+    #[arg(long)]
+    recency_minutes: Option<u32>,
+    /// The most facts
+    #[arg(long)]
+    max_facts: Option<usize>,
+}
+
+/// Lists, shows or searches.
+///
+/// # Errors
+///
+/// The daemon is not reachable or knows no such thing.
+pub fn run(cli: &Cli, arguments: &Memory) -> Result<u8, Failure> {
+    match &arguments.verb {
+        Verb::List { tier, limit, offset } => list(cli, *tier, *limit, *offset),
+        Verb::Show { id } => show(cli, id),
+        Verb::Search { query, tier, session, limit } => {
+            let body = json!({"query": query, "tier": tier, "session_id": session, "limit": limit});
+            let hits = cli.client()?.call_blocking("search", None, &[], Some(&body))?;
+            rows(cli, &hits, |hit| {
+                let at = hit["at"].as_str().unwrap_or_default();
+                let text = hit["snippet"].as_str().unwrap_or_default();
+                format!("{}  {}  {}", hit["id"].as_str().unwrap_or_default(), day(at), print::cut(text, 90))
+            });
+            Ok(0)
+        }
+    }
+}
+
+fn list(cli: &Cli, tier: Tier, limit: usize, offset: usize) -> Result<u8, Failure> {
+    let query = [("limit", limit.to_string()), ("offset", offset.to_string())];
+    let operation = match tier {
+        Tier::Facts => "facts_list",
+        Tier::Episodes => "episodes_list",
+        Tier::Raw => "raw_list",
+        Tier::Sessions => "sessions_list",
+    };
+    let found = cli.client()?.call_blocking(operation, None, &query, None)?;
+    rows(cli, &found, |row| {
+        let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
+        match tier {
+            Tier::Facts => format!("{}  {:<9}  {}", text("id"), text("tier"), print::cut(&text("text"), 90)),
+            Tier::Episodes => format!("{}  {}  {}", text("id"), day(&text("started_at")), print::cut(&text("title"), 80)),
+            Tier::Raw => format!("{}  {}", day(&text("occurred_at")), print::cut(&text("text"), 100)),
+            Tier::Sessions => format!("{}  {}  {} events", day(&text("started_at")), text("id"), row["event_count"]),
+        }
+    });
+    Ok(0)
+}
+
+fn show(cli: &Cli, id: &str) -> Result<u8, Failure> {
+    let client = cli.client()?;
+    let operation = match id {
+        "profile" | "soul" => "profile_get",
+        id if id.starts_with("epi_") => "episodes_get",
+        _ => "facts_get",
+    };
+    let parameter = (operation != "profile_get").then_some(id);
+    let found = client.call_blocking(operation, parameter, &[], None)?;
+    match (cli.json, id) {
+        (false, "profile") => print::text(found["body"].as_str().unwrap_or_default()),
+        (false, "soul") => print::text(found["soul"].as_str().unwrap_or_default()),
+        _ => print::value(&found),
+    }
+    Ok(0)
+}
+
+/// Shows the bundle that a predictor sees.
+///
+/// # Errors
+///
+/// The daemon is not reachable or a limit is out of range.
+pub fn context(cli: &Cli, arguments: &Context) -> Result<u8, Failure> {
+    let body = json!({
+        "goal": arguments.goal, "recency_minutes": arguments.recency_minutes, "max_facts": arguments.max_facts,
+    });
+    let bundle = cli.client()?.call_blocking("context", None, &[], Some(&body))?;
+    if cli.json {
+        print::value(&bundle);
+        return Ok(0);
+    }
+    print::text(bundle["profile"]["body"].as_str().unwrap_or_default());
+    for tier in ["facts", "episodes", "raw"] {
+        print::line(format!("{tier}: {}", bundle[tier].as_array().map_or(0, Vec::len)));
+    }
+    Ok(0)
+}
+
+fn rows(cli: &Cli, found: &Value, line: impl Fn(&Value) -> String) {
+    if cli.json {
+        print::value(found);
+        return;
+    }
+    let rows = found.as_array().map_or(&[][..], Vec::as_slice);
+    if rows.is_empty() {
+        print::note("nothing found");
+    }
+    for row in rows {
+        print::line(line(row));
+    }
+}
+
+fn day(instant: &str) -> &str {
+    instant.get(..10).unwrap_or(instant)
+}

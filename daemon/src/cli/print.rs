@@ -1,0 +1,119 @@
+//! The only place that prints: data to standard output, everything else to standard error.
+//!
+//! Text that came from elsewhere is made harmless first: control characters, escape sequences and direction overrides
+//! never reach a terminal. A reader that went away is success.
+
+use std::fmt::Display;
+use std::io::{IsTerminal, Write};
+
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+
+/// Prints one line of data.
+pub fn line(text: impl Display) {
+    out(&format!("{}\n", harmless(&text.to_string())));
+}
+
+/// Prints text of several lines as data.
+pub fn text(text: &str) {
+    for one in text.lines() {
+        line(one);
+    }
+}
+
+/// Prints a JSON value as data, indented.
+pub fn value(value: &Value) {
+    out(&format!("{}\n", serde_json::to_string_pretty(value).unwrap_or_default()));
+}
+
+/// Prints a note for the person, which is not data.
+pub fn note(text: impl Display) {
+    let mut err = std::io::stderr().lock();
+    let _gone = writeln!(err, "{}", harmless(&text.to_string()));
+}
+
+/// Overwrites one line of progress; silent where nobody watches.
+pub fn progress(text: impl Display) {
+    let mut err = std::io::stderr();
+    if err.is_terminal() {
+        let _gone = write!(err, "\r\x1b[K{}", harmless(&text.to_string()));
+        let _gone = err.flush();
+    }
+}
+
+/// Ends a line of progress.
+pub fn progress_end() {
+    progress("");
+}
+
+/// Prints a failure: as JSON on standard output where JSON was asked for, else two lines on standard error.
+pub fn failure(failure: &Failure, as_json: bool) {
+    if as_json {
+        value(&json!({"error": failure.message, "hint": failure.hint}));
+        return;
+    }
+    note(format!("error: {}", failure.message));
+    if let Some(hint) = &failure.hint {
+        note(format!("hint: {hint}"));
+    }
+}
+
+/// The first so many characters of a text, on one line.
+#[must_use]
+pub fn cut(text: &str, characters: usize) -> String {
+    let one: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match one.char_indices().nth(characters) {
+        Some((end, _)) => format!("{}…", &one[..end]),
+        None => one,
+    }
+}
+
+/// A percentage with one decimal.
+#[must_use]
+pub fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
+fn out(text: &str) {
+    let mut out = std::io::stdout().lock();
+    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush())
+        && error.kind() == std::io::ErrorKind::BrokenPipe
+    {
+        // Whoever read us has seen enough; that is no failure.
+        std::process::exit(0);
+    }
+}
+
+/// The text without anything that a terminal would obey.
+#[must_use]
+pub fn harmless(text: &str) -> String {
+    text.chars().filter(|c| *c == '\n' || *c == '\t' || !obeyed(*c)).collect()
+}
+
+fn obeyed(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_a_terminal_obeys_gets_through() {
+        for (text, expected) in [
+            ("plain\ttab", "plain\ttab"),
+            ("\x1b[31mred\x1b]52;c;aGk=\x07", "[31mred]52;c;aGk="),
+            ("a\u{9b}31mb", "a31mb"),
+            ("left\u{202e}right", "leftright"),
+        ] {
+            assert_eq!(harmless(text), expected);
+        }
+    }
+
+    #[test]
+    fn cuts_by_characters_on_one_line() {
+        assert_eq!(cut("a\nb  c", 10), "a b c");
+        assert_eq!(cut("日本語です", 3), "日本語…");
+    }
+}

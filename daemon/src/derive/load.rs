@@ -1,0 +1,178 @@
+//! What a restart does not fold again: rows of the state back into the view, and a lost index filled anew.
+
+use std::sync::RwLock;
+
+use clone_schema::internal::{Internal, Payload};
+use clone_schema::memory::{Episode, Session};
+use clone_schema::{Event, Position};
+use serde::{Deserialize, Serialize};
+
+use super::DeriveError;
+use super::pairs::{Pair, Thread};
+use super::view::{Changes, KeyRow, Mark, Tally, View};
+use crate::index::Index;
+use crate::log::Log;
+use crate::memory::vault::{Author, Row};
+use crate::predict::Label;
+use crate::state::{State, Table};
+
+/// Records read at once while filling a lost index.
+const SCAN: usize = 1_000;
+
+/// A session as the state keeps it.
+#[derive(Serialize, Deserialize)]
+pub struct SessionRow {
+    session: Session,
+    thread: Thread,
+    /// First position of its open stretch.
+    open_from: Option<Position>,
+}
+
+/// The row of a session.
+#[must_use]
+pub fn session_row(view: &View, id: &str) -> Option<SessionRow> {
+    let session = view.sessions.get(id)?.clone();
+    let thread = view.threads.get(id)?.clone();
+    Some(SessionRow { session, thread, open_from: view.sessions.open_from(id) })
+}
+
+/// Fills the view from the state.
+///
+/// # Errors
+///
+/// A row is damaged or cannot be read; the caller sets the state aside and folds anew.
+pub fn load(view: &mut View, state: &State, log: &Log) -> Result<(), DeriveError> {
+    view.cursor = Position(state.cursor()?.unwrap_or(0)).min(log.head());
+    sessions(view, state, log)?;
+    state.load(Table::Pairs, |_, pair: Pair| view.absorb(&pair))?;
+    let mut labels = Vec::new();
+    state.load(Table::Labels, |_, label: Label| labels.push(label))?;
+    labels.iter().for_each(|label| view.predictor.judge(label));
+    state.load(Table::Episodes, |_, episode: Episode| {
+        view.episodes.insert(episode.id.clone(), episode);
+    })?;
+    state.load(Table::Keys, |key, row: KeyRow| {
+        view.keys.insert(text(key), row);
+    })?;
+    state.load(Table::Settings, |key, value: String| {
+        view.settings.insert(text(key), value);
+    })?;
+    state.load(Table::Tallies, |key, tally: Tally| {
+        view.tallies.insert(text(key), tally);
+    })?;
+    state.load(Table::Withdrawn, |key, _: bool| {
+        view.withdrawn.insert(text(key));
+    })?;
+    predictions(view, state, log)?;
+    vault(view, state, log)?;
+    view.facts_due = true;
+    Ok(())
+}
+
+fn text(key: &[u8]) -> String {
+    String::from_utf8_lossy(key).into_owned()
+}
+
+fn sessions(view: &mut View, state: &State, log: &Log) -> Result<(), DeriveError> {
+    let mut rows = Vec::new();
+    state.load(Table::Sessions, |_, row: SessionRow| rows.push(row))?;
+    for SessionRow { session, thread, open_from } in rows {
+        let id = session.id.clone();
+        view.sessions.restore(session);
+        if let Some(from) = open_from {
+            for event in events(log, &thread, &id, from, view.cursor)? {
+                view.sessions.reopen(event.0, &event.1);
+            }
+        }
+        view.threads.insert(id, thread);
+    }
+    Ok(())
+}
+
+/// The events of a session from a position on, oldest first.
+///
+/// # Errors
+///
+/// The log cannot be read.
+pub fn events(
+    log: &Log,
+    thread: &Thread,
+    id: &str,
+    from: Position,
+    until: Position,
+) -> Result<Vec<(Position, Event)>, DeriveError> {
+    let mut found = Vec::new();
+    for (first, last) in thread.runs.iter().filter(|(_, last)| *last >= from.0) {
+        let first = (*first).max(from.0);
+        let last = (*last).min(until.0.saturating_sub(1));
+        let count = usize::try_from((last + 1).saturating_sub(first)).unwrap_or(0);
+        for record in log.scan(Position(first), count)?.into_iter().filter(|record| record.position.0 <= last) {
+            if let Ok(event) = Event::parse(&record.json)
+                && event.session_id == id
+            {
+                found.push((record.position, event));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn predictions(view: &mut View, state: &State, log: &Log) -> Result<(), DeriveError> {
+    let mut marks: Vec<Mark> = Vec::new();
+    state.load(Table::Predictions, |_, mark: Mark| marks.push(mark))?;
+    for mark in marks {
+        if let Some(record) = log.read(Position(mark.position))? {
+            view.predictions.insert(record.id, mark);
+        }
+    }
+    Ok(())
+}
+
+fn vault(view: &mut View, state: &State, log: &Log) -> Result<(), DeriveError> {
+    let mut rows: Vec<(String, Row)> = Vec::new();
+    state.load(Table::Vault, |key, row: Row| rows.push((text(key), row)))?;
+    for (path, row) in rows {
+        if row.author == Author::Person
+            && let Some(record) = log.read(Position(row.position))?
+            && let Ok(internal) = serde_json::from_str::<Internal>(&record.json)
+            && let Payload::VaultEdited(file) = internal.payload
+        {
+            view.take_note(&path, &file.bytes().unwrap_or_default(), &internal.id, internal.at);
+        }
+        view.ledger.put(&path, row);
+    }
+    Ok(())
+}
+
+/// After everything was folded anew, nothing is known of the disk: every missing file comes back.
+pub fn forget_disk(view: &mut View, changes: &mut Changes) {
+    let paths: Vec<String> = view.ledger.rows().map(|(path, _)| path.to_owned()).collect();
+    for path in paths {
+        view.ledger.saw(&path, None);
+        changes.files.insert(path);
+    }
+}
+
+/// Fills the index with what it lacks up to the cursor.
+///
+/// # Errors
+///
+/// The log or the index cannot be used.
+pub fn reindex(view: &RwLock<View>, log: &Log, index: &Index) -> Result<(), DeriveError> {
+    let Ok(view) = view.read() else { return Ok(()) };
+    let mut from = Position(index.cursor().unwrap_or(0));
+    if from >= view.cursor {
+        return Ok(());
+    }
+    while from < view.cursor {
+        let records = log.scan(from, SCAN)?;
+        let Some(last) = records.last() else { break };
+        from = last.position.next();
+        let known = records.iter().filter(|record| record.position < view.cursor);
+        index.put(known.filter_map(super::view::record_document).collect())?;
+    }
+    let episodes = view.episodes.values().map(|episode| super::view::memory_document(episode));
+    index.put(episodes.collect())?;
+    index.commit(view.cursor.0)?;
+    Ok(())
+}

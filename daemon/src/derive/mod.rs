@@ -1,0 +1,307 @@
+//! From the log to everything derived, in one order: fold events, write files, then the index, then the cursor.
+//!
+//! One thread, one loop, one closed list of reasons to wake. A crash between any two steps repeats work and changes
+//! nothing: every step is a function of the log, and what the vault should hold is itself in the log (`vault.written`)
+//! before it is on the disk.
+
+pub mod load;
+pub mod notes;
+pub mod pairs;
+pub mod vault;
+pub mod view;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
+
+use clone_schema::Position;
+use clone_schema::internal::{Internal, Payload};
+
+use crate::index::{Index, IndexError};
+use crate::log::{Entry, Log, LogError};
+use crate::memory::vault::disk::Disk;
+use crate::state::{Batch, State, StateError};
+use crate::{clock, memory};
+use view::{Changes, View};
+
+/// Events folded under one write lock, so that readers wait no longer than this takes.
+const FOLD_EVENTS: usize = 64;
+/// How long derived rows may wait for company before they are written.
+const PERSIST_AFTER: Duration = Duration::from_millis(1000);
+/// Documents that are written at once, whatever the time.
+const PERSIST_DOCUMENTS: usize = 5_000;
+/// Quiet time after a change in the vault before it is looked at: editors save in several steps.
+const VAULT_QUIET: Duration = Duration::from_millis(100);
+/// How often idle sessions and displaced files are looked at.
+const TICK: Duration = Duration::from_secs(30);
+/// How soon a displaced or half-written file is looked at again.
+const SETTLE: Duration = Duration::from_secs(2);
+
+/// Why the loop wakes.
+#[derive(Debug)]
+pub enum Wake {
+    /// The log grew.
+    Appended,
+    /// Something moved in the vault.
+    VaultChanged,
+    /// Somebody waits until everything so far is derived and written; answered when it is.
+    Settle(SyncSender<Result<Position, String>>),
+    /// Write what is pending and end.
+    Shutdown,
+}
+
+/// Why deriving failed; the loop says so in `status` and tries again.
+#[derive(Debug, thiserror::Error)]
+pub enum DeriveError {
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The index.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// The state.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+/// What the loop owns.
+pub struct Derive {
+    log: Log,
+    state: State,
+    index: Arc<Index>,
+    view: Arc<RwLock<View>>,
+    disk: Disk,
+    changes: Changes,
+    persist_at: Option<Instant>,
+    vault_at: Option<Instant>,
+    tick_at: Instant,
+    files_held: usize,
+}
+
+impl Derive {
+    /// Loads what a restart kept and folds in what the log has beyond it.
+    ///
+    /// # Errors
+    ///
+    /// The log, the state or the index cannot be used.
+    pub fn open(log: Log, state: (State, bool), index: Arc<Index>, vault: &Path) -> Result<Self, DeriveError> {
+        let (state, _fresh) = state;
+        let mut view = View::default();
+        load::load(&mut view, &state, &log)?;
+        let mut derive = Self {
+            log,
+            state,
+            index,
+            view: Arc::new(RwLock::new(view)),
+            disk: Disk::new(vault),
+            changes: Changes::default(),
+            persist_at: None,
+            vault_at: Some(Instant::now()),
+            tick_at: Instant::now() + TICK,
+            files_held: 0,
+        };
+        load::reindex(&derive.view, &derive.log, &derive.index)?;
+        derive.fold()?;
+        derive.sweep();
+        derive.pass()?;
+        derive.persist()?;
+        Ok(derive)
+    }
+
+    /// What is derived, for readers.
+    #[must_use]
+    pub fn view(&self) -> Arc<RwLock<View>> {
+        self.view.clone()
+    }
+
+    /// Runs until it is told to end, or everyone who could wake it is gone.
+    pub fn run(mut self, wakes: &Receiver<Wake>) {
+        loop {
+            let mut waiting = Vec::new();
+            let mut shutdown = false;
+            match wakes.recv_timeout(self.patience()) {
+                Ok(wake) => shutdown = self.note(wake, &mut waiting),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => shutdown = true,
+            }
+            while let Ok(wake) = wakes.try_recv() {
+                shutdown |= self.note(wake, &mut waiting);
+            }
+            let outcome = self.step(!waiting.is_empty() || shutdown);
+            self.report(&outcome);
+            for settled in waiting {
+                let answer = outcome.as_ref().map(|()| self.cursor()).map_err(ToString::to_string);
+                let _gone = settled.send(answer);
+            }
+            if shutdown {
+                return;
+            }
+        }
+    }
+
+    fn note(&mut self, wake: Wake, waiting: &mut Vec<SyncSender<Result<Position, String>>>) -> bool {
+        match wake {
+            Wake::Appended => {}
+            Wake::VaultChanged => self.vault_at = Some(self.vault_at.unwrap_or_else(|| Instant::now() + VAULT_QUIET)),
+            Wake::Settle(settled) => {
+                self.vault_at = Some(Instant::now());
+                waiting.push(settled);
+            }
+            Wake::Shutdown => return true,
+        }
+        false
+    }
+
+    /// How long the loop may sleep before something is due.
+    fn patience(&self) -> Duration {
+        let due = [self.persist_at, self.vault_at, Some(self.tick_at)];
+        let next = due.into_iter().flatten().min().unwrap_or(self.tick_at);
+        next.saturating_duration_since(Instant::now())
+    }
+
+    fn step(&mut self, settle: bool) -> Result<(), DeriveError> {
+        let now = Instant::now();
+        self.pass()?;
+        if now >= self.tick_at {
+            self.tick_at = now + TICK;
+            self.close_idle(false)?;
+        }
+        let due = self.persist_at.is_some_and(|at| at <= Instant::now());
+        if settle || due || self.changes.documents >= PERSIST_DOCUMENTS {
+            self.persist()?;
+        }
+        Ok(())
+    }
+
+    /// Folds, looks at the vault, tells the log what the vault should hold, and writes the files.
+    fn pass(&mut self) -> Result<(), DeriveError> {
+        self.fold()?;
+        if self.vault_at.is_some_and(|at| at <= Instant::now()) {
+            self.vault_at = None;
+            self.look()?;
+        }
+        if std::mem::take(&mut self.changes.import_ended) {
+            self.close_idle(true)?;
+        }
+        // Telling changes the log, which is folded in turn; a second round finds nothing to tell.
+        while self.tell()? {
+            self.fold()?;
+        }
+        self.materialise();
+        if self.disk.settle(clock::now().as_second()) > 0 {
+            self.vault_at = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Folds everything that the log has beyond the cursor.
+    fn fold(&mut self) -> Result<(), DeriveError> {
+        loop {
+            let records = self.log.scan(self.cursor(), FOLD_EVENTS)?;
+            if records.is_empty() {
+                return Ok(());
+            }
+            let mut documents = Vec::new();
+            if let Ok(mut view) = self.view.write() {
+                for record in &records {
+                    view.fold(record, &self.log, &mut self.changes, &mut documents);
+                }
+            }
+            self.changes.documents += documents.len();
+            self.index.put(documents)?;
+            let removed = std::mem::take(&mut self.changes.removed);
+            self.index.remove(&removed)?;
+            self.persist_at.get_or_insert_with(|| Instant::now() + PERSIST_AFTER);
+        }
+    }
+
+    /// Closes sessions that stopped or went idle; after an import, by the time of their events alone.
+    fn close_idle(&mut self, imported: bool) -> Result<(), DeriveError> {
+        let closings = match self.view.read() {
+            Ok(view) => view.closings(clock::now(), imported),
+            Err(_) => return Ok(()),
+        };
+        let closed = closings.into_iter().map(|closing| Payload::SessionClosed {
+            session_id: closing.session_id,
+            upto: closing.upto.0,
+            reason: closing.reason,
+        });
+        if self.append(closed.collect())? {
+            self.fold()?;
+        }
+        Ok(())
+    }
+
+    /// Appends internal events; says whether there were any.
+    fn append(&self, payloads: Vec<Payload>) -> Result<bool, DeriveError> {
+        if payloads.is_empty() {
+            return Ok(false);
+        }
+        let entries = payloads.into_iter().map(entry).collect();
+        self.log.append(entries)?;
+        Ok(true)
+    }
+
+    /// Files, then the index, then the cursor: the order that a crash may cut anywhere.
+    fn persist(&mut self) -> Result<(), DeriveError> {
+        self.persist_at = None;
+        let mut batch = std::mem::take(&mut self.changes.rows);
+        let cursor = self.cursor();
+        if let Ok(view) = self.view.read() {
+            view.rows(&self.changes, &mut batch);
+        }
+        let unchanged = batch.is_empty() && self.index.pending() == 0 && self.state.cursor()? == Some(cursor.0);
+        if !unchanged {
+            self.index.commit(cursor.0)?;
+            self.state.commit(&batch, cursor.0)?;
+        }
+        self.changes.clear();
+        Ok(())
+    }
+
+    fn cursor(&self) -> Position {
+        self.view.read().map_or(Position(0), |view| view.cursor)
+    }
+
+    fn report(&self, outcome: &Result<(), DeriveError>) {
+        if let Err(error) = outcome {
+            tracing::error!(%error, "deriving failed; it is tried again");
+        }
+        if let Ok(mut view) = self.view.write() {
+            match outcome {
+                Ok(()) => view.problems.remove("derive"),
+                Err(error) => view.problems.insert("derive".to_owned(), error.to_string()),
+            };
+        }
+    }
+}
+
+/// An internal event as the log takes it.
+#[must_use]
+pub fn entry(payload: Payload) -> Entry {
+    entry_with_id(clock::new_id(), payload)
+}
+
+/// An internal event under an id that is already known outside.
+#[must_use]
+pub fn entry_with_id(id: String, payload: Payload) -> Entry {
+    let event = Internal { id, at: clock::now(), payload };
+    Entry { id: event.id.clone(), topic: event.topic(), occurred_at: event.at, json: event.to_json() }
+}
+
+/// Words that a look at the vault needs and only memory knows: the id inside a note.
+fn note_id(bytes: &[u8]) -> Option<String> {
+    memory::note_id(std::str::from_utf8(bytes).ok()?)
+}
+
+/// Rows that changed, by table key, waiting for the next commit.
+type Dirty = BTreeMap<String, ()>;
+
+/// Everything that waits for the next commit.
+impl Changes {
+    fn clear(&mut self) {
+        *self = Self { import_ended: self.import_ended, rows: Batch::default(), ..Self::default() };
+    }
+}

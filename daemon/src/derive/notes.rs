@@ -1,0 +1,304 @@
+//! What the vault should say: facts after the person's word, episodes, profile and soul card.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use clone_markdown::episode::EpisodeDraft;
+use clone_markdown::fact::FactDraft;
+use clone_markdown::front_matter::Value;
+use clone_markdown::{Document as Markdown, episode, fact, name};
+use clone_schema::Timestamp;
+use clone_schema::event::Origin;
+use clone_schema::id::Claim;
+use clone_schema::memory::{Evidence, Fact, Provenance, Status, Tier};
+
+use super::view::{View, claim_key, memory_document};
+use crate::index::{self, Document};
+use crate::log::Log;
+use crate::memory::profile;
+use crate::memory::vault::{Author, hash};
+
+/// Tokens that the soul card may take.
+pub const SOUL_TOKENS: usize = 600;
+/// Problems of one note that are shown.
+const PROBLEMS_SHOWN: usize = 3;
+/// The file of the profile.
+pub const PROFILE: &str = "profile.md";
+/// The file of the soul card.
+pub const SOUL: &str = "soul.md";
+
+/// A note that a person wrote or changed.
+#[derive(Clone, Debug)]
+pub struct Note {
+    /// Its text.
+    pub text: String,
+    /// The event that first held a note of the person's here: the identity of a fact without an id.
+    pub first: String,
+    /// When it was last written.
+    pub at: Timestamp,
+    reading: Reading,
+    problems: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+enum Reading {
+    Fact(Box<FactDraft>),
+    Episode(Box<EpisodeDraft>),
+    Other,
+}
+
+impl Note {
+    /// Reads a note; whatever it holds, its text is kept.
+    #[must_use]
+    pub fn new(path: &str, bytes: &[u8], first: &str, at: Timestamp) -> Self {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let (reading, mut problems) = if path.starts_with("facts/") {
+            let (draft, problems) = fact::parse(&text);
+            (Reading::Fact(Box::new(draft)), shown(path, &problems))
+        } else if path.starts_with("episodes/") {
+            let (draft, problems) = episode::parse(&text);
+            (Reading::Episode(Box::new(draft)), shown(path, &problems))
+        } else {
+            (Reading::Other, Vec::new())
+        };
+        if std::str::from_utf8(bytes).is_err() {
+            problems.push(format!("`{path}`: not UTF-8; save it as UTF-8 and it is read fully"));
+        }
+        Self { text, first: first.to_owned(), at, reading, problems }
+    }
+
+    /// The same note under another path.
+    #[must_use]
+    pub fn at_path(self, path: &str) -> Self {
+        Self::new(path, self.text.as_bytes(), &self.first, self.at)
+    }
+
+    /// What is wrong with it.
+    #[must_use]
+    pub fn problems(&self) -> &[String] {
+        &self.problems
+    }
+}
+
+fn shown(path: &str, problems: &[clone_markdown::Problem]) -> Vec<String> {
+    let line = |problem: &clone_markdown::Problem| {
+        format!("`{path}` line {}, column {}: {}; {}", problem.line, problem.column, problem.message, problem.hint)
+    };
+    problems.iter().take(PROBLEMS_SHOWN).map(line).collect()
+}
+
+/// The id in the front matter of a note.
+#[must_use]
+pub fn note_id(text: &str) -> Option<String> {
+    let markdown = Markdown::parse(text);
+    let id = markdown.value("id")?.as_text()?.trim().to_owned();
+    (!id.is_empty()).then_some(id)
+}
+
+/// The keys under which a deleted note stays deleted.
+#[must_use]
+pub fn withdrawal(path: &str, text: &str, id: Option<&str>) -> Vec<String> {
+    if !path.starts_with("facts/") && !path.starts_with("episodes/") {
+        return Vec::new();
+    }
+    let mut keys: Vec<String> = id.map(str::to_owned).into_iter().collect();
+    if path.starts_with("facts/") {
+        let fact = fact::parse(text).0.into_fact("", Timestamp::UNIX_EPOCH);
+        keys.push(claim_key(&fact.claim));
+    }
+    keys
+}
+
+/// What the log must be told: documents for the index, documents to take out, and files to write.
+#[derive(Default)]
+pub struct Told {
+    /// Documents that are new or changed.
+    pub documents: Vec<Document>,
+    /// Ids of documents that are gone.
+    pub removed: Vec<String>,
+    /// Files whose text differs from what the log holds.
+    pub files: Vec<(String, String)>,
+}
+
+impl View {
+    /// Works out what follows from everything folded, and what of it the log does not hold yet.
+    pub fn refresh(&mut self, log: &Log) -> Told {
+        let mut told = Told::default();
+        if !std::mem::take(&mut self.facts_due) && self.episodes_due.is_empty() {
+            return told;
+        }
+        self.refresh_facts(&mut told);
+        self.refresh_episodes(&mut told);
+        self.refresh_profile();
+        self.tell_facts(log, &mut told);
+        self.tell_episodes(&mut told);
+        for (path, text) in [(PROFILE, self.profile.body.clone()), (SOUL, self.profile.soul.clone())] {
+            self.tell_file(path, text, &mut told);
+        }
+        self.note_problems();
+        told
+    }
+
+    fn refresh_facts(&mut self, told: &mut Told) {
+        let facts = self.facts_now();
+        for (id, fact) in &facts {
+            if self.facts.get(id) != Some(fact) {
+                told.documents.push(fact_document(fact));
+            }
+        }
+        told.removed.extend(self.facts.keys().filter(|id| !facts.contains_key(*id)).cloned());
+        self.facts = facts;
+    }
+
+    /// Inferred facts without what the person withdrew, then the person's own notes over them.
+    fn facts_now(&self) -> BTreeMap<String, Fact> {
+        let kept = |fact: &Fact| !self.withdrawn.contains(&fact.id) && !self.withdrawn.contains(&claim_key(&fact.claim));
+        let inferred = self.miner.facts().into_iter().filter(kept);
+        let mut facts: BTreeMap<String, Fact> = inferred.map(|fact| (fact.id.clone(), fact)).collect();
+        let mut taken = BTreeSet::new();
+        for (path, note) in &self.notes {
+            let Reading::Fact(draft) = &note.reading else { continue };
+            if draft.text.trim().is_empty() {
+                continue;
+            }
+            let fact = persons_fact(draft, note, &facts);
+            let owner = self.ledger.path_of(&fact.id).is_none_or(|owner| owner == path);
+            if owner && taken.insert(fact.id.clone()) {
+                facts.insert(fact.id.clone(), fact);
+            }
+        }
+        facts
+    }
+
+    fn refresh_episodes(&mut self, told: &mut Told) {
+        for note in self.notes.values() {
+            if let Reading::Episode(draft) = &note.reading
+                && let Some(episode) = draft.clone().into_episode()
+                && self.episodes.get(&episode.id) != Some(&episode)
+            {
+                told.documents.push(memory_document(&episode));
+                self.episodes.insert(episode.id.clone(), episode);
+            }
+        }
+    }
+
+    fn refresh_profile(&mut self) {
+        let active: Vec<Fact> = self.facts.values().filter(|fact| fact.status == Status::Active).cloned().collect();
+        let persons = |path: &str| self.notes.get(path).map(|note| note.text.clone());
+        self.profile.body = persons(PROFILE).unwrap_or_else(|| profile::profile(&active));
+        self.profile.soul = persons(SOUL).unwrap_or_else(|| profile::soul(&active, SOUL_TOKENS));
+    }
+
+    fn tell_facts(&self, log: &Log, told: &mut Told) {
+        let holders = self.holders();
+        for fact in self.facts.values().filter(|fact| fact.tier != Tier::Candidate) {
+            let path = self.ledger.path_of(&fact.id).map_or_else(|| name::fact(fact), str::to_owned);
+            let stems: BTreeSet<&str> = fact.evidence.iter().filter_map(|one| holders.get(one.id.as_str())).map(String::as_str).collect();
+            let stems: Vec<String> = stems.into_iter().map(str::to_owned).collect();
+            self.tell_file(&path, fact::render_linked(fact, &stems), told);
+        }
+        for (path, position) in self.orphans() {
+            if let Some(text) = super::vault::text_at(log, position) {
+                self.tell_file(&path, archived(&text), told);
+            }
+        }
+    }
+
+    /// Files of ours whose fact no longer holds: they are kept, marked as archived.
+    fn orphans(&self) -> Vec<(String, u64)> {
+        let ours = self.ledger.rows().filter(|(path, row)| path.starts_with("facts/") && row.author == Author::Daemon);
+        let gone = ours.filter(|(_, row)| row.note.as_ref().is_some_and(|note| !self.facts.contains_key(note)));
+        gone.map(|(path, row)| (path.to_owned(), row.position)).collect()
+    }
+
+    /// Which episode file tells of an event, by event id.
+    fn holders(&self) -> BTreeMap<&str, String> {
+        let mut holders = BTreeMap::new();
+        for episode in self.episodes.values() {
+            let path = self.ledger.path_of(&episode.id).map_or_else(|| name::episode(episode), str::to_owned);
+            for one in &episode.evidence {
+                holders.insert(one.id.as_str(), name::stem(&path).to_owned());
+            }
+        }
+        holders
+    }
+
+    fn tell_episodes(&mut self, told: &mut Told) {
+        for id in std::mem::take(&mut self.episodes_due) {
+            if let Some(found) = self.episodes.get(&id) {
+                let path = self.ledger.path_of(&id).map_or_else(|| name::episode(found), str::to_owned);
+                self.tell_file(&path, episode::render(found), told);
+            }
+        }
+    }
+
+    /// A file of a person's is never told; one of ours only when its text differs.
+    fn tell_file(&self, path: &str, text: String, told: &mut Told) {
+        let row = self.ledger.get(path);
+        let ours = row.is_none_or(|row| row.author == Author::Daemon);
+        if ours && row.is_none_or(|row| row.hash != hash(text.as_bytes())) {
+            told.files.push((path.to_owned(), text));
+        }
+    }
+
+    fn note_problems(&mut self) {
+        self.problems.retain(|key, _| !key.starts_with("note:"));
+        for (path, note) in &self.notes {
+            for (i, problem) in note.problems().iter().enumerate() {
+                self.problems.insert(format!("note:{path}:{i}"), problem.clone());
+            }
+            let Reading::Fact(draft) = &note.reading else { continue };
+            if let Some(id) = &draft.id
+                && self.ledger.path_of(id).is_some_and(|owner| owner != path)
+            {
+                let problem = format!("`{path}`: the id `{id}` belongs to another file; remove the line `id:` here");
+                self.problems.insert(format!("note:{path}:id"), problem);
+            }
+        }
+    }
+}
+
+/// A person's note as a fact: their words over whatever was inferred under the same id.
+fn persons_fact(draft: &FactDraft, note: &Note, inferred: &BTreeMap<String, Fact>) -> Fact {
+    let mut draft = draft.clone();
+    if let Some(sentence) = draft.sentence.take() {
+        draft.text = sentence;
+    }
+    let known = draft.id.as_ref().and_then(|id| inferred.get(id));
+    if draft.provenance.is_none_or(|provenance| provenance == Provenance::Inferred) && draft.id.is_some() {
+        draft.provenance = Some(Provenance::Edited);
+    }
+    if let Some(known) = known {
+        (draft.support, draft.opportunities) = (Some(known.support), Some(known.opportunities));
+        draft.sessions = Some(known.sessions);
+        draft.evidence = Some(known.evidence.clone());
+    }
+    let mut fact = draft.into_fact(&note.first, note.at);
+    let own = Evidence { id: note.first.clone(), origin: Origin::Typed };
+    if !fact.evidence.contains(&own) {
+        fact.evidence.push(own);
+    }
+    fact.updated = note.at;
+    fact
+}
+
+/// The text of a fact file with its status set to archived, every other byte the same.
+fn archived(text: &str) -> String {
+    let status = Value::Text(Status::Archived.name().to_owned());
+    clone_markdown::edit::set(text, "status", &status).unwrap_or_else(|_| text.to_owned())
+}
+
+fn fact_document(fact: &Fact) -> Document {
+    let Claim { kind, scope, .. } = &fact.claim;
+    let mut tags = fact.tags.clone();
+    tags.extend([kind.clone(), fact.tier.name().to_owned()]);
+    Document {
+        id: fact.id.clone(),
+        tier: index::Tier::Fact,
+        text: fact.text.clone(),
+        title: scope.clone(),
+        tags,
+        at: fact.updated,
+        session: String::new(),
+        agent: String::new(),
+    }
+}

@@ -1,0 +1,459 @@
+//! Everything derived, in memory: a fold over the log, one record at a time.
+//!
+//! What a record changes is a function of the records before it and of nothing else: not of how many came at once, and
+//! not of the time. That is what makes a rebuild give the same answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use clone_schema::event::{Body, Event, Origin};
+use clone_schema::id::Claim;
+use clone_schema::internal::{Feedback, FileText, Internal, Judge, Key, Payload, Verdict};
+use clone_schema::memory::{Episode, Fact, Profile};
+use clone_schema::prediction::{Prediction, Status};
+use clone_schema::{Position, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::notes::Note;
+use super::pairs::{self, Thread};
+use crate::index::Document;
+use crate::log::{Log, Record};
+use crate::memory::fact::Miner;
+use crate::memory::session::{Closing, Sessions};
+use crate::memory::vault::{Author, Ledger};
+use crate::memory::{self, episode};
+use crate::predict::Predictor;
+use crate::state::{Batch, Table};
+
+/// What is known of one prediction without reading it back from the log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Position of `prediction.made`.
+    pub position: u64,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// The agent that asked.
+    pub agent: String,
+    /// The session it belongs to.
+    pub session_id: Option<String>,
+    /// `auto` or `escalated`, as answered.
+    pub made: Status,
+    /// The newest verdict and who gave it.
+    pub verdict: Option<(Verdict, Judge)>,
+}
+
+impl Mark {
+    /// The status as the wire lists it: the verdict where there is one, else what was answered.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        match self.verdict {
+            Some((Verdict::Accepted, _)) => Status::Accepted,
+            Some((Verdict::Edited, _)) => Status::Edited,
+            Some((Verdict::Rejected, _)) => Status::Rejected,
+            None => self.made,
+        }
+    }
+}
+
+/// An API key without the key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRow {
+    /// What the person calls it.
+    pub label: String,
+    /// Hash of the whole key.
+    pub hash: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// How much came from one source, and when last.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Events.
+    pub events: u64,
+    /// When the newest of them happened.
+    pub last: Option<Timestamp>,
+}
+
+/// What waits for the next commit.
+#[derive(Default)]
+pub struct Changes {
+    /// Rows that are final already.
+    pub rows: Batch,
+    /// Documents put into the index since the last commit.
+    pub documents: usize,
+    /// Documents to take out of the index.
+    pub removed: Vec<String>,
+    /// An import ended: its sessions may close by the time of their events.
+    pub import_ended: bool,
+    /// Sessions whose row changed.
+    pub sessions: BTreeSet<String>,
+    /// Files of the vault whose row changed.
+    pub files: BTreeSet<String>,
+    /// Sources whose tally changed.
+    pub tallies: BTreeSet<String>,
+}
+
+/// Everything derived.
+#[derive(Default)]
+pub struct View {
+    /// The next position to fold.
+    pub cursor: Position,
+    /// Sessions and their open stretches.
+    pub sessions: Sessions,
+    /// Per session: where its events are and what the agent said last.
+    pub threads: BTreeMap<String, Thread>,
+    /// The reply model.
+    pub predictor: Predictor,
+    /// How many reply pairs it learned from.
+    pub pairs: u64,
+    /// What repeats and what was stated.
+    pub miner: Miner,
+    /// L1.
+    pub episodes: BTreeMap<String, Episode>,
+    /// Notes that a person wrote or changed, by path.
+    pub notes: BTreeMap<String, Note>,
+    /// L2, as it stands after the person's word.
+    pub facts: BTreeMap<String, Fact>,
+    /// L3, as it stands after the person's word.
+    pub profile: Profile,
+    /// Claims and episodes that must not come back, by key.
+    pub withdrawn: BTreeSet<String>,
+    /// Predictions by id.
+    pub predictions: BTreeMap<String, Mark>,
+    /// Predictions that are answered and not folded yet.
+    pub pending: BTreeMap<String, Prediction>,
+    /// API keys by id.
+    pub keys: BTreeMap<String, KeyRow>,
+    /// Settings that are events.
+    pub settings: BTreeMap<String, String>,
+    /// What the vault should hold.
+    pub ledger: Ledger,
+    /// How much came from where.
+    pub tallies: BTreeMap<String, Tally>,
+    /// What is wrong, by what it concerns.
+    pub problems: BTreeMap<String, String>,
+    /// Facts must be worked out again.
+    pub facts_due: bool,
+    /// Episodes whose note must be written.
+    pub episodes_due: BTreeSet<String>,
+}
+
+/// The key under which a deleted claim stays deleted, whatever evidence comes later.
+#[must_use]
+pub fn claim_key(claim: &Claim) -> String {
+    claim.fact_id("")
+}
+
+impl View {
+    /// Folds one record.
+    pub fn fold(&mut self, record: &Record, log: &Log, changes: &mut Changes, documents: &mut Vec<Document>) {
+        let wire = clone_schema::topic::find(record.topic).is_some_and(|(_, topic)| topic.wire);
+        if wire {
+            match Event::parse(&record.json) {
+                Ok(event) => self.fold_event(record, event, log, changes, documents),
+                Err(_) => self.unreadable(record),
+            }
+        } else {
+            match serde_json::from_str::<Internal>(&record.json) {
+                Ok(internal) => self.fold_internal(record, internal, log, changes, documents),
+                Err(_) => self.unreadable(record),
+            }
+        }
+        self.cursor = record.position.next();
+    }
+
+    fn unreadable(&mut self, record: &Record) {
+        let message = format!("event at position {} ({}) is of a version that this daemon cannot read", record.position, record.topic);
+        self.problems.insert("unreadable".to_owned(), message);
+    }
+
+    fn fold_event(
+        &mut self,
+        record: &Record,
+        event: Event,
+        log: &Log,
+        changes: &mut Changes,
+        documents: &mut Vec<Document>,
+    ) {
+        self.tally(&event, changes);
+        self.sessions.fold(record.position, &event);
+        documents.extend(document(&event));
+        let thread = self.threads.entry(event.session_id.clone()).or_default();
+        thread.extend(record.position, record.recorded_at);
+        changes.sessions.insert(event.session_id.clone());
+        match &event.body {
+            Body::AgentResponse { .. } => thread.agent_said(record.position),
+            Body::AgentPrompt { .. } => {
+                let said = thread.take_said().and_then(|position| pairs::said(log, position));
+                if event.origin() == Origin::Typed {
+                    self.learn(record.position, &event, said, changes);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Predicts first, judges the prediction by what was typed, then learns: the past never sees the future.
+    fn learn(&mut self, position: Position, event: &Event, said: Option<pairs::Said>, changes: &mut Changes) {
+        let Some(pair) = pairs::pair(event, said) else { return };
+        if let Some(label) = pairs::label(&self.predictor, &pair) {
+            self.predictor.judge(&label);
+            changes.rows.put(Table::Labels, &position.0.to_be_bytes(), &label);
+        }
+        changes.rows.put(Table::Pairs, &position.0.to_be_bytes(), &pair);
+        self.absorb(&pair);
+    }
+
+    /// Learns from a pair that was judged before.
+    pub fn absorb(&mut self, pair: &pairs::Pair) {
+        self.predictor.learn(pair);
+        self.miner.observe(pair);
+        self.pairs += 1;
+        self.facts_due = true;
+    }
+
+    fn tally(&mut self, event: &Event, changes: &mut Changes) {
+        let source = event.source_detail.clone().unwrap_or_else(|| event.source.name().to_owned());
+        let tally = self.tallies.entry(source.clone()).or_default();
+        tally.events += 1;
+        tally.last = tally.last.max(Some(event.occurred_at));
+        changes.tallies.insert(source);
+    }
+
+    fn fold_internal(
+        &mut self,
+        record: &Record,
+        internal: Internal,
+        log: &Log,
+        changes: &mut Changes,
+        documents: &mut Vec<Document>,
+    ) {
+        let Internal { id, at, payload } = internal;
+        match payload {
+            Payload::PredictionMade { prediction } => self.made(record.position, &prediction, changes),
+            Payload::FeedbackGiven(feedback) => self.judged(feedback, changes),
+            Payload::KeyCreated(key) => self.key(key, at, changes),
+            Payload::KeyRevoked { key_id } => {
+                self.keys.remove(&key_id);
+                changes.rows.remove(Table::Keys, key_id.as_bytes());
+            }
+            Payload::ConfigChanged { key, value } => {
+                changes.rows.put(Table::Settings, key.as_bytes(), &value);
+                self.settings.insert(key, value);
+            }
+            Payload::VaultWritten(file) => self.written(record.position, &file, changes),
+            Payload::VaultEdited(file) => self.edited(record.position, &id, &file, at, changes),
+            Payload::VaultMoved { from, to } => self.moved(&from, &to, changes),
+            Payload::VaultDeleted { path, .. } => self.deleted(&path, log, changes),
+            Payload::SessionClosed { session_id, upto, .. } => self.closed(&session_id, upto, log, changes, documents),
+            Payload::ImportMarked { .. } => changes.import_ended = true,
+            Payload::MemoryNoted { text, session_id } => {
+                documents.push(noted(&id, &text, session_id.as_deref(), at));
+            }
+        }
+    }
+
+    fn made(&mut self, position: Position, prediction: &Prediction, changes: &mut Changes) {
+        let mark = Mark {
+            position: position.0,
+            created_at: prediction.created_at,
+            agent: prediction.agent.clone(),
+            session_id: prediction.session_id.clone(),
+            made: prediction.status,
+            verdict: None,
+        };
+        changes.rows.put(Table::Predictions, &position.0.to_be_bytes(), &mark);
+        self.pending.remove(&prediction.id);
+        self.predictions.insert(prediction.id.clone(), mark);
+    }
+
+    /// The newest verdict wins; one on a prediction that nobody knows stays in the log and changes nothing here.
+    fn judged(&mut self, feedback: Feedback, changes: &mut Changes) {
+        if let Some(mark) = self.predictions.get_mut(&feedback.prediction_id) {
+            mark.verdict = Some((feedback.status, feedback.judge));
+            changes.rows.put(Table::Predictions, &mark.position.to_be_bytes(), mark);
+        }
+    }
+
+    fn key(&mut self, key: Key, at: Timestamp, changes: &mut Changes) {
+        let row = KeyRow { label: key.label, hash: key.hash, created_at: at };
+        changes.rows.put(Table::Keys, key.key_id.as_bytes(), &row);
+        self.keys.insert(key.key_id, row);
+    }
+
+    fn written(&mut self, position: Position, file: &FileText, changes: &mut Changes) {
+        let bytes = file.bytes().unwrap_or_default();
+        let note = super::note_id(&bytes);
+        self.ledger.written(&file.path, &bytes, note, position.0);
+        changes.files.insert(file.path.clone());
+    }
+
+    fn edited(&mut self, position: Position, event: &str, file: &FileText, at: Timestamp, changes: &mut Changes) {
+        let bytes = file.bytes().unwrap_or_default();
+        self.ledger.edited(&file.path, &bytes, super::note_id(&bytes), position.0);
+        changes.files.insert(file.path.clone());
+        self.take_note(&file.path, &bytes, event, at);
+    }
+
+    /// Reads a note of a person's into what outranks every inference.
+    pub fn take_note(&mut self, path: &str, bytes: &[u8], event: &str, at: Timestamp) {
+        self.notes.insert(path.to_owned(), Note::new(path, bytes, event, at));
+        self.facts_due = true;
+    }
+
+    fn moved(&mut self, from: &str, to: &str, changes: &mut Changes) {
+        self.ledger.moved(from, to);
+        if let Some(note) = self.notes.remove(from) {
+            self.notes.insert(to.to_owned(), note.at_path(to));
+        }
+        changes.files.extend([from.to_owned(), to.to_owned()]);
+        self.facts_due = true;
+    }
+
+    /// A deleted claim is a standing "do not infer again"; a deleted profile or soul card is compiled afresh.
+    fn deleted(&mut self, path: &str, log: &Log, changes: &mut Changes) {
+        let Some(row) = self.ledger.deleted(path) else { return };
+        changes.files.insert(path.to_owned());
+        self.notes.remove(path);
+        self.facts_due = true;
+        let text = super::vault::text_at(log, row.position).unwrap_or_default();
+        for key in memory::withdrawal(path, &text, row.note.as_deref()) {
+            changes.rows.put(Table::Withdrawn, key.as_bytes(), &true);
+            self.withdrawn.insert(key);
+        }
+        if let Some(id) = row.note
+            && self.episodes.remove(&id).is_some()
+        {
+            changes.rows.remove(Table::Episodes, id.as_bytes());
+            changes.removed.push(id);
+        }
+    }
+
+    fn closed(
+        &mut self,
+        session_id: &str,
+        upto: u64,
+        log: &Log,
+        changes: &mut Changes,
+        documents: &mut Vec<Document>,
+    ) {
+        let said = self.threads.get_mut(session_id).and_then(Thread::take_said);
+        if let Some(said) = said.and_then(|position| pairs::said(log, position)) {
+            self.predictor.learn_end(session_id, &said.text);
+        }
+        changes.sessions.insert(session_id.to_owned());
+        let Some(stretch) = self.sessions.closed(session_id, Position(upto)) else { return };
+        for episode in episode::episodes(&stretch) {
+            if self.withdrawn.contains(&episode.id) {
+                continue;
+            }
+            changes.rows.put(Table::Episodes, episode.id.as_bytes(), &episode);
+            documents.push(memory_document(&episode));
+            self.episodes_due.insert(episode.id.clone());
+            self.episodes.insert(episode.id.clone(), episode);
+        }
+    }
+
+    /// Sessions that are over at this time.
+    ///
+    /// A live session is idle by when its last event *arrived*, so that an import in progress is never cut in two; once
+    /// an import has ended, the time of the events alone decides.
+    #[must_use]
+    pub fn closings(&self, now: Timestamp, imported: bool) -> Vec<Closing> {
+        let quiet = |closing: &Closing| {
+            let arrived = self.threads.get(&closing.session_id).map_or(now, |thread| thread.last_recorded);
+            imported || clone_schema::time::seconds_between(arrived, now) >= memory::session::IDLE_SECONDS
+        };
+        let due = self.sessions.close_due(now).into_iter();
+        due.filter(|closing| closing.reason == "stopped" || quiet(closing)).collect()
+    }
+
+    /// The rows of everything that changed.
+    pub fn rows(&self, changes: &Changes, batch: &mut Batch) {
+        for id in &changes.sessions {
+            if let Some(row) = super::load::session_row(self, id) {
+                batch.put(Table::Sessions, id.as_bytes(), &row);
+            }
+        }
+        for path in &changes.files {
+            match self.ledger.get(path) {
+                Some(row) => batch.put(Table::Vault, path.as_bytes(), row),
+                None => batch.remove(Table::Vault, path.as_bytes()),
+            }
+        }
+        for source in &changes.tallies {
+            batch.put(Table::Tallies, source.as_bytes(), &self.tallies[source]);
+        }
+    }
+
+    /// Whether a file of the vault belongs to a person.
+    #[must_use]
+    pub fn is_persons(&self, path: &str) -> bool {
+        self.ledger.get(path).is_some_and(|row| row.author == Author::Person)
+    }
+}
+
+/// The raw row of an event, as the index takes it; events without words are not searched for.
+fn document(event: &Event) -> Option<Document> {
+    let words = matches!(
+        event.body,
+        Body::AgentPrompt { .. }
+            | Body::AgentResponse { .. }
+            | Body::TerminalCommand { .. }
+            | Body::BrowserVisited { .. }
+            | Body::AgentChoice(_)
+    );
+    words.then(|| Document {
+        id: event.id.clone(),
+        tier: crate::index::Tier::Raw,
+        text: memory::raw::sentence(event),
+        title: String::new(),
+        tags: Vec::new(),
+        at: event.occurred_at,
+        session: event.session_id.clone(),
+        agent: event.agent().unwrap_or_default().to_owned(),
+    })
+}
+
+/// The document of a record, for an index that lost it.
+#[must_use]
+pub fn record_document(record: &Record) -> Option<Document> {
+    let wire = clone_schema::topic::find(record.topic).is_some_and(|(_, topic)| topic.wire);
+    if wire {
+        return document(&Event::parse(&record.json).ok()?);
+    }
+    match serde_json::from_str::<Internal>(&record.json).ok()? {
+        Internal { id, at, payload: Payload::MemoryNoted { text, session_id } } => {
+            Some(noted(&id, &text, session_id.as_deref(), at))
+        }
+        _ => None,
+    }
+}
+
+fn noted(id: &str, text: &str, session: Option<&str>, at: Timestamp) -> Document {
+    Document {
+        id: id.to_owned(),
+        tier: crate::index::Tier::Raw,
+        text: text.to_owned(),
+        title: String::new(),
+        tags: Vec::new(),
+        at,
+        session: session.unwrap_or_default().to_owned(),
+        agent: String::new(),
+    }
+}
+
+/// An episode, as the index takes it.
+#[must_use]
+pub fn memory_document(episode: &Episode) -> Document {
+    Document {
+        id: episode.id.clone(),
+        tier: crate::index::Tier::Episode,
+        text: episode.summary.clone(),
+        title: episode.title.clone(),
+        tags: episode.tags.clone(),
+        at: episode.ended_at,
+        session: String::new(),
+        agent: episode.participants.first().cloned().unwrap_or_default(),
+    }
+}

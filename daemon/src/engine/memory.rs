@@ -1,0 +1,212 @@
+//! Memory for callers: raw rows, episodes, facts, profile, the context bundle and search.
+
+use std::collections::BTreeMap;
+
+use clone_schema::api::{ContextRequest, SearchRequest};
+use clone_schema::event::Event;
+use clone_schema::internal::{Internal, Payload};
+use clone_schema::memory::{Episode, Fact, Raw};
+use clone_schema::{Fault, Position, topic};
+use serde_json::json;
+
+use super::{Engine, Page, instant, log_fault, ok, within};
+use crate::clock;
+use crate::index::{self, Tier};
+use crate::log::Record;
+use crate::memory::{context, raw};
+use crate::serve::Reply;
+
+/// Records read at once while listing the newest.
+const WINDOW: u64 = 512;
+/// The most records that one list looks through.
+const LOOKED_MAX: u64 = 200_000;
+
+impl Engine {
+    pub(super) fn raw_list(&self, query: &BTreeMap<String, String>) -> Result<Reply, Fault> {
+        let page = Page::of(query, 50, 500)?;
+        let session = query.get("session_id").cloned();
+        let rows = self.newest_raw(page.offset + page.limit, |row| {
+            session.as_ref().is_none_or(|wanted| *wanted == row.session_id)
+        })?;
+        ok(&page.cut(rows.into_iter()))
+    }
+
+    /// The newest raw rows that are wanted, newest first, by walking the log backwards.
+    fn newest_raw(&self, count: usize, wanted: impl Fn(&Raw) -> bool) -> Result<Vec<Raw>, Fault> {
+        let mut rows = Vec::new();
+        let mut end = self.log.head().0;
+        let floor = end.saturating_sub(LOOKED_MAX);
+        while end > floor && rows.len() < count {
+            let start = end.saturating_sub(WINDOW);
+            let room = usize::try_from(end - start).unwrap_or(usize::MAX);
+            let records = self.log.scan(Position(start), room).map_err(|error| log_fault(&error))?;
+            let here = records.iter().rev().filter(|record| record.position.0 < end);
+            rows.extend(here.filter_map(raw_row).filter(&wanted));
+            end = start;
+        }
+        rows.truncate(count);
+        Ok(rows)
+    }
+
+    pub(super) fn raw_get(&self, id: &str) -> Result<Reply, Fault> {
+        let missing = || Fault::not_found(format!("no raw row `{id}`"));
+        let position = self.log.position(id).ok_or_else(missing)?;
+        let record = self.log.read(position).map_err(|error| log_fault(&error))?.ok_or_else(missing)?;
+        ok(&raw_row(&record).ok_or_else(missing)?)
+    }
+
+    pub(super) fn episodes_list(&self, query: &BTreeMap<String, String>) -> Result<Reply, Fault> {
+        let page = Page::of(query, 50, 200)?;
+        let view = self.read()?;
+        let mut episodes: Vec<&Episode> = view.episodes.values().collect();
+        episodes.sort_by(|a, b| b.started_at.cmp(&a.started_at).then_with(|| a.id.cmp(&b.id)));
+        ok(&page.cut(episodes.into_iter()))
+    }
+
+    pub(super) fn episodes_get(&self, id: &str) -> Result<Reply, Fault> {
+        let view = self.read()?;
+        ok(view.episodes.get(id).ok_or_else(|| Fault::not_found(format!("no episode `{id}`")))?)
+    }
+
+    pub(super) fn facts_list(&self, query: &BTreeMap<String, String>) -> Result<Reply, Fault> {
+        let page = Page::of(query, 50, 200)?;
+        let view = self.read()?;
+        let is = |name: &str, value: &str| query.get(name).is_none_or(|wanted| wanted == value);
+        let mut facts: Vec<&Fact> = view
+            .facts
+            .values()
+            .filter(|fact| is("tier", fact.tier.name()) && is("kind", &fact.claim.kind) && is("status", fact.status.name()))
+            .filter(|fact| query.get("tag").is_none_or(|tag| fact.tags.contains(tag)))
+            .collect();
+        facts.sort_by(|a, b| b.updated.cmp(&a.updated).then_with(|| a.id.cmp(&b.id)));
+        ok(&page.cut(facts.into_iter()))
+    }
+
+    pub(super) fn facts_get(&self, id: &str) -> Result<Reply, Fault> {
+        let view = self.read()?;
+        ok(view.facts.get(id).ok_or_else(|| Fault::not_found(format!("no fact `{id}`")))?)
+    }
+
+    pub(super) fn profile_get(&self) -> Result<Reply, Fault> {
+        ok(&self.read()?.profile)
+    }
+
+    /// The bundle that a predictor sees, by the documented fields and ranges.
+    pub(super) fn context(&self, request: &ContextRequest) -> Result<Reply, Fault> {
+        let recency = within("recency_minutes", request.recency_minutes, 60, 1, 10_080)?;
+        let limits = context::Limits {
+            recency_minutes: recency,
+            max_facts: within("max_facts", request.max_facts, 20, 1, 100)?,
+            max_episodes: within("max_episodes", request.max_episodes, 10, 1, 50)?,
+            max_raw: within("max_raw", request.max_raw, 50, 1, 500)?,
+        };
+        let now = clock::now();
+        let rows = self.newest_raw(limits.max_raw, |row| {
+            clone_schema::time::seconds_between(row.occurred_at, now) <= i64::from(recency) * 60
+        })?;
+        let view = self.read()?;
+        let tags = request.tags.as_deref().unwrap_or_default();
+        let facts: Vec<&Fact> = view.facts.values().collect();
+        let episodes: Vec<&Episode> = view.episodes.values().collect();
+        let facts = context::facts(&facts, request.goal.as_deref(), tags, limits.max_facts);
+        let episodes = context::episodes(&episodes, now, &limits);
+        ok(&json!({
+            "profile": view.profile,
+            "meta": {
+                "generated_at": now, "recency_minutes": recency, "derived_upto": view.cursor.0,
+                "counts": {"facts": facts.len(), "episodes": episodes.len(), "raw": rows.len()},
+            },
+            "facts": facts,
+            "episodes": episodes,
+            "raw": rows,
+        }))
+    }
+
+    pub(super) fn search(&self, request: &SearchRequest) -> Result<Reply, Fault> {
+        let tier = match request.tier.as_deref() {
+            None => None,
+            Some("fact") => Some(Tier::Fact),
+            Some("episode") => Some(Tier::Episode),
+            Some("raw") => Some(Tier::Raw),
+            Some(other) => return Err(Fault::invalid(format!("tier must be fact, episode or raw, not `{other}`"))),
+        };
+        let query = index::Query {
+            text: &request.query,
+            tier,
+            session: request.session_id.as_deref(),
+            agent: None,
+            tags: &[],
+            since: None,
+            until: None,
+            limit: within("limit", request.limit, 10, 1, 100)?,
+        };
+        let hits = self.index.search(&query).map_err(Fault::internal)?;
+        let rows = hits.into_iter().map(|hit| {
+            json!({
+                "id": hit.id, "tier": hit.tier.name(), "score": hit.score, "at": hit.at,
+                "session_id": hit.session, "snippet": hit.snippet,
+            })
+        });
+        ok(&rows.collect::<Vec<_>>())
+    }
+
+    /// Waits until everything recorded so far is derived.
+    pub(super) fn sync(&self) -> Result<Reply, Fault> {
+        let position = self.settle()?;
+        let view = self.read()?;
+        ok(&json!({"derived_upto": position.0, "facts": view.facts.len(), "episodes": view.episodes.len()}))
+    }
+
+    pub(super) fn memory_stats(&self, query: &BTreeMap<String, String>) -> Result<Reply, Fault> {
+        let since = instant(query, "since")?;
+        let view = self.read()?;
+        let facts = view.facts.values().map(|fact| fact.updated);
+        let episodes = view.episodes.values().map(|episode| episode.ended_at);
+        let counted = |times: &mut dyn Iterator<Item = clone_schema::Timestamp>| {
+            let times: Vec<_> = times.filter(|at| since.is_none_or(|since| *at >= since)).collect();
+            json!({"count": times.len(), "last_updated": times.iter().max()})
+        };
+        let raw = match since {
+            None => view.tallies.values().map(|tally| tally.events).sum(),
+            Some(since) => {
+                let records = self.log.scan_time(since, clone_schema::Timestamp::MAX, usize::MAX);
+                records.map_err(|error| log_fault(&error))?.iter().filter(|r| raw_row(r).is_some()).count() as u64
+            }
+        };
+        let last = view.tallies.values().filter_map(|tally| tally.last).max();
+        ok(&json!({
+            "profile": {"count": 1, "last_updated": view.facts.values().map(|fact| fact.updated).max()},
+            "facts": counted(&mut facts.into_iter()),
+            "episodes": counted(&mut episodes.into_iter()),
+            "raw": {"count": raw, "last_updated": last},
+        }))
+    }
+}
+
+/// A record as a raw row; nothing for what is only our bookkeeping.
+fn raw_row(record: &Record) -> Option<Raw> {
+    if topic::find(record.topic).is_some_and(|(_, topic)| topic.wire) {
+        let event = Event::parse(&record.json).ok()?;
+        return Some(Raw {
+            id: event.id.clone(),
+            text: raw::sentence(&event),
+            occurred_at: event.occurred_at,
+            source: event.source.name().to_owned(),
+            source_detail: event.source_detail.clone(),
+            session_id: event.session_id.clone(),
+            event_id: event.id,
+        });
+    }
+    match serde_json::from_str::<Internal>(&record.json).ok()? {
+        Internal { id, at, payload: Payload::MemoryNoted { text, session_id } } => Some(Raw {
+            id: id.clone(),
+            text,
+            occurred_at: at,
+            source: "cli".to_owned(),
+            source_detail: None,
+            session_id: session_id.unwrap_or_default(),
+            event_id: id,
+        }),
+        _ => None,
+    }
+}

@@ -1,0 +1,225 @@
+//! One method per operation; the only place where the log, memory, the index and the predictor meet for a caller.
+//!
+//! Calls are plain and blocking; the doors run them on a thread of their own. Reads see what is derived, which may lag
+//! the log by a moment; `sync` waits until it does not.
+
+pub mod keys;
+pub mod memory;
+pub mod monitoring;
+pub mod predictions;
+pub mod recording;
+pub mod why;
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
+use std::time::Duration;
+
+use clone_schema::internal::Payload;
+use clone_schema::{Fault, Timestamp, fault};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::config::Config;
+use crate::derive::view::View;
+use crate::derive::{self, Wake};
+use crate::index::Index;
+use crate::log::{Log, LogError, Recovery};
+use crate::paths::Paths;
+use crate::serve::{Call, Reply};
+
+/// How long `sync` waits for the loop.
+const SETTLE_PATIENCE: Duration = Duration::from_secs(120);
+
+/// What a running daemon answers with.
+pub struct Engine {
+    log: Log,
+    index: Arc<Index>,
+    view: Arc<RwLock<View>>,
+    wake: SyncSender<Wake>,
+    config: Config,
+    paths: Paths,
+    recovery: Recovery,
+    started_at: Timestamp,
+    http: Mutex<Option<String>>,
+    key_made: Box<dyn Fn() + Send + Sync>,
+}
+
+/// What the engine is made of.
+pub struct Parts {
+    /// L0.
+    pub log: Log,
+    /// Search.
+    pub index: Arc<Index>,
+    /// Everything derived.
+    pub view: Arc<RwLock<View>>,
+    /// Wakes the loop.
+    pub wake: SyncSender<Wake>,
+    /// The person's settings.
+    pub config: Config,
+    /// Where everything lives.
+    pub paths: Paths,
+    /// What opening the log found.
+    pub recovery: Recovery,
+    /// Called when an API key was made, so that the HTTP door opens.
+    pub key_made: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Engine {
+    /// An engine over an open home.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let Parts { log, index, view, wake, config, paths, recovery, key_made } = parts;
+        let started_at = crate::clock::now();
+        Self { log, index, view, wake, config, paths, recovery, started_at, http: Mutex::new(None), key_made }
+    }
+
+    /// Answers one call.
+    ///
+    /// # Errors
+    ///
+    /// What the operation refuses; the fault carries the status and what to do.
+    pub fn call(&self, call: &Call) -> Result<Reply, Fault> {
+        let id = call.id.as_deref().unwrap_or_default();
+        match call.operation.name {
+            "health" => self.health(),
+            "status" => self.status(),
+            "doctor" => self.doctor(),
+            "me" => self.me(),
+            "keys_list" => self.keys_list(),
+            "keys_create" => self.keys_create(&body(call)?),
+            "keys_get" => self.keys_get(id),
+            "keys_revoke" => self.keys_revoke(id),
+            "events_ingest" => self.events_ingest(&call.body),
+            "events_get" => self.events_get(id),
+            "sessions_list" => self.sessions_list(),
+            "sessions_events" => self.sessions_events(id, &call.query),
+            "raw_list" => self.raw_list(&call.query),
+            "raw_add" => self.raw_add(&body(call)?),
+            "raw_get" => self.raw_get(id),
+            "episodes_list" => self.episodes_list(&call.query),
+            "episodes_get" => self.episodes_get(id),
+            "facts_list" => self.facts_list(&call.query),
+            "facts_get" => self.facts_get(id),
+            "profile_get" => self.profile_get(),
+            "context" => self.context(&body(call)?),
+            "search" => self.search(&body(call)?),
+            "sync" => self.sync(),
+            "memory_stats" => self.memory_stats(&call.query),
+            "predict" => self.predict(body(call)?),
+            "continuation" => self.continuation(body(call)?),
+            "feedback" => self.feedback(id, &body(call)?, call),
+            "predictions_stats" => self.predictions_stats(&call.query),
+            "predictions_list" => self.predictions_list(&call.query),
+            "predictions_get" => self.predictions_get(id),
+            "why" => self.why(id),
+            "auto_get" => self.auto_get(),
+            "auto_set" => self.auto_set(&body(call)?),
+            "import_batch" => self.import_mark(&body(call)?),
+            other => Err(Fault::internal(format!("operation `{other}` has no method"))),
+        }
+    }
+
+    /// Says where the HTTP door is, for `status`.
+    pub fn opened_http(&self, address: Option<String>) {
+        if let Ok(mut http) = self.http.lock() {
+            *http = address;
+        }
+    }
+
+    /// What is derived, for reading.
+    fn read(&self) -> Result<RwLockReadGuard<'_, View>, Fault> {
+        self.view.read().map_err(|_| Fault::internal("the derived view is broken; restart the daemon"))
+    }
+
+    /// Appends one internal event and waits until it is on disk.
+    fn note(&self, payload: Payload) -> Result<String, Fault> {
+        let entry = derive::entry(payload);
+        let id = entry.id.clone();
+        self.log.append(vec![entry]).map_err(|error| log_fault(&error))?;
+        Ok(id)
+    }
+
+    /// Waits until everything appended so far is derived, in the vault, in the index and in the state.
+    fn settle(&self) -> Result<clone_schema::Position, Fault> {
+        let (settled, done) = sync_channel(1);
+        self.wake.send(Wake::Settle(settled)).map_err(|_| Fault::internal("the loop has ended"))?;
+        match done.recv_timeout(SETTLE_PATIENCE) {
+            Ok(Ok(position)) => Ok(position),
+            Ok(Err(message)) => Err(Fault::internal(message)),
+            Err(_) => Err(Fault::new(fault::Kind::Unavailable, "still deriving; try again")),
+        }
+    }
+}
+
+/// The typed body of a call.
+fn body<T: DeserializeOwned>(call: &Call) -> Result<T, Fault> {
+    serde_json::from_slice(&call.body).map_err(|error| Fault::invalid(error.to_string()))
+}
+
+/// A reply with this status.
+fn reply(status: u16, value: &impl Serialize) -> Result<Reply, Fault> {
+    let body = serde_json::to_string(value).map_err(Fault::internal)?;
+    Ok(Reply { status, body })
+}
+
+/// A reply with status 200.
+fn ok(value: &impl Serialize) -> Result<Reply, Fault> {
+    reply(200, value)
+}
+
+/// What the log refuses, for a caller.
+fn log_fault(error: &LogError) -> Fault {
+    match error {
+        LogError::DiskFull => Fault::new(fault::Kind::DiskFull, error.to_string())
+            .hint("nothing was recorded; free some space and send it again"),
+        _ => Fault::new(fault::Kind::Unavailable, error.to_string()).hint("nothing was recorded; send it again"),
+    }
+}
+
+/// A page of a list: `limit` and `offset`, checked.
+struct Page {
+    limit: usize,
+    offset: usize,
+}
+
+impl Page {
+    fn of(query: &BTreeMap<String, String>, default: usize, max: usize) -> Result<Self, Fault> {
+        let limit = number(query, "limit")?.unwrap_or(default);
+        if !(1..=max).contains(&limit) {
+            return Err(Fault::invalid(format!("limit must be 1 to {max}")));
+        }
+        Ok(Self { limit, offset: number(query, "offset")?.unwrap_or(0) })
+    }
+
+    fn cut<T>(&self, rows: impl Iterator<Item = T>) -> Vec<T> {
+        rows.skip(self.offset).take(self.limit).collect()
+    }
+}
+
+fn number(query: &BTreeMap<String, String>, name: &str) -> Result<Option<usize>, Fault> {
+    let Some(text) = query.get(name) else { return Ok(None) };
+    text.parse().map(Some).map_err(|_| Fault::invalid(format!("`{name}` is not a whole number: `{text}`")))
+}
+
+/// An instant in the query.
+fn instant(query: &BTreeMap<String, String>, name: &str) -> Result<Option<Timestamp>, Fault> {
+    let Some(text) = query.get(name) else { return Ok(None) };
+    let parsed = clone_schema::time::parse(text);
+    parsed.map(Some).ok_or_else(|| Fault::invalid(format!("`{name}` is not an ISO-8601 instant: `{text}`")))
+}
+
+/// Refuses a value outside its range.
+fn within<T: PartialOrd + std::fmt::Display + Copy>(
+    name: &str,
+    value: Option<T>,
+    default: T,
+    low: T,
+    high: T,
+) -> Result<T, Fault> {
+    let value = value.unwrap_or(default);
+    if value < low || value > high {
+        return Err(Fault::invalid(format!("{name} must be {low} to {high}")));
+    }
+    Ok(value)
+}

@@ -1,0 +1,140 @@
+//! Whether everything works: health, status, and the doctor's live round trip.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use clone_schema::Fault;
+use clone_schema::internal::Payload;
+use serde_json::{Value, json};
+
+use super::predictions::auto_setting;
+use super::{Engine, ok};
+use crate::clock;
+use crate::index::{Document, Query, Tier};
+use crate::serve::Reply;
+
+impl Engine {
+    pub(super) fn health(&self) -> Result<Reply, Fault> {
+        ok(&json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}))
+    }
+
+    pub(super) fn status(&self) -> Result<Reply, Fault> {
+        let http = self.http.lock().map_or(None, |http| http.clone());
+        let log = self.log.stats();
+        let view = self.read()?;
+        let sources: serde_json::Map<String, Value> = view
+            .tallies
+            .iter()
+            .map(|(source, tally)| (source.clone(), json!({"events": tally.events, "last": tally.last})))
+            .collect();
+        ok(&json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "pid": std::process::id(),
+            "started_at": self.started_at,
+            "home": self.paths.state_dir,
+            "vault": self.paths.vault,
+            "socket": self.paths.socket,
+            "http": http,
+            "auto": auto_setting(&view),
+            "log": {
+                "events": log.events, "segments": log.segments, "bytes": log.bytes,
+                "oldest": log.oldest, "newest": log.newest, "head": self.log.head().0, "derived": view.cursor.0,
+            },
+            "counts": {
+                "sessions": view.threads.len(), "episodes": view.episodes.len(), "facts": view.facts.len(),
+                "reply_pairs": view.pairs, "predictions": view.predictions.len() + view.pending.len(),
+                "indexed": self.index.count(),
+            },
+            "spend": {"model_calls": 0},
+            "sources": sources,
+            "problems": self.problems(&view),
+        }))
+    }
+
+    fn problems(&self, view: &crate::derive::view::View) -> Vec<String> {
+        let mut found: Vec<String> = view.problems.values().cloned().collect();
+        for damage in &self.recovery.damaged {
+            found.push(format!(
+                "log segment `{}` is damaged at byte {} ({} bytes): {}",
+                damage.segment, damage.offset, damage.bytes, damage.reason
+            ));
+        }
+        found
+    }
+
+    /// Runs every check, each with its mend.
+    pub(super) fn doctor(&self) -> Result<Reply, Fault> {
+        let mut checks = vec![self.check_log()];
+        checks.push(self.check_index());
+        checks.push(self.check_derived());
+        for (name, path) in [("log folder", &self.paths.log), ("vault folder", &self.paths.vault)] {
+            checks.push(check_private(name, path));
+        }
+        let problems = self.problems(&*self.read()?);
+        let detail = if problems.is_empty() { "none".to_owned() } else { problems.join("; ") };
+        checks.push(check("problems", problems.is_empty(), &detail, "`clone status` names each; mend it and look again"));
+        ok(&json!({"checks": checks}))
+    }
+
+    /// Writes one event durably and reads it back by id.
+    fn check_log(&self) -> Value {
+        let wrote = self.note(Payload::ConfigChanged { key: "doctor.checked".to_owned(), value: "yes".to_owned() });
+        let read = wrote.map_err(|fault| fault.message).and_then(|id| {
+            let position = self.log.position(&id).ok_or("the event cannot be found by its id")?;
+            let record = self.log.read(position).map_err(|error| error.to_string())?;
+            record.map(|record| record.position).ok_or_else(|| "the event cannot be read back".to_owned())
+        });
+        match read {
+            Ok(position) => check("log", true, &format!("wrote and read back position {position}"), ""),
+            Err(message) => check("log", false, &message, "free disk space, check the folder's owner, restart"),
+        }
+    }
+
+    /// Puts a word into the index, finds it, and takes it out again.
+    fn check_index(&self) -> Value {
+        let word = format!("doctor{}", clock::new_id().replace('-', ""));
+        let document = Document {
+            id: word.clone(),
+            tier: Tier::Raw,
+            text: word.clone(),
+            title: String::new(),
+            tags: Vec::new(),
+            at: clock::now(),
+            session: String::new(),
+            agent: String::new(),
+        };
+        let query =
+            Query { text: &word, tier: None, session: None, agent: None, tags: &[], since: None, until: None, limit: 1 };
+        let found = self.index.put(vec![document]).and_then(|()| self.index.search(&query));
+        let removed = self.index.remove(std::slice::from_ref(&word));
+        match (found, removed) {
+            (Ok(hits), Ok(())) if hits.first().is_some_and(|hit| hit.id == word) => {
+                check("index", true, "a new word was found at once", "")
+            }
+            (Ok(_), Ok(())) => check("index", false, "a new word was not found", "stop, delete the index folder, start"),
+            (Err(error), _) | (_, Err(error)) => {
+                check("index", false, &error.to_string(), "stop, delete the index folder, start")
+            }
+        }
+    }
+
+    fn check_derived(&self) -> Value {
+        match self.settle() {
+            Ok(position) => check("derived", true, &format!("everything up to position {position}"), ""),
+            Err(fault) => check("derived", false, &fault.message, "see the daemon's messages; restart it"),
+        }
+    }
+}
+
+fn check(name: &str, ok: bool, detail: &str, mend: &str) -> Value {
+    json!({"name": name, "ok": ok, "detail": detail, "mend": mend})
+}
+
+fn check_private(name: &str, path: &Path) -> Value {
+    let mend = format!("chmod 700 {}", path.display());
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.permissions().mode() & 0o077 == 0 => check(name, true, "only you can enter it", ""),
+        Ok(_) => check(name, false, "other users can enter it", &mend),
+        Err(error) => check(name, false, &error.to_string(), "start the daemon: it makes its folders"),
+    }
+}

@@ -1,0 +1,438 @@
+//! The product: predict, continuation, feedback, and the record of what was answered.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use clone_schema::api::{ContinuationReply, ContinuationRequest, FeedbackRequest, PredictRequest};
+use clone_schema::confidence::{below, floor3};
+use clone_schema::internal::{Feedback, Internal, Judge, Payload, Verdict};
+use clone_schema::prediction::{Candidate, Gate, MAX_K, MIN_THRESHOLD, Prediction, Status, Weight};
+use clone_schema::{Fault, Position, id};
+use serde_json::{Value, json};
+
+use super::{Engine, Page, instant, log_fault, ok, reply};
+use crate::config;
+use crate::derive::view::{Mark, View};
+use crate::predict::{self, Decided, Mode, Query};
+use crate::serve::{Call, Caller, Reply};
+use crate::{clock, derive, scrub};
+
+/// The longest agent input, in bytes.
+const INPUT_BYTES_MAX: usize = 256 << 10;
+/// The end of an agent input that a prediction keeps in the log, in bytes.
+const INPUT_BYTES_KEPT: usize = 16 << 10;
+/// The name of the embedded predictor.
+pub const LOCAL: &str = "local";
+/// The setting that holds `on`, `off` or nothing.
+pub const AUTO: &str = "auto";
+
+impl Engine {
+    pub(super) fn predict(&self, request: PredictRequest) -> Result<Reply, Fault> {
+        let started = Instant::now();
+        check(&request.agent, &request.agent_input, request.threshold, request.model.as_deref())?;
+        if !(1..=MAX_K).contains(&request.k) {
+            return Err(Fault::invalid(format!("k must be 1 to {MAX_K}")));
+        }
+        super::within("recency_minutes", request.recency_minutes, 60, 1, 10_080)?;
+        let view = self.read()?;
+        let now = clock::now();
+        let query = Query {
+            agent: &request.agent,
+            agent_input: &request.agent_input,
+            session_id: request.session_id.as_deref(),
+            project: None,
+            k: request.k,
+            at: now,
+        };
+        let mode = mode(&view, &self.config);
+        let decided = predict::decide(view.predictor.answer(&query), request.threshold, mode, &request.agent_input);
+        let mut prediction = self.prediction(&request, decided, now, &view);
+        drop(view);
+        prediction.latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.keep(&prediction)?;
+        reply(201, &wire(&prediction, prediction.status))
+    }
+
+    fn prediction(&self, request: &PredictRequest, decided: Decided, now: clone_schema::Timestamp, view: &View) -> Prediction {
+        let (confidence, status) = (decided.confidence(), decided.status);
+        let predicted_response = decided.predicted_response().to_owned();
+        let mut candidates = decided.candidates;
+        candidates.truncate(request.k);
+        let first = candidates.first().cloned();
+        let (raw, probability, reasoning) = first.map_or((0.0, 0.0, String::new()), |first| {
+            (first.raw_confidence, first.probability, first.reasoning)
+        });
+        Prediction {
+            id: clock::new_id(),
+            created_at: now,
+            agent: request.agent.clone(),
+            agent_input: scrub::scrub(tail(&request.agent_input, INPUT_BYTES_KEPT)).text.into_owned(),
+            session_id: request.session_id.clone(),
+            facts: facts_behind(view, &predicted_response),
+            episodes: self.episodes_behind(view, &candidates),
+            predicted_response,
+            confidence,
+            raw_confidence: raw,
+            probability,
+            reasoning,
+            candidates,
+            k: request.k,
+            status,
+            threshold: request.threshold,
+            model: LOCAL.to_owned(),
+            latency_ms: 0,
+            abstained: decided.abstained,
+            gate: decided.gate,
+            evidence: decided.weight,
+            acted_at: (status == Status::Auto).then_some(now),
+            should_continue: None,
+            stop_recommended: false,
+        }
+    }
+
+    /// The episodes that the cited replies belong to.
+    fn episodes_behind(&self, view: &View, candidates: &[Candidate]) -> Vec<String> {
+        let cited = candidates.first().map_or(&[][..], |first| first.evidence.as_slice());
+        let mut found: Vec<String> = Vec::new();
+        for one in cited {
+            let holder = view.episodes.values().find(|episode| episode.evidence.iter().any(|known| known.id == one.id));
+            if let Some(episode) = holder
+                && !found.contains(&episode.id)
+            {
+                found.push(episode.id.clone());
+            }
+        }
+        found
+    }
+
+    /// Remembers an answer: at once for readers, in the log with the next commit.
+    fn keep(&self, prediction: &Prediction) -> Result<(), Fault> {
+        if let Ok(mut view) = self.view.write() {
+            view.pending.insert(prediction.id.clone(), prediction.clone());
+        }
+        let payload = Payload::PredictionMade { prediction: Box::new(prediction.clone()) };
+        let entry = derive::entry_with_id(prediction.id.clone(), payload);
+        self.log.append_later(vec![entry]).map_err(|error| log_fault(&error))
+    }
+
+    pub(super) fn continuation(&self, request: ContinuationRequest) -> Result<Reply, Fault> {
+        let started = Instant::now();
+        check(&request.agent, &request.agent_input, request.threshold, None)?;
+        let view = self.read()?;
+        let now = clock::now();
+        let query = Query {
+            agent: &request.agent,
+            agent_input: &request.agent_input,
+            session_id: request.session_id.as_deref(),
+            project: None,
+            k: 1,
+            at: now,
+        };
+        let answer = view.predictor.continuation(&query);
+        let live = matches!(mode(&view, &self.config), Mode::Live { .. });
+        drop(view);
+        let stand = floor3(answer.lower.min(answer.probability));
+        let confidence = if live { stand } else { stand.min(below(request.threshold)) };
+        let status = if confidence >= request.threshold { Status::Auto } else { Status::Escalated };
+        let word = if answer.should_continue { "went on" } else { "were done" };
+        let reasoning = format!("after blocks of this kind you {word}; {:.0} of them known", answer.known.floor());
+        let reply_body = ContinuationReply {
+            id: clock::new_id(),
+            should_continue: answer.should_continue,
+            confidence,
+            reasoning,
+            status,
+            threshold: request.threshold,
+            session_id: request.session_id.clone(),
+            model: LOCAL.to_owned(),
+            latency_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        };
+        self.keep(&continuation_record(&request, &reply_body, answer.probability, live, now))?;
+        reply(201, &reply_body)
+    }
+
+    /// Takes a verdict; the newest wins, and one on an unknown but well-formed id is kept.
+    ///
+    /// Only the person's own verdict, given over the socket and marked as such, ever trains.
+    pub(super) fn feedback(&self, id: &str, request: &FeedbackRequest, call: &Call) -> Result<Reply, Fault> {
+        if uuid::Uuid::parse_str(id).is_err() {
+            return Err(Fault::not_found(format!("no prediction `{id}`")));
+        }
+        let predicted = self.prediction_of(id).ok();
+        let actual = match (request.status, &request.actual_response) {
+            (Verdict::Edited, None) => return Err(Fault::invalid("'actual_response' is required for edited")),
+            (Verdict::Accepted, None) => predicted.as_ref().map(|known| known.predicted_response.clone()),
+            (_, given) => given.as_ref().map(|text| scrub::scrub(text).text.into_owned()),
+        };
+        let person = call.caller == Caller::Owner && call.query.get("judge").is_some_and(|judge| judge == "person");
+        let judge = if person { Judge::Person } else { Judge::Machine };
+        let feedback = Feedback { prediction_id: id.to_owned(), status: request.status, actual_response: actual, judge };
+        self.note(Payload::FeedbackGiven(feedback.clone()))?;
+        match predicted {
+            Some(prediction) => {
+                let mut value = wire(&prediction, status_of(request.status));
+                value["actual_response"] = json!(feedback.actual_response);
+                ok(&value)
+            }
+            None => ok(&json!({"id": id, "status": request.status, "actual_response": feedback.actual_response})),
+        }
+    }
+
+    /// One prediction whole, from memory while it is on its way to the log.
+    pub(super) fn prediction_of(&self, id: &str) -> Result<Prediction, Fault> {
+        let missing = || Fault::not_found(format!("no prediction `{id}`"));
+        let position = {
+            let view = self.read()?;
+            if let Some(prediction) = view.pending.get(id) {
+                return Ok(prediction.clone());
+            }
+            view.predictions.get(id).map(|mark| mark.position).ok_or_else(missing)?
+        };
+        let record = self.log.read(Position(position)).map_err(|error| log_fault(&error))?.ok_or_else(missing)?;
+        match serde_json::from_str::<Internal>(&record.json).map_err(Fault::internal)?.payload {
+            Payload::PredictionMade { prediction } => Ok(*prediction),
+            _ => Err(missing()),
+        }
+    }
+
+    pub(super) fn predictions_get(&self, id: &str) -> Result<Reply, Fault> {
+        let prediction = self.prediction_of(id)?;
+        let status = self.read()?.predictions.get(id).map_or(prediction.status, Mark::status);
+        let mut value = wire(&prediction, status);
+        value["agent"] = json!(prediction.agent);
+        value["agent_input"] = json!(prediction.agent_input);
+        value["session_id"] = json!(prediction.session_id);
+        value["created_at"] = json!(prediction.created_at);
+        value["facts"] = json!(prediction.facts);
+        value["episodes"] = json!(prediction.episodes);
+        ok(&value)
+    }
+
+    pub(super) fn predictions_list(&self, query: &BTreeMap<String, String>) -> Result<Reply, Fault> {
+        let page = Page::of(query, 50, 200)?;
+        let (since, until) = (instant(query, "since")?, instant(query, "until")?);
+        let ids: Vec<(String, Status)> = {
+            let view = self.read()?;
+            let pending = view.pending.values().map(|p| (p.id.clone(), mark_of(p)));
+            let known = view.predictions.iter().map(|(id, mark)| (id.clone(), mark.clone()));
+            let mut marks: Vec<(String, Mark)> = pending.chain(known).collect();
+            marks.sort_by(|a, b| b.0.cmp(&a.0));
+            let wanted = marks.into_iter().filter(|(_, mark)| {
+                let is = |name: &str, value: &str| query.get(name).is_none_or(|wanted| wanted == value);
+                is("status", mark.status().name())
+                    && is("agent", &mark.agent)
+                    && is("session_id", mark.session_id.as_deref().unwrap_or_default())
+                    && since.is_none_or(|since| mark.created_at >= since)
+                    && until.is_none_or(|until| mark.created_at <= until)
+            });
+            page.cut(wanted.map(|(id, mark)| (id, mark.status())))
+        };
+        let mut rows = Vec::with_capacity(ids.len());
+        for (id, status) in ids {
+            let prediction = self.prediction_of(&id)?;
+            let mut value = wire(&prediction, status);
+            value["agent"] = json!(prediction.agent);
+            value["session_id"] = json!(prediction.session_id);
+            value["created_at"] = json!(prediction.created_at);
+            rows.push(value);
+        }
+        ok(&rows)
+    }
+
+    /// The documented formulas, plus a block that counts only what a person judged.
+    pub(super) fn predictions_stats(&self, query: &BTreeMap<String, String>) -> Result<Reply, Fault> {
+        let (since, until) = (instant(query, "since")?, instant(query, "until")?);
+        let view = self.read()?;
+        let pending: Vec<Mark> = view.pending.values().map(mark_of).collect();
+        let within = |mark: &&Mark| {
+            since.is_none_or(|since| mark.created_at >= since) && until.is_none_or(|until| mark.created_at <= until)
+        };
+        let marks: Vec<&Mark> = view.predictions.values().chain(&pending).filter(within).collect();
+        let count = |status: Status| marks.iter().filter(|mark| mark.status() == status).count();
+        let total = marks.len();
+        let (auto, escalated) = (count(Status::Auto), count(Status::Escalated));
+        let (accepted, edited, rejected) = (count(Status::Accepted), count(Status::Edited), count(Status::Rejected));
+        let answered = auto + accepted + edited + rejected;
+        let by_person = |mark: &&&Mark| mark.verdict.is_some_and(|(_, judge)| judge != Judge::Machine);
+        let asked: Vec<&&Mark> = marks.iter().filter(by_person).collect();
+        let right = asked.iter().filter(|mark| mark.status() == Status::Accepted).count();
+        let wrong_autos = asked.iter().filter(|m| m.made == Status::Auto && m.status() != Status::Accepted).count();
+        ok(&json!({
+            "total": total,
+            "by_status": {
+                "pending": 0, "auto": auto, "escalated": escalated,
+                "accepted": accepted, "edited": edited, "rejected": rejected,
+            },
+            "precision": ratio(auto + accepted, answered),
+            "automation_rate": ratio(answered, total),
+            "verified": {
+                "n_asked": asked.len(), "right": right, "precision": ratio(right, asked.len()),
+                "wrong_autos": wrong_autos, "auto_rate": ratio(marks.iter().filter(|m| m.made == Status::Auto).count(), total),
+            },
+        }))
+    }
+
+    pub(super) fn auto_get(&self) -> Result<Reply, Fault> {
+        let auto = auto_setting(&self.read()?).to_owned();
+        ok(&json!({"auto": auto, "meaning": auto_meaning(&auto)}))
+    }
+
+    pub(super) fn auto_set(&self, body: &Value) -> Result<Reply, Fault> {
+        let value = match body["auto"].as_str() {
+            Some(value @ ("on" | "off")) => value.to_owned(),
+            _ => return Err(Fault::invalid("'auto' must be 'on' or 'off'")),
+        };
+        self.note(Payload::ConfigChanged { key: AUTO.to_owned(), value })?;
+        self.settle()?;
+        self.auto_get()
+    }
+}
+
+fn check(agent: &str, input: &str, threshold: f64, model: Option<&str>) -> Result<(), Fault> {
+    if agent.is_empty() || input.trim().is_empty() {
+        return Err(Fault::invalid("agent and agent_input are required and must not be empty"));
+    }
+    if input.len() > INPUT_BYTES_MAX {
+        return Err(Fault::invalid(format!("agent_input is larger than {} KiB", INPUT_BYTES_MAX >> 10))
+            .hint("send the end of it: that is what is answered"));
+    }
+    if !(MIN_THRESHOLD..=1.0).contains(&threshold) {
+        return Err(Fault::invalid(format!("threshold must be {MIN_THRESHOLD} to 1")));
+    }
+    match model {
+        None | Some(LOCAL) => Ok(()),
+        Some(other) => Err(Fault::invalid(format!("no model `{other}`")).hint("leave `model` out, or name `local`")),
+    }
+}
+
+/// The reply of `predict` as the wire knows it, plus what it does not know.
+fn wire(prediction: &Prediction, status: Status) -> Value {
+    let candidates: Vec<Value> = prediction.candidates.iter().map(candidate).collect();
+    json!({
+        "id": prediction.id,
+        "predicted_response": prediction.predicted_response,
+        "confidence": prediction.confidence,
+        "raw_confidence": prediction.raw_confidence,
+        "probability": prediction.probability,
+        "reasoning": prediction.reasoning,
+        "candidates": candidates,
+        "k": prediction.k,
+        "status": status.name(),
+        "threshold": prediction.threshold,
+        "model": prediction.model,
+        "latency_ms": prediction.latency_ms,
+        "usage": {"input_tokens": 0, "output_tokens": 0},
+        "abstained": prediction.abstained,
+        "gate": prediction.gate,
+        "evidence": prediction.evidence,
+        "stop_recommended": prediction.stop_recommended,
+        "acted_at": prediction.acted_at,
+    })
+}
+
+fn candidate(candidate: &Candidate) -> Value {
+    json!({
+        "response": candidate.response,
+        "confidence": candidate.confidence,
+        "probability": candidate.probability,
+        "raw_confidence": candidate.raw_confidence,
+        "reasoning": candidate.reasoning,
+        "evidence": candidate.evidence,
+    })
+}
+
+/// A continuation as a prediction, so that it takes feedback and has receipts like any other.
+fn continuation_record(
+    request: &ContinuationRequest,
+    answer: &ContinuationReply,
+    probability: f64,
+    live: bool,
+    now: clone_schema::Timestamp,
+) -> Prediction {
+    let gate = if answer.status == Status::Auto { Gate::Open } else if live { Gate::LowerBound } else { Gate::Shadow };
+    Prediction {
+        id: answer.id.clone(),
+        created_at: now,
+        agent: request.agent.clone(),
+        agent_input: scrub::scrub(tail(&request.agent_input, INPUT_BYTES_KEPT)).text.into_owned(),
+        session_id: request.session_id.clone(),
+        predicted_response: if answer.should_continue { "continue" } else { "stop" }.to_owned(),
+        confidence: answer.confidence,
+        raw_confidence: floor3(probability),
+        probability,
+        reasoning: answer.reasoning.clone(),
+        candidates: Vec::new(),
+        k: 1,
+        status: answer.status,
+        threshold: request.threshold,
+        model: LOCAL.to_owned(),
+        latency_ms: answer.latency_ms,
+        abstained: false,
+        gate,
+        evidence: Weight::default(),
+        facts: Vec::new(),
+        episodes: Vec::new(),
+        acted_at: (answer.status == Status::Auto).then_some(now),
+        should_continue: Some(answer.should_continue),
+        stop_recommended: false,
+    }
+}
+
+/// Facts whose value is the predicted reply: the habits behind it.
+fn facts_behind(view: &View, response: &str) -> Vec<String> {
+    let wanted = id::normal(response);
+    let behind = view.facts.values().filter(|fact| id::normal(&fact.claim.value) == wanted);
+    behind.map(|fact| fact.id.clone()).take(5).collect()
+}
+
+/// How predictions are decided now; a new home runs in shadow mode until the person switches `auto` on.
+fn mode(view: &View, config: &config::Config) -> Mode {
+    match auto_setting(view) {
+        "on" => Mode::Live { strict: config.predict.gate == config::Gate::Strict },
+        "off" => Mode::Off,
+        _ => Mode::Shadow,
+    }
+}
+
+/// `on`, `off` or `shadow`.
+pub(super) fn auto_setting(view: &View) -> &str {
+    view.settings.get(AUTO).map_or("shadow", String::as_str)
+}
+
+fn auto_meaning(auto: &str) -> &'static str {
+    match auto {
+        "on" => "clients may act on answers that reach their threshold",
+        "off" => "nothing is ever auto, until `clone auto on`",
+        _ => "a new home only shows what it would have said; `clone auto on` lets clients act on sure answers",
+    }
+}
+
+fn status_of(verdict: Verdict) -> Status {
+    match verdict {
+        Verdict::Accepted => Status::Accepted,
+        Verdict::Edited => Status::Edited,
+        Verdict::Rejected => Status::Rejected,
+    }
+}
+
+fn mark_of(prediction: &Prediction) -> Mark {
+    Mark {
+        position: 0,
+        created_at: prediction.created_at,
+        agent: prediction.agent.clone(),
+        session_id: prediction.session_id.clone(),
+        made: prediction.status,
+        verdict: None,
+    }
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn ratio(part: usize, whole: usize) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+fn tail(text: &str, bytes: usize) -> &str {
+    let start = text.len().saturating_sub(bytes);
+    let start = (start..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+    &text[start..]
+}
