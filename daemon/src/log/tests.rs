@@ -15,6 +15,11 @@ fn clock() -> Timestamp {
     at(1_000_000)
 }
 
+/// A folder in memory where there is one: these tests sync thousands of times, and no power fails in them.
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 fn options() -> Options {
     Options { home_id: "home-1".into(), roll_bytes: ROLL_BYTES, queue: QUEUE, wake: None, now: clock }
 }
@@ -71,7 +76,7 @@ const FIRST_SEALED: &str = "00000000000000000000.mcap";
 
 #[test]
 fn what_was_appended_is_read() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let (log, recovery) = open(dir.path());
     assert_eq!(recovery, Recovery::default());
     assert!(names(dir.path()).is_empty(), "an idle start writes no segment");
@@ -99,7 +104,7 @@ fn what_was_appended_is_read() {
 
 #[test]
 fn an_id_is_written_once() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let (log, _) = open(dir.path());
     let batch = vec![entry(0), entry(1), entry(0)];
     let appended: Vec<(u64, bool)> = log.append(batch).unwrap().iter().map(|one| (one.position.0, one.new)).collect();
@@ -114,7 +119,7 @@ fn an_id_is_written_once() {
 
 #[test]
 fn a_reopened_log_goes_on_in_a_new_file() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     for run in 0..3_u64 {
         let (log, recovery) = open(dir.path());
         assert_eq!((recovery.segments as u64, recovery.events), (run, run * 4));
@@ -133,7 +138,7 @@ fn a_reopened_log_goes_on_in_a_new_file() {
 
 #[test]
 fn appenders_share_commits() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let (log, _) = open(dir.path());
     std::thread::scope(|scope| {
         for thread in 0..8_u64 {
@@ -153,7 +158,7 @@ fn appenders_share_commits() {
 
 #[test]
 fn a_copy_taken_while_open_holds_all_that_was_acked() {
-    let (dir, crashed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (dir, crashed) = (folder(), folder());
     let (log, _) = open(dir.path());
     for number in 0..10 {
         log.append(vec![entry(number)]).unwrap();
@@ -172,7 +177,7 @@ fn a_copy_taken_while_open_holds_all_that_was_acked() {
 
 #[test]
 fn a_live_file_cut_anywhere_gives_a_prefix_and_the_log_goes_on() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let (log, _) = open(dir.path());
     for number in 0..4 {
         log.append(entries(number * 2..number * 2 + 2)).unwrap();
@@ -180,7 +185,7 @@ fn a_live_file_cut_anywhere_gives_a_prefix_and_the_log_goes_on() {
     let bytes = std::fs::read(dir.path().join(FIRST_OPEN)).unwrap();
     let ends: Vec<u64> = (0..8).map(|position| log.locate(Position(position)).unwrap().offset).collect();
     for length in 0..bytes.len() {
-        let crashed = tempfile::tempdir().unwrap();
+        let crashed = folder();
         std::fs::write(crashed.path().join(FIRST_OPEN), &bytes[..length]).unwrap();
         let (log, recovery) = open(crashed.path());
         // A chunk is whole when the next one begins within the cut.
@@ -200,7 +205,7 @@ fn a_live_file_cut_anywhere_gives_a_prefix_and_the_log_goes_on() {
 
 #[test]
 fn the_lock_names_its_holder() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let (log, _) = open(dir.path());
     let Err(error) = Log::open(dir.path(), options()) else { panic!("opened twice") };
     assert!(error.to_string().ends_with(&format!("process {}", std::process::id())), "{error}");
@@ -214,7 +219,7 @@ fn the_lock_names_its_holder() {
 #[test]
 fn files_are_private() {
     use std::os::unix::fs::PermissionsExt;
-    let parent = tempfile::tempdir().unwrap();
+    let parent = folder();
     let dir = parent.path().join("log");
     let (log, _) = open(&dir);
     log.append(entries(0..1)).unwrap();
@@ -227,14 +232,14 @@ fn files_are_private() {
 
 #[test]
 fn entries_that_could_not_be_read_back_are_refused() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let (log, _) = open(dir.path());
     let large = format!(r#"{{"id":"event-0","x":"{}"}}"#, "x".repeat(MAX_EVENT_BYTES));
     for (bad, expected) in [
         (Entry { topic: "no.such", ..entry(0) }, "the topic `no.such` is not known"),
         (Entry { json: "{}".into(), ..entry(0) }, "the JSON of event `event-0` does not hold that id"),
         (Entry { json: r#"{"id":"event-0""#.into(), ..entry(0) }, "the JSON of event `event-0` does not hold that id"),
-        (Entry { json: large, ..entry(0) }, "event `event-0` has 16777238 bytes, more than 16777216"),
+        (Entry { json: large, ..entry(0) }, "event `event-0` has 16777239 bytes, more than 16777216"),
     ] {
         assert_eq!(log.append(vec![entry(1), bad]).unwrap_err().to_string(), expected);
     }
@@ -243,8 +248,8 @@ fn entries_that_could_not_be_read_back_are_refused() {
 
 #[test]
 fn a_full_segment_is_sealed_and_the_next_begins() {
-    let dir = tempfile::tempdir().unwrap();
-    let (log, _) = Log::open(dir.path(), Options { roll_bytes: 1_500, ..options() }).unwrap();
+    let dir = folder();
+    let (log, _) = Log::open(dir.path(), Options { roll_bytes: 1_000, ..options() }).unwrap();
     for number in 0..20 {
         log.append(vec![entry(number)]).unwrap();
         assert_events(&log, 0..number + 1);
@@ -259,7 +264,7 @@ fn a_full_segment_is_sealed_and_the_next_begins() {
 
 #[test]
 fn bulk_is_written_with_the_next_commit_and_at_close() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let (log, _) = open(dir.path());
     log.append_later(entries(0..3)).unwrap();
     assert_eq!(log.append(vec![entry(3)]).unwrap()[0].position, Position(3));
@@ -271,7 +276,7 @@ fn bulk_is_written_with_the_next_commit_and_at_close() {
 
 #[test]
 fn a_full_queue_blocks_and_drops_nothing() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let (log, _) = Log::open(dir.path(), Options { queue: 4, ..options() }).unwrap();
     for number in 0..100 {
         log.append_later(entries(number * 3..number * 3 + 3)).unwrap();
@@ -283,7 +288,7 @@ fn a_full_queue_blocks_and_drops_nothing() {
 
 #[test]
 fn the_writer_tells_of_each_new_head() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let seen = Arc::new(AtomicU64::new(0));
     let told = seen.clone();
     let wake: Box<dyn Fn(Position) + Send + Sync> = Box::new(move |head| told.store(head.0, Ordering::SeqCst));
@@ -295,7 +300,7 @@ fn the_writer_tells_of_each_new_head() {
 
 #[test]
 fn scans_go_by_position_and_by_time() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let (log, _) = open(dir.path());
     for number in 0..600 {
         log.append_later(vec![entry(number)]).unwrap();
@@ -310,4 +315,126 @@ fn scans_go_by_position_and_by_time() {
     assert_eq!(positions(log.scan_time(at(300), at(305), 100).unwrap()), (300..305).collect::<Vec<_>>());
     assert_eq!(positions(log.scan_time(at(300), at(305), 2).unwrap()), [300, 301]);
     assert!(log.scan(Position(601), 10).unwrap().is_empty() && log.scan(Position(0), 0).unwrap().is_empty());
+}
+
+#[test]
+fn a_full_disk_is_named_and_leaves_nothing_behind() {
+    let dir = folder();
+    let (log, faults) = open_faulty(dir.path());
+    log.append(entries(0..2)).unwrap();
+    let before = std::fs::read(dir.path().join(FIRST_OPEN)).unwrap();
+    for through in [0, 1, 50, usize::MAX] {
+        faults.lock().unwrap().append = vec![(through, io::ErrorKind::StorageFull)];
+        let error = log.append(entries(2..4)).unwrap_err();
+        assert!(matches!(error, LogError::DiskFull { .. }), "{error}");
+        assert_eq!(std::fs::read(dir.path().join(FIRST_OPEN)).unwrap(), before, "{through} bytes got through");
+        assert_eq!(log.head(), Position(2));
+    }
+    assert_eq!(log.append(entries(2..4)).unwrap()[0], Appended { position: Position(2), new: true });
+    drop(log);
+    assert_events(&open(dir.path()).0, 0..4);
+}
+
+#[test]
+fn a_short_write_that_cannot_be_cut_back_moves_on_to_another_file() {
+    let dir = folder();
+    let (log, faults) = open_faulty(dir.path());
+    log.append(entries(0..2)).unwrap();
+    {
+        let mut faults = faults.lock().unwrap();
+        (faults.append, faults.truncate) = (vec![(70, io::ErrorKind::Other)], 2);
+    }
+    assert_eq!(log.append(entries(2..4)).unwrap()[0].position, Position(2));
+    assert_events(&log, 0..4);
+    assert_eq!(names(dir.path()), [FIRST_OPEN, "00000000000000000002.open.mcap"]);
+    drop(log);
+    let (log, recovery) = open(dir.path());
+    assert_eq!((recovery.events, recovery.torn.len(), recovery.torn[0].bytes), (4, 1, 70));
+    assert_events(&log, 0..4);
+}
+
+#[test]
+fn a_failed_sync_is_never_tried_again_on_the_same_file() {
+    for truncations_fail in [0, 9] {
+        let dir = folder();
+        let (log, faults) = open_faulty(dir.path());
+        log.append(entries(0..2)).unwrap();
+        {
+            let mut faults = faults.lock().unwrap();
+            (faults.sync, faults.truncate, faults.calls) = (1, truncations_fail, vec![]);
+        }
+        assert_eq!(log.append(entries(2..4)).unwrap()[0].position, Position(2));
+        let calls = faults.lock().unwrap().calls.clone();
+        assert_eq!(calls, ["append", "sync", "truncate", "create", "append", "sync", "sync_dir", "append", "sync"]);
+        faults.lock().unwrap().truncate = 0;
+        drop(log);
+        // With the batch in both files it is read once.
+        let (log, recovery) = open(dir.path());
+        assert_eq!((recovery.events, log.head()), (4, Position(4)));
+        assert_events(&log, 0..4);
+    }
+}
+
+#[test]
+fn the_first_commit_survives_a_failed_sync_too() {
+    let dir = folder();
+    let (log, faults) = open_faulty(dir.path());
+    // The header is synced first.
+    for failing in [1, 2] {
+        let number = log.head().0;
+        let live = names(dir.path());
+        faults.lock().unwrap().sync = failing;
+        match log.append(vec![entry(number)]) {
+            Ok(appended) => assert_eq!(appended[0].position, Position(number), "{live:?}"),
+            Err(error) => {
+                assert!(error.to_string().contains("injected sync error"), "{error}");
+                faults.lock().unwrap().sync = 0;
+                log.append(vec![entry(number)]).unwrap();
+            }
+        }
+        assert_events(&log, 0..number + 1);
+    }
+    drop(log);
+    assert_events(&open(dir.path()).0, 0..2);
+}
+
+#[test]
+fn a_log_that_fails_refuses_and_tries_again() {
+    let dir = folder();
+    let (log, faults) = open_faulty(dir.path());
+    log.append(entries(0..2)).unwrap();
+    for _ in 0..3 {
+        {
+            let mut faults = faults.lock().unwrap();
+            (faults.sync, faults.create, faults.truncate) = (2, 2, 2);
+        }
+        let error = log.append(entries(2..4)).unwrap_err();
+        assert!(error.to_string().contains("injected"), "{error}");
+        assert_eq!((log.head(), log.position("event-2")), (Position(2), None));
+        *faults.lock().unwrap() = storage::Faults::default();
+    }
+    let appended = log.append(entries(2..4)).unwrap();
+    assert!(appended[0].position >= Position(2), "{appended:?}");
+    assert_events(&log, 0..4);
+    let positions: Vec<_> = (2..4).map(|number| log.position(&format!("event-{number}"))).collect();
+    drop(log);
+    let (log, _) = open(dir.path());
+    assert_events(&log, 0..4);
+    assert_eq!((2..4).map(|number| log.position(&format!("event-{number}"))).collect::<Vec<_>>(), positions);
+}
+
+#[test]
+fn bulk_is_kept_while_the_disk_is_full() {
+    let dir = folder();
+    let (log, faults) = open_faulty(dir.path());
+    faults.lock().unwrap().append = vec![(0, io::ErrorKind::StorageFull); 4];
+    log.append_later(entries(0..3)).unwrap();
+    // Creating the file, then each try of the batch, fails for want of room.
+    let mut refused = 0;
+    while let Err(error) = log.append(vec![entry(3)]) {
+        assert!(matches!(error, LogError::DiskFull { .. }), "{error}");
+        refused += 1;
+    }
+    assert!((1..=4).contains(&refused), "{refused}");
+    assert_events(&log, 0..4);
 }
