@@ -2,7 +2,7 @@
 //!
 //! All of it is in memory and rebuilt from the segments at open. An event costs about 20 bytes here, a chunk about 72.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use clone_schema::segment::Info;
 use clone_schema::time::from_nanos;
@@ -59,6 +59,13 @@ pub(super) struct Segment {
     ids: Vec<(Digest, u32)>,
 }
 
+impl Segment {
+    fn position(&self, digest: &Digest) -> Option<Position> {
+        let at = self.ids.binary_search_by_key(digest, |(known, _)| *known).ok()?;
+        Some(Position(self.base.0 + u64::from(self.ids[at].1)))
+    }
+}
+
 /// Everything that is durable, and where.
 #[derive(Default)]
 pub(super) struct Directory {
@@ -66,6 +73,8 @@ pub(super) struct Directory {
     places: Vec<Place>,
     /// Ids of the last segment while it grows.
     live: HashMap<Digest, Position>,
+    /// Copies of events whose commit was answered with an error and which were appended again later.
+    hidden: BTreeSet<Position>,
     /// The next position to be given.
     pub(super) head: Position,
     pub(super) commits: u64,
@@ -91,17 +100,31 @@ impl Directory {
     }
 
     /// Adds a chunk. Positions that an earlier file holds too are taken from this one: a failed batch was written again.
-    pub(super) fn add(&mut self, place: Place, ids: impl IntoIterator<Item = (Digest, Position)>) {
+    pub(super) fn add(&mut self, place: Place) {
         let start = self.places.partition_point(|known| known.last < place.first);
         let end = self.places.partition_point(|known| known.first <= place.last);
         self.places.splice(start..end.max(start), [place]);
-        self.add_ids(ids);
         self.head = self.head.max(place.last.next());
     }
 
-    /// Adds ids of the last segment.
+    /// Adds ids of the last segment that are new.
     pub(super) fn add_ids(&mut self, ids: impl IntoIterator<Item = (Digest, Position)>) {
         self.live.extend(ids);
+    }
+
+    /// Adds ids that recovery read; of an id that was there before, only the later event counts, because only that one
+    /// was acknowledged. The file before is looked at and no other: a failed commit goes on in the next file.
+    pub(super) fn add_read_ids(&mut self, ids: impl IntoIterator<Item = (Digest, Position)>) {
+        for (digest, position) in ids {
+            let before = self.segments.iter().rev().nth(1);
+            let earlier = self.live.insert(digest, position).or_else(|| before?.position(&digest));
+            self.hidden.extend(earlier.filter(|earlier| *earlier != position));
+        }
+    }
+
+    /// The positions of events that count no more; almost always empty.
+    pub(super) fn hidden(&self) -> &BTreeSet<Position> {
+        &self.hidden
     }
 
     /// The position of an id.
@@ -109,10 +132,7 @@ impl Directory {
         if let Some(position) = self.live.get(digest) {
             return Some(*position);
         }
-        self.segments.iter().rev().find_map(|segment| {
-            let at = segment.ids.binary_search_by_key(digest, |(known, _)| *known).ok()?;
-            Some(Position(segment.base.0 + u64::from(segment.ids[at].1)))
-        })
+        self.segments.iter().rev().find_map(|segment| segment.position(digest))
     }
 
     /// The chunk that holds a position.
@@ -128,7 +148,8 @@ impl Directory {
 
     /// How many events the chunks hold.
     pub(super) fn events(&self) -> u64 {
-        self.places.iter().map(|place| u64::from(place.count)).sum()
+        let stored: u64 = self.places.iter().map(|place| u64::from(place.count)).sum();
+        stored.saturating_sub(self.hidden.len() as u64)
     }
 
     /// Earliest and latest `occurred_at`.
@@ -154,15 +175,14 @@ mod tests {
         let mut directory = Directory::default();
         directory.add_segment("a".into(), Position(0), 0);
         for (first, last) in [(0, 4), (5, 7), (8, 9)] {
-            directory.add(place(0, first, last), []);
+            directory.add(place(0, first, last));
         }
         directory.add_segment("b".into(), Position(5), 0);
-        directory.add(place(1, 5, 7), []);
-        assert_eq!(directory.from(Position(0)).map(|place| (place.segment, place.first.0)).collect::<Vec<_>>(), [
-            (0, 0),
-            (1, 5),
-            (0, 8)
-        ]);
+        directory.add(place(1, 5, 7));
+        assert_eq!(
+            directory.from(Position(0)).map(|place| (place.segment, place.first.0)).collect::<Vec<_>>(),
+            [(0, 0), (1, 5), (0, 8)]
+        );
         assert_eq!(directory.events(), 10);
         assert_eq!(directory.head, Position(10));
     }
@@ -171,9 +191,11 @@ mod tests {
     fn an_id_is_found_in_the_growing_and_in_the_older_segments() {
         let mut directory = Directory::default();
         directory.add_segment("a".into(), Position(0), 0);
-        directory.add(place(0, 0, 1), [(digest("x"), Position(0)), (digest("y"), Position(1))]);
+        directory.add(place(0, 0, 1));
+        directory.add_ids([(digest("x"), Position(0)), (digest("y"), Position(1))]);
         directory.add_segment("b".into(), Position(2), 0);
-        directory.add(place(1, 2, 2), [(digest("z"), Position(2))]);
+        directory.add(place(1, 2, 2));
+        directory.add_ids([(digest("z"), Position(2))]);
         for (id, expected) in [("x", Some(0)), ("y", Some(1)), ("z", Some(2)), ("w", None)] {
             assert_eq!(directory.position(&digest(id)), expected.map(Position), "{id}");
         }

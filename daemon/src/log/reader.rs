@@ -80,7 +80,8 @@ impl Shared {
         }
         let (name, bytes) = self.bytes(place)?;
         let base = self.base(place);
-        let damaged = |reason: &str| LogError::Damaged { segment: name.clone(), offset: place.offset, reason: reason.into() };
+        let damaged =
+            |reason: &str| LogError::Damaged { segment: name.clone(), offset: place.offset, reason: reason.into() };
         let chunk = segment::decode(&bytes, base.0).map_err(damaged)?;
         if u64::from(chunk.info.first) + base.0 != place.first.0 || chunk.info.count != place.count {
             return Err(damaged("the chunk is another one than at the start"));
@@ -123,6 +124,7 @@ impl Shared {
         wanted: impl Fn(&Message<'_>, Position) -> bool,
     ) -> Result<Vec<Record>, LogError> {
         let (mut out, mut next) = (Vec::new(), Some(from));
+        let hidden = self.directory().hidden().clone();
         while let Some(from) = next {
             let places;
             (places, next) = self.places(from, &keep);
@@ -136,7 +138,8 @@ impl Shared {
                 };
                 let base = self.base(&place);
                 let messages = chunk.messages().filter(|message| wanted(message, base));
-                out.extend(messages.filter_map(|message| record(base, &message)).take(limit - out.len()));
+                let records = messages.filter_map(|message| record(base, &message));
+                out.extend(records.filter(|record| !hidden.contains(&record.position)).take(limit - out.len()));
                 if out.len() >= limit {
                     return Ok(out);
                 }
@@ -154,6 +157,9 @@ impl Log {
     pub fn read(&self, position: Position) -> Result<Option<Record>, LogError> {
         let shared = &self.inner.shared;
         let Some(place) = shared.directory().place(position) else { return Ok(None) };
+        if shared.directory().hidden().contains(&position) {
+            return Ok(None);
+        }
         let (base, chunk) = (shared.base(&place), shared.chunk(&place)?);
         let message = at(&chunk, base, position).and_then(|index| chunk.get(index));
         Ok(message.and_then(|message| record(base, &message)))

@@ -114,7 +114,8 @@ impl Found {
             if chunk.unknown > 0 {
                 unknown.push((info.offset, info.length, chunk.unknown));
             }
-            directory.add(Place::new(segment, base, &info), ids(&chunk, base));
+            directory.add(Place::new(segment, base, &info));
+            directory.add_read_ids(ids(&chunk, base));
             tally.add(info);
         });
         if chunks.is_empty() {
@@ -150,7 +151,8 @@ impl Found {
         if let End::Torn { offset, .. } = self.walk.end
             && !self.name.ends_with(".open.mcap")
         {
-            let bad = Bad { offset, length: self.length() - offset, reason: "the file does not end like a sealed segment" };
+            let bad =
+                Bad { offset, length: self.length() - offset, reason: "the file does not end like a sealed segment" };
             recovery.damaged.push(self.damage(&bad));
         }
     }

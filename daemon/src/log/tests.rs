@@ -83,14 +83,17 @@ fn what_was_appended_is_read() {
     let appended = log.append(entries(0..5)).unwrap();
     assert_eq!(appended, (0..5).map(|number| Appended { position: Position(number), new: true }).collect::<Vec<_>>());
     assert_eq!(log.head(), Position(5));
-    assert_eq!(log.read(Position(3)).unwrap().unwrap(), Record {
-        position: Position(3),
-        topic: "agent.prompt",
-        id: "event-3".into(),
-        recorded_at: clock(),
-        occurred_at: at(3),
-        json: entry(3).json,
-    });
+    assert_eq!(
+        log.read(Position(3)).unwrap().unwrap(),
+        Record {
+            position: Position(3),
+            topic: "agent.prompt",
+            id: "event-3".into(),
+            recorded_at: clock(),
+            occurred_at: at(3),
+            json: entry(3).json,
+        }
+    );
     assert_eq!(log.read(Position(5)).unwrap(), None);
     let place = log.locate(Position(3)).unwrap();
     assert_eq!((place.segment.as_str(), place.index, place.time), (FIRST_OPEN, 3, clock()));
@@ -437,4 +440,180 @@ fn bulk_is_kept_while_the_disk_is_full() {
     }
     assert!((1..=4).contains(&refused), "{refused}");
     assert_events(&log, 0..4);
+}
+
+#[test]
+fn a_flipped_bit_in_a_sealed_file_costs_at_most_its_chunk() {
+    let dir = folder();
+    let (log, _) = open(dir.path());
+    for number in 0..5 {
+        log.append(entries(number * 4..number * 4 + 4)).unwrap();
+    }
+    let offsets: Vec<u64> = (0..5).map(|chunk| log.locate(Position(chunk * 4)).unwrap().offset).collect();
+    drop(log);
+    let bytes = std::fs::read(dir.path().join(FIRST_SEALED)).unwrap();
+    for round in 0..100_usize {
+        let (at, bit) = (round * bytes.len() / 100, round % 8);
+        let damaged = folder();
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1 << bit;
+        std::fs::write(damaged.path().join(FIRST_SEALED), &flipped).unwrap();
+        let (log, recovery) = open(damaged.path());
+        let hit = offsets.iter().rposition(|offset| *offset <= at as u64);
+        let read = log.scan(Position(0), usize::MAX).unwrap();
+        assert!(read.iter().all(|record| record.json == entry(record.position.0).json), "bit {bit} of byte {at}");
+        let lost: Vec<u64> = (0..20).filter(|number| log.read(Position(*number)).unwrap().is_none()).collect();
+        assert!(lost.iter().all(|number| Some(*number as usize / 4) == hit), "bit {bit} of byte {at}: {lost:?}");
+        assert!(lost.is_empty() || !recovery.damaged.is_empty(), "bit {bit} of byte {at}");
+        assert!(recovery.torn.is_empty() && names(damaged.path()) == [FIRST_SEALED]);
+        assert_eq!(std::fs::read(damaged.path().join(FIRST_SEALED)).unwrap(), flipped, "a sealed file was changed");
+        // A lost position is not given to another event.
+        let again = log.append(vec![entry(20)]).unwrap()[0].position;
+        assert!(again >= Position(20), "bit {bit} of byte {at}: {again}");
+    }
+}
+
+#[test]
+fn damage_in_a_live_file_is_kept_and_reported_with_its_times() {
+    let (dir, crashed) = (folder(), folder());
+    let (log, _) = open(dir.path());
+    for number in 0..3 {
+        log.append(entries(number * 4..number * 4 + 4)).unwrap();
+    }
+    let hit = log.locate(Position(4)).unwrap().offset;
+    let next = log.locate(Position(8)).unwrap().offset;
+    let mut bytes = std::fs::read(dir.path().join(FIRST_OPEN)).unwrap();
+    bytes[hit as usize + 70] ^= 1;
+    std::fs::write(crashed.path().join(FIRST_OPEN), &bytes).unwrap();
+    let (log, recovery) = open(crashed.path());
+    assert_eq!(
+        recovery,
+        Recovery {
+            segments: 1,
+            events: 8,
+            torn: vec![],
+            damaged: vec![Damage {
+                segment: FIRST_OPEN.into(),
+                offset: hit,
+                bytes: next - hit,
+                reason: recovery.damaged[0].reason.clone(),
+                from: Some(clock()),
+                to: Some(clock()),
+            }],
+        }
+    );
+    assert_eq!((log.head(), log.read(Position(5)).unwrap()), (Position(12), None));
+    let after = std::fs::read(crashed.path().join(FIRST_SEALED)).unwrap();
+    assert_eq!(after[..bytes.len()], bytes, "nothing was cut");
+    assert_eq!(log.append(vec![entry(5)]).unwrap()[0], Appended { position: Position(12), new: true });
+}
+
+#[test]
+fn a_tail_of_zeros_noise_or_old_data_is_moved_away() {
+    let dir = folder();
+    let (log, _) = open(dir.path());
+    log.append(entries(0..4)).unwrap();
+    log.append(entries(4..8)).unwrap();
+    let bytes = std::fs::read(dir.path().join(FIRST_OPEN)).unwrap();
+    let old = bytes[log.locate(Position(0)).unwrap().offset as usize..].to_vec();
+    let noise: Vec<u8> = (0..4_096_u32).flat_map(|number| number.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
+    for (name, tail) in [("zeros", vec![0; 9_000]), ("noise", noise), ("old", old)] {
+        let crashed = folder();
+        std::fs::write(crashed.path().join(FIRST_OPEN), [&bytes[..], &tail].concat()).unwrap();
+        let (log, recovery) = open(crashed.path());
+        let moved = std::fs::read(crashed.path().join(&recovery.torn[0].moved_to)).unwrap();
+        assert_eq!((moved, recovery.damaged.len()), (tail, 0), "{name}");
+        assert_events(&log, 0..8);
+        assert!(log.append(vec![entry(8)]).unwrap()[0].position > Position(8), "{name}: durable events may be in it");
+        drop(log);
+        let (log, recovery) = open(crashed.path());
+        assert!(recovery.torn.is_empty() && recovery.damaged.is_empty(), "{name}: {recovery:?}");
+        assert_events(&log, 0..9);
+    }
+}
+
+#[test]
+fn a_chunk_that_goes_bad_while_the_log_is_open_is_an_error_and_not_a_wrong_event() {
+    let dir = folder();
+    let (log, _) = open(dir.path());
+    log.append(entries(0..4)).unwrap();
+    log.append(entries(4..8)).unwrap();
+    let (path, place) = (dir.path().join(FIRST_OPEN), log.locate(Position(4)).unwrap());
+    log.close().unwrap();
+    let (log, _) = open(dir.path());
+    let sealed = path.with_file_name(FIRST_SEALED);
+    let mut bytes = std::fs::read(&sealed).unwrap();
+    bytes[place.offset as usize + 80] ^= 4;
+    std::fs::write(&sealed, bytes).unwrap();
+    assert!(matches!(log.read(Position(4)), Err(LogError::Damaged { .. })));
+    assert_eq!(log.scan(Position(0), 100).unwrap().len(), 4);
+    assert_eq!(log.read(Position(0)).unwrap().unwrap().json, entry(0).json);
+}
+
+#[test]
+fn a_broken_key_is_refused_and_not_replaced() {
+    let dir = folder();
+    drop(open(dir.path()));
+    std::fs::write(dir.path().join(KEY), [1; 31]).unwrap();
+    assert!(matches!(Log::open(dir.path(), options()), Err(LogError::Key(_))));
+    assert_eq!(std::fs::read(dir.path().join(KEY)).unwrap(), [1; 31]);
+}
+
+#[test]
+fn a_large_batch_is_split_into_chunks() {
+    let dir = folder();
+    let (log, _) = open(dir.path());
+    let large = |number: u64| {
+        let json = format!(r#"{{"id":"event-{number}","x":"{}"}}"#, number.to_string().repeat(1_500_000));
+        Entry { json, ..entry(number) }
+    };
+    log.append((0..5).map(large).collect()).unwrap();
+    let offsets: Vec<u64> = (0..5).map(|position| log.locate(Position(position)).unwrap().offset).collect();
+    assert!(offsets[0] == offsets[1] && offsets[1] < offsets[2] && log.stats().commits == 1, "{offsets:?}");
+    drop(log);
+    let (log, _) = open(dir.path());
+    for number in 0..5 {
+        assert_eq!(log.read(Position(number)).unwrap().unwrap().json, large(number).json);
+    }
+}
+
+/// Prints how fast the log takes and gives events; run with `--ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn throughput() {
+    let dir = tempfile::tempdir().unwrap();
+    let make = |number: u64| {
+        let id = format!("event-{number}");
+        let words = (0..28).map(|word| format!("{:x} ", (number * 31 + word * 7).wrapping_mul(2_654_435_761) % 65_536));
+        let json = format!(
+            r#"{{"type":"agent.prompt","id":"{id}","source":"agent","prompt":"{}"}}"#,
+            words.collect::<String>()
+        );
+        Entry { id, topic: "agent.prompt", occurred_at: at(number), json }
+    };
+    let batches: Vec<Vec<Entry>> =
+        (0..100).map(|batch| (batch * 1_000..batch * 1_000 + 1_000).map(make).collect()).collect();
+    let bytes: usize = batches.iter().flatten().map(|entry| entry.json.len()).sum();
+    let (log, _) = open(dir.path());
+    let timed = |name: &str, work: &mut dyn FnMut()| {
+        let start = std::time::Instant::now();
+        work();
+        let seconds = start.elapsed().as_secs_f64();
+        eprintln!("{name}: {seconds:.2} s, {:.0} events/s", 100_000.0 / seconds);
+    };
+    timed("append", &mut || batches.iter().for_each(|batch| drop(log.append(batch.clone()).unwrap())));
+    timed("scan", &mut || assert_eq!(log.scan(Position(0), 100_000).unwrap().len(), 100_000));
+    eprintln!("{} B of JSON each, {} B stored", bytes / 100_000, log.stats().bytes / 100_000);
+    log.close().unwrap();
+    timed("open", &mut || assert_eq!(open(dir.path()).1.events, 100_000));
+    let (log, _) = open(dir.path());
+    let mut single: Vec<f64> = (100_000..100_300)
+        .map(|number| {
+            let start = std::time::Instant::now();
+            log.append(vec![make(number)]).unwrap();
+            start.elapsed().as_secs_f64() * 1e3
+        })
+        .collect();
+    single.sort_by(f64::total_cmp);
+    eprintln!("single append: p50 {:.2} ms, p99 {:.2} ms", single[150], single[297]);
 }

@@ -109,7 +109,10 @@ impl Writer {
                 let (awaited, bulk): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| job.reply.is_some());
                 let lost: usize = bulk.iter().map(|job| job.entries.len()).sum();
                 if !self.shared.queue.give_back(bulk) {
-                    tracing::error!(events = lost, "bulk events were lost because the log was closed while the disk fails");
+                    tracing::error!(
+                        events = lost,
+                        "bulk events were lost because the log was closed while the disk fails"
+                    );
                 }
                 for reply in awaited.into_iter().filter_map(|job| job.reply) {
                     let _ = reply.send(Err(error.clone()));
@@ -255,7 +258,7 @@ impl Writer {
         let segment = *live.segment.get_or_insert_with(|| directory.add_segment(open_name(live.base), live.base, 0));
         directory.segments[segment as usize].bytes = live.good;
         for info in infos {
-            directory.add(Place::new(segment, live.base, &info), []);
+            directory.add(Place::new(segment, live.base, &info));
             live.tally.add(info);
         }
         directory.add_ids(fresh.iter().map(|one| (one.digest, one.position)));
