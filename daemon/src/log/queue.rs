@@ -1,0 +1,179 @@
+//! What waits for the writer: bounded, never dropping, blocking the appender when it is full.
+//!
+//! While the disk fails, nobody blocks: one waiting append at a time is let through as a probe, all others get the last
+//! error at once.
+
+use std::collections::VecDeque;
+use std::sync::mpsc::SyncSender;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::{Appended, Entry, LogError, locked};
+
+/// How long a bulk entry may wait for a commit that somebody waits for.
+const BULK_DELAY: Duration = Duration::from_secs(1);
+/// How many bytes of JSON may wait.
+const MAX_BYTES: usize = 64 << 20;
+/// How many bytes of JSON go into one commit, unless one batch alone has more.
+const COMMIT_BYTES: usize = 16 << 20;
+
+/// Entries that are appended together.
+pub(super) struct Job {
+    pub(super) entries: Vec<Entry>,
+    /// Nobody waits where it is `None`.
+    pub(super) reply: Option<SyncSender<Result<Vec<Appended>, LogError>>>,
+}
+
+impl Job {
+    fn bytes(&self) -> usize {
+        self.entries.iter().map(|entry| entry.json.len() + entry.id.len()).sum()
+    }
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    entries: usize,
+    bytes: usize,
+    /// Jobs that somebody waits for.
+    awaited: usize,
+    /// Appenders that wait for room.
+    blocked: usize,
+    /// When the next job must be taken even if nobody waits for it.
+    deadline: Option<Instant>,
+    closed: bool,
+    failing: Option<LogError>,
+}
+
+impl State {
+    fn due(&self, now: Instant) -> bool {
+        let late = self.deadline.is_some_and(|deadline| deadline <= now);
+        // Blocked appenders of a failing log are refused, not served.
+        let wanted = self.awaited > 0 || (self.blocked > 0 && self.failing.is_none());
+        !self.jobs.is_empty() && (wanted || self.closed || late)
+    }
+}
+
+/// A bounded queue of jobs.
+pub(super) struct Queue {
+    state: Mutex<State>,
+    room: Condvar,
+    work: Condvar,
+    limit: usize,
+}
+
+impl Queue {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { state: Mutex::default(), room: Condvar::new(), work: Condvar::new(), limit }
+    }
+
+    /// Adds a job, waiting for room.
+    pub(super) fn push(&self, job: Job) -> Result<(), LogError> {
+        let (entries, bytes) = (job.entries.len(), job.bytes());
+        let mut state = locked(&self.state);
+        loop {
+            if state.closed {
+                return Err(LogError::Closed);
+            }
+            let fits = state.entries + entries <= self.limit && state.bytes + bytes <= MAX_BYTES;
+            if fits || state.jobs.is_empty() {
+                break;
+            }
+            if let Some(error) = &state.failing {
+                if job.reply.is_some() && state.awaited == 0 {
+                    break;
+                }
+                return Err(error.clone());
+            }
+            state.blocked += 1;
+            self.work.notify_one();
+            state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.blocked -= 1;
+        }
+        state.deadline.get_or_insert_with(|| Instant::now() + BULK_DELAY);
+        state.awaited += usize::from(job.reply.is_some());
+        (state.entries, state.bytes) = (state.entries + entries, state.bytes + bytes);
+        state.jobs.push_back(job);
+        self.work.notify_one();
+        Ok(())
+    }
+
+    /// All jobs for the next commit; `None` when the queue is closed and empty.
+    pub(super) fn take(&self) -> Option<Vec<Job>> {
+        let mut state = locked(&self.state);
+        loop {
+            let now = Instant::now();
+            if state.due(now) {
+                return Some(self.drain(&mut state));
+            }
+            if state.closed {
+                return None;
+            }
+            state = self.wait(state, now);
+        }
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>, now: Instant) -> MutexGuard<'a, State> {
+        match state.deadline {
+            Some(deadline) => {
+                let wait = self.work.wait_timeout(state, deadline.saturating_duration_since(now));
+                wait.unwrap_or_else(PoisonError::into_inner).0
+            }
+            None => self.work.wait(state).unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+
+    fn drain(&self, state: &mut State) -> Vec<Job> {
+        let (mut jobs, mut taken) = (Vec::new(), 0);
+        while let Some(job) = state.jobs.pop_front() {
+            let bytes = job.bytes();
+            if taken > 0 && taken + bytes > COMMIT_BYTES {
+                state.jobs.push_front(job);
+                break;
+            }
+            taken += bytes;
+            state.bytes = state.bytes.saturating_sub(bytes);
+            state.entries = state.entries.saturating_sub(job.entries.len());
+            state.awaited -= usize::from(job.reply.is_some());
+            jobs.push(job);
+        }
+        if state.jobs.is_empty() {
+            state.deadline = None;
+        }
+        self.room.notify_all();
+        jobs
+    }
+
+    /// Puts jobs that nobody waits for back in front, to be tried again. False when the queue is closed.
+    pub(super) fn give_back(&self, jobs: Vec<Job>) -> bool {
+        let mut state = locked(&self.state);
+        if state.closed {
+            return jobs.is_empty();
+        }
+        for job in jobs.into_iter().rev() {
+            (state.entries, state.bytes) = (state.entries + job.entries.len(), state.bytes + job.bytes());
+            state.jobs.push_front(job);
+        }
+        state.deadline = (!state.jobs.is_empty()).then(|| Instant::now() + BULK_DELAY);
+        true
+    }
+
+    /// Says whether the last commit failed; blocked appenders learn of it.
+    pub(super) fn set_failing(&self, failing: Option<LogError>) {
+        locked(&self.state).failing = failing;
+        self.room.notify_all();
+    }
+
+    /// Refuses further jobs and wakes everybody.
+    pub(super) fn close(&self) {
+        locked(&self.state).closed = true;
+        self.room.notify_all();
+        self.work.notify_all();
+    }
+
+    /// Drops what is queued, which tells those who wait that the log is closed.
+    pub(super) fn abandon(&self) {
+        self.close();
+        locked(&self.state).jobs.clear();
+    }
+}

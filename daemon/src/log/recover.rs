@@ -1,0 +1,230 @@
+//! Finds out at open what the last run left, keeps all that is good, and never appends to it again.
+//!
+//! A file that ends badly with nothing valid after it has a torn tail: the tail is copied into the quarantine and cut off.
+//! Anything else that is bad is damage: nothing is cut, the good chunks are kept, and the range is reported. A cleaning
+//! step that fails (a full disk) leaves the file for the next start; what is good in it is read all the same.
+
+use std::io;
+
+use clone_schema::segment::{self, Bad, Chunk, End, Tally, Walk};
+use clone_schema::time::from_nanos;
+use clone_schema::{Position, Timestamp};
+
+use super::directory::{Directory, Place, digest};
+use super::storage::Disk;
+use super::writer::sealed_name;
+use super::{LogError, QUARANTINE, reader};
+
+/// Positions skipped at least after damage at the end of the log: an event takes at least one byte, and this is more than
+/// any usual commit holds. Durable events may have been hit there, and their positions are cited.
+const SKIP: u64 = 65_536;
+
+/// What recovery found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Files that hold events.
+    pub segments: usize,
+    /// Readable events.
+    pub events: u64,
+    /// Ends of files that were moved away.
+    pub torn: Vec<TornTail>,
+    /// Ranges that cannot be read and were left where they are.
+    pub damaged: Vec<Damage>,
+}
+
+/// The end of a file that held nothing valid: most often a write that a crash cut short, which nobody was told of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TornTail {
+    /// The file.
+    pub segment: String,
+    /// How much was cut off.
+    pub bytes: u64,
+    /// Where it is now, relative to the log's folder.
+    pub moved_to: String,
+}
+
+/// A range of a file that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The file.
+    pub segment: String,
+    /// Where it starts, in bytes.
+    pub offset: u64,
+    /// How long it is, in bytes.
+    pub bytes: u64,
+    /// What is wrong.
+    pub reason: String,
+    /// When the last readable event before it was recorded.
+    pub from: Option<Timestamp>,
+    /// When the first readable event after it was recorded.
+    pub to: Option<Timestamp>,
+}
+
+/// Reads every segment into the directory and cleans up after the last run.
+pub(super) fn recover(disk: &Disk, home: &str, directory: &mut Directory) -> Result<Recovery, LogError> {
+    let names = disk.list().map_err(|error| LogError::io("list", disk.path("").display().to_string(), error))?;
+    let mut files: Vec<(Position, bool, String)> = names.into_iter().filter_map(parse).collect();
+    files.sort();
+    let mut recovery = Recovery::default();
+    let mut floor = Position(0);
+    for (base, open, name) in files {
+        let bytes = disk.read(&name).map_err(|error| LogError::io("read", &name, error))?;
+        let found = Found::read(bytes, base, name, directory);
+        floor = found.floor(directory.head);
+        found.report(&mut recovery);
+        if open && let Err(error) = found.clean(disk, home, directory, &mut recovery) {
+            tracing::warn!(%error, file = found.name, "recovery leaves a file as it is");
+        }
+    }
+    directory.seal_ids();
+    directory.head = directory.head.max(floor);
+    recovery.segments = directory.segments.len();
+    recovery.events = directory.events();
+    Ok(recovery)
+}
+
+/// First position of a segment and whether it was still open, from its name.
+fn parse(name: String) -> Option<(Position, bool, String)> {
+    let stem = name.strip_suffix(".mcap")?;
+    let digits = stem.strip_suffix(".open").unwrap_or(stem);
+    let wellformed = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let base = digits.parse().ok().filter(|_| wellformed)?;
+    Some((Position(base), stem.len() > digits.len(), name))
+}
+
+/// One segment as the last run left it.
+struct Found {
+    name: String,
+    base: Position,
+    bytes: Vec<u8>,
+    walk: Walk,
+    tally: Tally,
+    /// (offset, earliest and latest append) of every good chunk.
+    chunks: Vec<(u64, (u64, u64))>,
+    unknown: Vec<(u64, u64, u32)>,
+}
+
+impl Found {
+    fn read(bytes: Vec<u8>, base: Position, name: String, directory: &mut Directory) -> Self {
+        let segment = directory.add_segment(name.clone(), base, bytes.len() as u64);
+        let (mut tally, mut chunks, mut unknown) = (Tally::default(), Vec::new(), Vec::new());
+        let walk = segment::walk(&bytes, base.0, |chunk| {
+            let info = chunk.info.clone();
+            chunks.push((info.offset, info.log_time));
+            if chunk.unknown > 0 {
+                unknown.push((info.offset, info.length, chunk.unknown));
+            }
+            directory.add(Place::new(segment, base, &info));
+            directory.add_read_ids(ids(&chunk, base));
+            tally.add(info);
+        });
+        if chunks.is_empty() {
+            directory.segments.pop();
+        }
+        Self { name, base, bytes, walk, tally, chunks, unknown }
+    }
+
+    fn length(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    /// The least position that may be given after this file, were it the last.
+    fn floor(&self, head: Position) -> Position {
+        let last_good = self.chunks.last().map_or(0, |(offset, _)| *offset);
+        let bad = self.walk.bad.iter().filter(|bad| bad.offset > last_good).map(|bad| bad.length).sum::<u64>();
+        let torn = match self.walk.end {
+            End::Torn { offset, cut_short: false } => self.length() - offset,
+            _ => 0,
+        };
+        let lost = bad + torn;
+        let skip = if lost > 0 { lost.max(SKIP) } else { 0 };
+        Position(head.0.max(self.base.0) + skip)
+    }
+
+    fn report(&self, recovery: &mut Recovery) {
+        recovery.damaged.extend(self.walk.bad.iter().map(|bad| self.damage(bad)));
+        for (offset, length, count) in &self.unknown {
+            let bad = Bad { offset: *offset, length: *length, reason: "" };
+            let reason = format!("{count} events are of a topic that this version does not know");
+            recovery.damaged.push(Damage { reason, ..self.damage(&bad) });
+        }
+        if let End::Torn { offset, .. } = self.walk.end
+            && !self.name.ends_with(".open.mcap")
+        {
+            let bad =
+                Bad { offset, length: self.length() - offset, reason: "the file does not end like a sealed segment" };
+            recovery.damaged.push(self.damage(&bad));
+        }
+    }
+
+    fn damage(&self, bad: &Bad) -> Damage {
+        let before = self.chunks.iter().rev().find(|(offset, _)| *offset < bad.offset);
+        let after = self.chunks.iter().find(|(offset, _)| *offset > bad.offset);
+        Damage {
+            segment: self.name.clone(),
+            offset: bad.offset,
+            bytes: bad.length,
+            reason: bad.reason.to_owned(),
+            from: before.map(|(_, times)| from_nanos(times.1)),
+            to: after.map(|(_, times)| from_nanos(times.0)),
+        }
+    }
+
+    /// Cuts the torn tail of an open file off and seals it, or removes it where it holds nothing.
+    fn clean(&self, disk: &Disk, home: &str, directory: &mut Directory, recovery: &mut Recovery) -> io::Result<()> {
+        let handle = disk.reopen(&self.name)?;
+        let mut data = self.length();
+        if let End::Torn { offset, .. } = self.walk.end
+            && offset < data
+        {
+            recovery.torn.push(self.quarantine(disk, offset)?);
+            disk.truncate(&handle, offset)?;
+            disk.sync(&handle)?;
+            data = offset;
+        }
+        if self.tally.is_empty() && self.walk.bad.is_empty() {
+            disk.remove(&self.name)?;
+            return disk.sync_dir("");
+        }
+        if !matches!(self.walk.end, End::Sealed { .. }) {
+            let crc = crc32fast::hash(&self.bytes[..usize::try_from(data).unwrap_or(self.bytes.len())]);
+            let tail = self.tally.tail(home, self.base.0, data, crc);
+            disk.append(&handle, &tail)?;
+            data += tail.len() as u64;
+        }
+        disk.sync(&handle)?;
+        let sealed = sealed_name(self.base);
+        disk.rename(&self.name, &sealed)?;
+        if let Some(segment) = directory.segments.last_mut().filter(|segment| segment.name == self.name) {
+            (segment.name, segment.bytes) = (sealed, data);
+        }
+        disk.sync_dir("")
+    }
+
+    /// Copies the bytes from `offset` on away, durably.
+    fn quarantine(&self, disk: &Disk, offset: u64) -> io::Result<TornTail> {
+        let tail = &self.bytes[usize::try_from(offset).unwrap_or(self.bytes.len())..];
+        disk.create_dir(QUARANTINE)?;
+        let mut moved_to = format!("{QUARANTINE}/{}-{offset}.tail", self.name);
+        // A start that died in between has left one; its bytes are the same or a part of these.
+        for number in 2.. {
+            if !disk.exists(&moved_to)? {
+                break;
+            }
+            moved_to = format!("{QUARANTINE}/{}-{offset}.{number}.tail", self.name);
+        }
+        let copy = disk.create(&moved_to)?;
+        disk.append(&copy, tail)?;
+        disk.sync(&copy)?;
+        disk.sync_dir(QUARANTINE)?;
+        disk.sync_dir("")?;
+        Ok(TornTail { segment: self.name.clone(), bytes: tail.len() as u64, moved_to })
+    }
+}
+
+fn ids(chunk: &Chunk, base: Position) -> impl Iterator<Item = (super::directory::Digest, Position)> {
+    chunk.messages().filter_map(move |message| {
+        let id = reader::id_in(message.data)?;
+        Some((digest(&id), Position(base.0 + u64::from(message.sequence))))
+    })
+}

@@ -1,0 +1,324 @@
+//! The one thread that writes: numbers, encodes, appends, syncs, and only then answers.
+//!
+//! A write error is undone by cutting the file back. A sync error is never retried on the same file, because the kernel
+//! may have dropped the pages: the batch is written again, with the same positions, into a new one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use clone_schema::segment::{self, CHUNK_TARGET, Info, Message, Tally};
+use clone_schema::time::to_nanos;
+use clone_schema::{Position, Timestamp, topic};
+
+use super::directory::{Digest, Place, digest};
+use super::queue::Job;
+use super::storage::Handle;
+use super::{Appended, LogError, Options, Shared};
+
+/// The name of the file that is being written and whose first position is this.
+pub(super) fn open_name(base: Position) -> String {
+    format!("{:020}.open.mcap", base.0)
+}
+
+/// The name of that file once it is sealed.
+pub(super) fn sealed_name(base: Position) -> String {
+    format!("{:020}.mcap", base.0)
+}
+
+/// An entry that is not in the log yet, with its place to be.
+struct Fresh<'a> {
+    position: Position,
+    digest: Digest,
+    topic: usize,
+    occurred: u64,
+    json: &'a str,
+}
+
+/// The file that is being written.
+struct Live {
+    handle: Handle,
+    base: Position,
+    /// Its index in the directory, once it holds something durable.
+    segment: Option<u32>,
+    /// Up to here everything is durable.
+    good: u64,
+    tally: Tally,
+    crc: crc32fast::Hasher,
+}
+
+struct Writer {
+    shared: Arc<Shared>,
+    options: Options,
+    live: Option<Live>,
+    next: Position,
+    /// Whether bytes of an unanswered commit may still be on the disk.
+    doubt: bool,
+}
+
+/// Closes the queue when the writer ends in any way, so that nobody waits for it for ever.
+struct Last(Arc<Shared>);
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        self.0.queue.abandon();
+    }
+}
+
+/// Starts the writer; `next` is the first position that it may give.
+pub(super) fn start(
+    shared: Arc<Shared>,
+    options: Options,
+    next: Position,
+) -> Result<JoinHandle<Result<(), LogError>>, LogError> {
+    let last = Last(shared.clone());
+    let writer = Writer { shared, options, live: None, next, doubt: false };
+    let run = move || {
+        let _last = last;
+        writer.run()
+    };
+    let thread = std::thread::Builder::new().name("log-writer".to_owned()).spawn(run);
+    thread.map_err(|error| LogError::io("start", "log-writer", error))
+}
+
+impl Writer {
+    fn run(mut self) -> Result<(), LogError> {
+        let mut outcome = Ok(());
+        while let Some(jobs) = self.shared.queue.take() {
+            outcome = self.serve(jobs);
+        }
+        outcome.and(self.finish())
+    }
+
+    /// Commits jobs and answers those who wait.
+    fn serve(&mut self, jobs: Vec<Job>) -> Result<(), LogError> {
+        let (answers, fresh) = self.number(&jobs);
+        let outcome = if fresh.is_empty() { Ok(()) } else { self.commit(&fresh) };
+        match &outcome {
+            Ok(()) => {
+                self.shared.queue.set_failing(None);
+                for (job, answer) in jobs.into_iter().zip(answers) {
+                    // An appender that went away needs no answer.
+                    let _ = job.reply.map(|reply| reply.send(Ok(answer)));
+                }
+                self.wake();
+            }
+            Err(error) => {
+                tracing::error!(%error, "the log cannot write");
+                self.shared.queue.set_failing(Some(error.clone()));
+                let (awaited, bulk): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| job.reply.is_some());
+                let lost: usize = bulk.iter().map(|job| job.entries.len()).sum();
+                if !self.shared.queue.give_back(bulk) {
+                    tracing::error!(
+                        events = lost,
+                        "bulk events were lost because the log was closed while the disk fails"
+                    );
+                }
+                for reply in awaited.into_iter().filter_map(|job| job.reply) {
+                    let _ = reply.send(Err(error.clone()));
+                }
+            }
+        }
+        outcome
+    }
+
+    fn wake(&self) {
+        if let Some(wake) = &self.options.wake {
+            let head = self.shared.directory().head;
+            wake(head);
+        }
+    }
+
+    /// Gives a position to every entry, the known one where its id is known.
+    fn number<'a>(&self, jobs: &'a [Job]) -> (Vec<Vec<Appended>>, Vec<Fresh<'a>>) {
+        let directory = self.shared.directory();
+        let (mut fresh, mut numbered) = (Vec::new(), HashMap::new());
+        let mut next = self.next;
+        let mut answer = |entry: &'a super::Entry| {
+            let digest = digest(&entry.id);
+            if let Some(position) = directory.position(&digest).or_else(|| numbered.get(&digest).copied()) {
+                return Appended { position, new: false };
+            }
+            let position = next;
+            next = next.next();
+            numbered.insert(digest, position);
+            let topic = topic::find(entry.topic).map_or(0, |(index, _)| index);
+            fresh.push(Fresh { position, digest, topic, occurred: to_nanos(entry.occurred_at), json: &entry.json });
+            Appended { position, new: true }
+        };
+        let answers = jobs.iter().map(|job| job.entries.iter().map(&mut answer).collect()).collect();
+        (answers, fresh)
+    }
+
+    /// Makes the batch durable, on a second try in another file.
+    fn commit(&mut self, fresh: &[Fresh<'_>]) -> Result<(), LogError> {
+        let now = (self.options.now)();
+        let outcome = match self.attempt(fresh, now) {
+            Err(error @ LogError::DiskFull { .. }) => Err(error),
+            Err(error) => {
+                tracing::warn!(%error, "the log writes a batch again");
+                self.attempt(fresh, now)
+            }
+            done => done,
+        };
+        let after = fresh.last().map_or(self.next, |last| last.position.next());
+        // What may still be on the disk keeps its positions.
+        if outcome.is_ok() || self.doubt {
+            self.next = after;
+        }
+        self.doubt = false;
+        outcome
+    }
+
+    fn attempt(&mut self, fresh: &[Fresh<'_>], now: Timestamp) -> Result<(), LogError> {
+        let Some((first, last)) = fresh.first().zip(fresh.last()) else { return Ok(()) };
+        self.roll(last.position);
+        let live = match self.live.take() {
+            Some(live) => live,
+            None => self.begin(first.position)?,
+        };
+        let (bytes, infos) = encode(fresh, &live, now);
+        let name = open_name(live.base);
+        if let Err(error) = self.shared.disk.append(&live.handle, &bytes) {
+            self.roll_back(live);
+            return Err(LogError::io("append to", name, error));
+        }
+        if let Err(error) = self.shared.disk.sync(&live.handle) {
+            self.abandon(live);
+            return Err(LogError::io("sync", name, error));
+        }
+        self.live = Some(self.publish(live, &bytes, infos, fresh));
+        Ok(())
+    }
+
+    /// Cuts a file back to what is durable and goes on with it; leaves it where that fails.
+    fn roll_back(&mut self, live: Live) {
+        let disk = &self.shared.disk;
+        match disk.truncate(&live.handle, live.good).and_then(|()| disk.sync(&live.handle)) {
+            Ok(()) => self.live = Some(live),
+            Err(error) => {
+                tracing::warn!(%error, file = open_name(live.base), "the log cannot cut a file back and leaves it");
+                self.abandon(live);
+            }
+        }
+    }
+
+    /// Leaves a file for the next recovery. One that holds nothing durable is removed: its name will be needed again.
+    fn abandon(&mut self, live: Live) {
+        let name = open_name(live.base);
+        let disk = &self.shared.disk;
+        let outcome = match live.segment {
+            None => disk.remove(&name),
+            // Without a sync this proves nothing, but most often it holds.
+            Some(_) => disk.truncate(&live.handle, live.good),
+        };
+        if let Err(error) = &outcome {
+            tracing::warn!(%error, file = name, "the log leaves bytes of a failed commit");
+        }
+        self.doubt |= outcome.is_err() || live.segment.is_some();
+    }
+
+    /// Seals the file when it is full, or when `last` would be too far from its first position.
+    fn roll(&mut self, last: Position) {
+        let full = |live: &mut Live| {
+            live.good >= self.options.roll_bytes || last.0.saturating_sub(live.base.0) > u64::from(u32::MAX)
+        };
+        if let Some(live) = self.live.take_if(full)
+            && let Err(error) = self.seal(live)
+        {
+            tracing::warn!(%error, "the log leaves a full file to be sealed at the next start");
+        }
+    }
+
+    /// Begins a file.
+    fn begin(&self, base: Position) -> Result<Live, LogError> {
+        let (disk, name) = (&self.shared.disk, open_name(base));
+        let header = segment::header(&self.options.home_id);
+        let handle = disk.create(&name).map_err(|error| LogError::io("create", &name, error))?;
+        let write = || {
+            disk.append(&handle, &header)?;
+            disk.sync(&handle)?;
+            disk.sync_dir("")
+        };
+        if let Err(error) = write() {
+            // The next try needs the name; where this fails too, recovery removes the file.
+            let _ = disk.remove(&name);
+            return Err(LogError::io("begin", &name, error));
+        }
+        let mut crc = crc32fast::Hasher::new();
+        crc.update(&header);
+        Ok(Live { handle, base, segment: None, good: header.len() as u64, tally: Tally::default(), crc })
+    }
+
+    /// Shows what is durable now to the readers.
+    fn publish(&self, mut live: Live, bytes: &[u8], infos: Vec<Info>, fresh: &[Fresh<'_>]) -> Live {
+        live.crc.update(bytes);
+        live.good += bytes.len() as u64;
+        let mut directory = self.shared.directory_mut();
+        let segment = *live.segment.get_or_insert_with(|| directory.add_segment(open_name(live.base), live.base, 0));
+        directory.segments[segment as usize].bytes = live.good;
+        for info in infos {
+            directory.add(Place::new(segment, live.base, &info));
+            live.tally.add(info);
+        }
+        directory.add_ids(fresh.iter().map(|one| (one.digest, one.position)));
+        directory.commits += 1;
+        drop(directory);
+        live
+    }
+
+    /// Writes the tail and gives the file its last name.
+    fn seal(&self, live: Live) -> Result<(), LogError> {
+        let (disk, name) = (&self.shared.disk, open_name(live.base));
+        let Some(segment) = live.segment else {
+            return disk.remove(&name).map_err(|error| LogError::io("remove", name, error));
+        };
+        let tail = live.tally.tail(&self.options.home_id, live.base.0, live.good, live.crc.finalize());
+        let write = || {
+            disk.append(&live.handle, &tail)?;
+            disk.sync(&live.handle)?;
+            // Under the lock, so that no reader sees the old name after it is gone.
+            let mut directory = self.shared.directory_mut();
+            let sealed = sealed_name(live.base);
+            disk.rename(&name, &sealed)?;
+            let segment = &mut directory.segments[segment as usize];
+            (segment.name, segment.bytes) = (sealed, live.good + tail.len() as u64);
+            drop(directory);
+            disk.sync_dir("")
+        };
+        write().map_err(|error| LogError::io("seal", &name, error))
+    }
+
+    fn finish(&mut self) -> Result<(), LogError> {
+        self.live.take().map_or(Ok(()), |live| self.seal(live))
+    }
+}
+
+/// The batch as chunks, one after the other, and what is in each.
+fn encode(fresh: &[Fresh<'_>], live: &Live, now: Timestamp) -> (Vec<u8>, Vec<Info>) {
+    let log_time = to_nanos(now);
+    let (mut bytes, mut infos) = (Vec::new(), Vec::new());
+    let (mut messages, mut size) = (Vec::new(), 0);
+    let mut flush = |messages: &mut Vec<Message<'_>>| {
+        let encoded = segment::chunk(live.base.0, messages);
+        infos.push(Info { offset: live.good + bytes.len() as u64, ..encoded.info });
+        bytes.extend_from_slice(&encoded.bytes);
+        messages.clear();
+    };
+    for one in fresh {
+        if size > 0 && size + one.json.len() > CHUNK_TARGET {
+            flush(&mut messages);
+            size = 0;
+        }
+        size += one.json.len();
+        messages.push(Message {
+            sequence: u32::try_from(one.position.0 - live.base.0).unwrap_or(u32::MAX),
+            topic: one.topic,
+            log_time,
+            publish_time: one.occurred,
+            data: one.json.as_bytes(),
+        });
+    }
+    flush(&mut messages);
+    (bytes, infos)
+}
