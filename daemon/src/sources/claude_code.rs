@@ -1,0 +1,411 @@
+//! Claude Code's session files.
+//!
+//! One event per text block, in the order of the file: an answer that the tool splits over several lines stays split.
+//! Most records of the role `user` are not the person's; [`human`] decides. A prompt typed while the agent works appears
+//! up to three times (a queue line, an attachment, a record of its own): [`queue`] lets one through. Sub-agents'
+//! records are left out, both sides.
+
+mod choice;
+pub(super) mod human;
+mod queue;
+mod wire;
+
+use std::io::{self, BufRead};
+use std::path::Path;
+
+use clone_schema::event::Choice;
+use clone_schema::{Body, Origin, Timestamp};
+
+use self::choice::{Answer, Tools};
+use self::human::{Act, Said};
+use self::queue::{Queue, Queued};
+use self::wire::{Attachment, Record};
+use super::lines::{Line, Lines};
+use super::{Item, Tally, instant};
+
+/// The agent's name in events.
+const AGENT: &str = "Claude Code";
+/// How many bytes of the last answer are kept, to say what was interrupted.
+const MAX_SAID_BYTES: usize = 4000;
+/// How many sessions of one file are remembered as opened.
+const MAX_SESSIONS: usize = 64;
+
+/// Kinds of record in which nobody says anything to anybody.
+const SILENT: &[&str] = &[
+    "summary",
+    "system",
+    "progress",
+    "file-history-snapshot",
+    "last-prompt",
+    "mode",
+    "permission-mode",
+    "ai-title",
+    "custom-title",
+    "agent-name",
+    "agent-setting",
+    "agent-color",
+    "pr-link",
+    "bridge-session",
+];
+
+/// Whether a file holds a sub-agent's side of a session: nothing in it is the person's.
+pub(super) fn is_sub_agent(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let folder = path.parent().and_then(Path::file_name);
+    name.starts_with("agent-") || folder.is_some_and(|folder| folder == "subagents")
+}
+
+pub(super) fn read(input: &mut dyn BufRead, sub_agent: bool, tally: &mut Tally<'_>) -> io::Result<()> {
+    let mut lines = Lines::new(input);
+    let mut reader = Reader::new(tally);
+    while let Some(line) = lines.next()? {
+        reader.tally.counts.read += 1;
+        match line {
+            _ if sub_agent => reader.tally.counts.skip("sub-agent"),
+            Line::Whole(bytes) => reader.line(bytes, "bad JSON"),
+            Line::Unfinished(bytes) => reader.line(bytes, "unfinished line"),
+            Line::TooLong => reader.tally.counts.skip("line too long"),
+        }
+    }
+    reader.finish();
+    Ok(())
+}
+
+/// A session seen in this file.
+struct Session {
+    id: String,
+    first: Timestamp,
+    opened: bool,
+}
+
+/// Where a record stands, and how many events it made so far.
+struct Place {
+    session: String,
+    at: Timestamp,
+    key: String,
+    made: u32,
+}
+
+struct Reader<'t, 'a> {
+    tally: &'t mut Tally<'a>,
+    sessions: Vec<Session>,
+    cwd: Option<String>,
+    /// The last thing the person typed.
+    prompt: Option<String>,
+    /// The last answer: its event and its text.
+    said: Option<(String, String)>,
+    tools: Tools,
+    queue: Queue,
+    /// The person has just said no to a tool; the interrupt that follows is the same act.
+    refused: bool,
+}
+
+impl<'t, 'a> Reader<'t, 'a> {
+    fn new(tally: &'t mut Tally<'a>) -> Self {
+        Self {
+            tally,
+            sessions: Vec::new(),
+            cwd: None,
+            prompt: None,
+            said: None,
+            tools: Tools::default(),
+            queue: Queue::default(),
+            refused: false,
+        }
+    }
+
+    fn line(&mut self, bytes: &[u8], broken: &str) {
+        match serde_json::from_slice::<Record<'_>>(bytes) {
+            Ok(record) => self.record(record),
+            Err(_) if bytes.trim_ascii().is_empty() => self.skip("empty line"),
+            Err(error) if error.is_data() => self.skip("unexpected shape"),
+            Err(_) => self.skip(broken),
+        }
+    }
+
+    fn record(&mut self, mut record: Record<'_>) {
+        self.cwd = record.cwd.take().or_else(|| self.cwd.take());
+        let kind = record.kind.take().unwrap_or_default();
+        match kind.as_str() {
+            "user" | "assistant" | "attachment" | "queue-operation" => {}
+            kind if SILENT.contains(&kind) => return self.skip(kind),
+            kind => return self.skip(&format!("unknown kind: {}", kind.chars().take(40).collect::<String>())),
+        }
+        let Some(at) = record.timestamp.as_deref().and_then(instant) else { return self.skip("no timestamp") };
+        let Some(session) = record.session_id.take().filter(|id| !id.is_empty()) else {
+            return self.skip("no session");
+        };
+        self.meet(&session, at);
+        if !self.tally.filter.takes(self.cwd.as_deref().unwrap_or_default()) {
+            return self.skip("excluded project");
+        }
+        if kind == "queue-operation" {
+            return self.queue_line(&record, session, at);
+        }
+        let Some(key) = record.uuid.take().filter(|id| !id.is_empty()) else { return self.skip("no id") };
+        let mut place = Place { session, at, key, made: 0 };
+        match kind.as_str() {
+            "user" => self.user(&record, &mut place),
+            "assistant" => self.assistant(&record, &mut place),
+            _ => self.attachment(&record, &mut place),
+        }
+    }
+
+    fn skip(&mut self, reason: &str) {
+        self.tally.counts.skip(reason);
+    }
+
+    /// Remembers when a session was first seen.
+    fn meet(&mut self, id: &str, first: Timestamp) {
+        if self.sessions.iter().all(|session| session.id != id) {
+            if self.sessions.len() >= MAX_SESSIONS {
+                self.sessions.remove(0);
+            }
+            self.sessions.push(Session { id: id.to_owned(), first, opened: false });
+        }
+    }
+
+    /// Hands out an event and gives its id back; the first one of a session opens it.
+    fn emit(&mut self, place: &mut Place, origin: Origin, body: Body) -> String {
+        let cwd = self.cwd.as_deref();
+        if let Some(session) = self.sessions.iter_mut().find(|session| session.id == place.session && !session.opened) {
+            session.opened = true;
+            self.tally.open(&session.id, session.first, cwd, None);
+        }
+        let key = if place.made == 0 { place.key.clone() } else { format!("{}#{}", place.key, place.made) };
+        place.made += 1;
+        let id = format!("claude-code:{key}");
+        let item = Item { id: id.clone(), session: &place.session, at: place.at, cwd, project: None, key };
+        self.tally.emit(item, origin, body);
+        id
+    }
+
+    fn assistant(&mut self, record: &Record<'_>, place: &mut Place) {
+        if record.is_sidechain == Some(true) {
+            return self.skip("sub-agent");
+        }
+        let Some(message) = &record.message else { return self.skip("no message") };
+        if record.is_api_error_message == Some(true) || message.model.as_deref() == Some("<synthetic>") {
+            return self.skip("not the model");
+        }
+        self.send_queued();
+        self.refused = false;
+        let mut reason = "empty answer";
+        for block in wire::blocks(message.content) {
+            match (block.kind.as_str(), &block.text) {
+                ("text", Some(text)) if !text.trim().is_empty() => self.answer(text, place),
+                ("tool_use", _) => {
+                    self.tools.used(&block);
+                    reason = "tool use";
+                }
+                ("thinking" | "redacted_thinking", _) => reason = "thinking",
+                _ => {}
+            }
+        }
+        if place.made == 0 {
+            self.skip(reason);
+        }
+    }
+
+    fn answer(&mut self, text: &str, place: &mut Place) {
+        let in_response_to = self.prompt.clone();
+        let body = Body::AgentResponse { agent: AGENT.to_owned(), response: text.to_owned(), in_response_to };
+        let id = self.emit(place, Origin::Agent, body);
+        // The end of an answer is what the person was looking at.
+        let mut from = text.len().saturating_sub(MAX_SAID_BYTES);
+        from = text.ceil_char_boundary(from);
+        self.said = Some((id, text[from..].to_owned()));
+    }
+
+    fn user(&mut self, record: &Record<'_>, place: &mut Place) {
+        let blocks = wire::blocks(record.message.as_ref().and_then(|message| message.content));
+        let sidechain = record.is_sidechain == Some(true);
+        if !sidechain && blocks.iter().any(|block| block.kind == "tool_result") {
+            for block in blocks.iter().filter(|block| block.kind == "tool_result") {
+                let answers = self.tools.answered(block, record.tool_use_result);
+                self.answered(answers, place);
+            }
+            if place.made == 0 {
+                self.skip("tool result");
+            }
+            return;
+        }
+        let tool_result = blocks.iter().any(|block| block.kind == "tool_result");
+        let texts: Vec<String> = blocks.into_iter().filter(|b| b.kind == "text").filter_map(|b| b.text).collect();
+        let origin = wire::origin_kind(record.origin);
+        let act = human::act(&Said {
+            sidechain,
+            tool_result,
+            meta: record.is_meta == Some(true),
+            compact_summary: record.is_compact_summary == Some(true),
+            by_tool: record.source_tool_use_id.is_some(),
+            origin_kind: origin.as_deref(),
+            prompt_source: record.prompt_source.as_deref(),
+            entrypoint: record.entrypoint.as_deref(),
+            texts: &texts,
+        });
+        self.act(act, place);
+    }
+
+    fn attachment(&mut self, record: &Record<'_>, place: &mut Place) {
+        let parsed = record.attachment.map(|raw| serde_json::from_str::<Attachment<'_>>(raw.get()));
+        let Some(Ok(attachment)) = parsed else { return self.skip("unexpected shape") };
+        if attachment.kind != "queued_command" {
+            return self.skip("attachment");
+        }
+        if attachment.command_mode.as_deref().is_some_and(|mode| mode != "prompt" && mode != "bash") {
+            return self.skip("injected: task notification");
+        }
+        let origin = wire::origin_kind(attachment.origin.or(record.origin));
+        let texts = wire::texts(attachment.prompt);
+        let act = human::act(&Said {
+            sidechain: record.is_sidechain == Some(true),
+            meta: record.is_meta == Some(true),
+            origin_kind: origin.as_deref(),
+            prompt_source: record.prompt_source.as_deref(),
+            entrypoint: record.entrypoint.as_deref(),
+            texts: &texts,
+            ..Said::default()
+        });
+        let act = match act {
+            Act::Prompt(text) if attachment.command_mode.as_deref() == Some("bash") => Act::Shell(text),
+            act => act,
+        };
+        let text = self.act(act, place);
+        if let Some(text) = text {
+            self.queue.sent(&place.session, &text, place.at);
+        }
+    }
+
+    /// Hands out what a person did, once, and gives back the words.
+    fn act(&mut self, act: Act, place: &mut Place) -> Option<String> {
+        let shell = matches!(act, Act::Shell(_));
+        let (text, origin) = match act {
+            Act::Nothing(reason) => {
+                self.skip(reason);
+                return None;
+            }
+            Act::Interrupt => {
+                self.interrupt(place);
+                return None;
+            }
+            Act::Scripted(text) => (text, Origin::Unknown),
+            Act::Prompt(text) | Act::Command(text) | Act::Shell(text) => (text, Origin::Typed),
+        };
+        if self.queue.was_sent(&place.session, &text, place.at) {
+            self.skip("queued prompt repeated");
+            return None;
+        }
+        if self.queue.take(&place.session, &text) {
+            self.skip("queued prompt repeated");
+        }
+        let body = if shell {
+            let (command, cwd) = (text.clone(), self.cwd.clone());
+            Body::TerminalCommand { command, cwd, exit_code: None, duration_ms: None }
+        } else {
+            Body::AgentPrompt { agent: AGENT.to_owned(), prompt: text.clone() }
+        };
+        self.typed(body, origin, place);
+        Some(text)
+    }
+
+    fn typed(&mut self, body: Body, origin: Origin, place: &mut Place) {
+        let command = match &body {
+            Body::TerminalCommand { .. } => true,
+            Body::AgentPrompt { prompt, .. } => is_command(prompt),
+            _ => false,
+        };
+        self.tally.counts.commands += u64::from(command && origin == Origin::Typed);
+        self.refused = false;
+        let id = self.emit(place, origin, body);
+        self.prompt = Some(id);
+    }
+
+    fn answered(&mut self, answers: Vec<Answer>, place: &mut Place) {
+        for answer in answers {
+            self.refused |= answer.outcome == clone_schema::event::Outcome::Rejected;
+            self.choice(answer, place);
+        }
+    }
+
+    fn choice(&mut self, answer: Answer, place: &mut Place) {
+        let Answer { kind, question, options, choice, outcome } = answer;
+        let in_response_to = self.said.as_ref().map(|(id, _)| id.clone());
+        let choice = Choice { agent: AGENT.to_owned(), kind, question, options, choice, outcome, in_response_to };
+        self.emit(place, Origin::Typed, Body::AgentChoice(choice));
+    }
+
+    fn interrupt(&mut self, place: &mut Place) {
+        if std::mem::take(&mut self.refused) {
+            return self.skip("interrupt after a refusal");
+        }
+        let said = self.said.as_ref().map(|(_, text)| text.clone()).unwrap_or_default();
+        let answer = self.tools.interrupted(said);
+        self.choice(answer, place);
+    }
+
+    fn queue_line(&mut self, record: &Record<'_>, session: String, at: Timestamp) {
+        match record.operation.as_deref() {
+            Some("enqueue") => {
+                let texts = wire::texts(record.content);
+                let act = human::act(&Said { texts: &texts, ..Said::default() });
+                let text = match act {
+                    Act::Prompt(text) | Act::Command(text) | Act::Shell(text) if !is_task(&text) => Some(text),
+                    _ => None,
+                };
+                if self.queue.enqueue(Queued { session, at, text, ready: false }) {
+                    self.skip("queue overflow");
+                }
+            }
+            Some("popAll") => {
+                let back = self.queue.clear();
+                self.tally.counts.skip_many("queued prompt taken back", back);
+                self.skip("queue-operation");
+            }
+            Some("dequeue" | "remove") => {
+                self.queue.ready();
+                self.skip("queue-operation");
+            }
+            _ => self.skip("queue-operation"),
+        }
+    }
+
+    /// Hands out the queued prompts that went to the agent without a record of their own.
+    fn send_queued(&mut self) {
+        while let Some(queued) = self.queue.next_ready() {
+            let Some(text) = queued.text else {
+                self.skip("injected: task notification");
+                continue;
+            };
+            let time = queued.at.to_string();
+            let key = format!("queued-{}", clone_schema::id::digest(&[&queued.session, &time, &text], 16));
+            self.queue.sent(&queued.session, &text, queued.at);
+            let mut place = Place { session: queued.session, at: queued.at, key, made: 0 };
+            let body = Body::AgentPrompt { agent: AGENT.to_owned(), prompt: text };
+            self.typed(body, Origin::Typed, &mut place);
+        }
+    }
+
+    /// What still waits at the end of the file never went to the agent; it comes when the file has grown.
+    fn finish(mut self) {
+        self.send_queued();
+        let waiting = self.queue.clear();
+        if waiting > 0 {
+            self.tally.counts.skip_many("still queued", waiting);
+        }
+    }
+}
+
+/// A slash and a name, and not a path.
+fn is_command(prompt: &str) -> bool {
+    let name = prompt.strip_prefix('/').and_then(|rest| rest.split_whitespace().next());
+    name.is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":-_".contains(&byte)))
+}
+
+/// The queue also carries the end of a background task, as JSON.
+fn is_task(text: &str) -> bool {
+    text.starts_with("{\"task_id\":")
+}
+
+#[cfg(test)]
+mod tests;
