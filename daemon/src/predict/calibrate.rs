@@ -1,0 +1,189 @@
+//! From a predictor's own number to the chance that it is right: Platt scaling in log-odds space, pulled to a prior.
+//!
+//! The prior is the identity, so that no label at all already gives a usable answer and five labels cannot break it
+//! (the fit without a prior is at its worst there). Old labels fade. The slope never turns negative.
+
+use std::collections::VecDeque;
+
+/// Labels that a fit reads, at most; at the half-life below the oldest of them weighs under a twentieth.
+pub const MAX_LABELS: usize = 1_200;
+/// Labels after which a label weighs half.
+pub const HALF_LIFE: f64 = 250.0;
+/// Log-odds are held within this bound.
+const MAX_LOGIT: f64 = 8.0;
+const MAX_STEPS: usize = 12;
+/// A fit ends when the step is this small.
+const SMALL_STEP: f64 = 1e-7;
+
+/// Where the fit starts and how hard it is held there.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Prior {
+    /// Slope: mean and standard deviation.
+    pub slope: (f64, f64),
+    /// Offset in log-odds: mean and standard deviation.
+    pub offset: (f64, f64),
+}
+
+/// The identity, held as firmly as people differ from each other.
+pub const PRIOR: Prior = Prior { slope: (1.0, 0.25), offset: (0.0, 0.5) };
+
+/// Log-odds of a probability, held within bounds.
+#[must_use]
+pub fn logit(p: f64) -> f64 {
+    if p.is_nan() {
+        return -MAX_LOGIT;
+    }
+    let p = p.clamp(1e-9, 1.0 - 1e-9);
+    (p / (1.0 - p)).ln().clamp(-MAX_LOGIT, MAX_LOGIT)
+}
+
+/// The probability of log-odds.
+#[must_use]
+pub fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    x: f64,
+    y: f64,
+    weight: f64,
+}
+
+/// A fitted curve with the labels behind it.
+#[derive(Clone, Debug)]
+pub struct Curve {
+    prior: Prior,
+    rows: VecDeque<Row>,
+    seen: u32,
+    slope: f64,
+    offset: f64,
+    /// Covariance of (slope, offset): variances and covariance.
+    spread: (f64, f64, f64),
+}
+
+impl Default for Curve {
+    fn default() -> Self {
+        Self::new(PRIOR)
+    }
+}
+
+/// Gradient and curvature of the penalised log-loss.
+#[derive(Clone, Copy)]
+struct Slopes {
+    loss: f64,
+    gradient: (f64, f64),
+    curvature: (f64, f64, f64),
+}
+
+impl Curve {
+    /// A curve without labels.
+    #[must_use]
+    pub fn new(prior: Prior) -> Self {
+        let spread = (prior.slope.1.powi(2), prior.offset.1.powi(2), 0.0);
+        Self { prior, rows: VecDeque::new(), seen: 0, slope: prior.slope.0, offset: prior.offset.0, spread }
+    }
+
+    /// How many labels it has seen.
+    #[must_use]
+    pub fn labels(&self) -> u32 {
+        self.seen
+    }
+
+    /// Adds one label and fits again, from where the last fit ended.
+    pub fn add(&mut self, raw: f64, hit: bool, weight: f64) {
+        let weight = if weight.is_finite() { weight.clamp(0.0, 1.0) } else { 0.0 };
+        if self.rows.len() == MAX_LABELS {
+            self.rows.pop_front();
+        }
+        self.rows.push_back(Row { x: logit(raw), y: f64::from(u8::from(hit)), weight });
+        self.seen = self.seen.saturating_add(1);
+        self.fit();
+    }
+
+    /// How many labels were given for raw numbers at least as high as this one.
+    #[must_use]
+    pub fn peers(&self, raw: f64) -> usize {
+        let x = logit(raw) - 1e-9;
+        self.rows.iter().filter(|row| row.x >= x).count()
+    }
+
+    /// The calibrated probability.
+    #[must_use]
+    pub fn probability(&self, raw: f64) -> f64 {
+        sigmoid(self.slope * logit(raw) + self.offset)
+    }
+
+    /// The lower bound of the probability at so many standard deviations.
+    #[must_use]
+    pub fn lower(&self, raw: f64, deviations: f64) -> f64 {
+        let x = logit(raw);
+        let variance = self.spread.0 * x * x + self.spread.1 + 2.0 * self.spread.2 * x;
+        sigmoid(self.slope * x + self.offset - deviations * variance.max(0.0).sqrt())
+    }
+
+    fn measure(&self, slope: f64, offset: f64) -> Slopes {
+        let (slope_variance, offset_variance) = (self.prior.slope.1.powi(2), self.prior.offset.1.powi(2));
+        let (ds, d0) = (slope - self.prior.slope.0, offset - self.prior.offset.0);
+        let mut sum = Slopes {
+            loss: 0.5 * (ds * ds / slope_variance + d0 * d0 / offset_variance),
+            gradient: (ds / slope_variance, d0 / offset_variance),
+            curvature: (1.0 / slope_variance, 1.0 / offset_variance, 0.0),
+        };
+        let fade = (-1.0 / HALF_LIFE).exp2();
+        let mut age = 1.0;
+        for row in self.rows.iter().rev() {
+            let weight = row.weight * age;
+            age *= fade;
+            let score = slope * row.x + offset;
+            let p = sigmoid(score);
+            // log(1 + e^score) - y * score, without overflow.
+            sum.loss += weight * (score.max(0.0) + (-score.abs()).exp().ln_1p() - row.y * score);
+            let (error, bend) = (weight * (p - row.y), weight * p * (1.0 - p));
+            sum.gradient.0 += error * row.x;
+            sum.gradient.1 += error;
+            sum.curvature.0 += bend * row.x * row.x;
+            sum.curvature.1 += bend;
+            sum.curvature.2 += bend * row.x;
+        }
+        sum
+    }
+
+    /// Damped Newton: a step is halved until the loss falls.
+    fn fit(&mut self) {
+        let mut here = self.measure(self.slope, self.offset);
+        for _ in 0..MAX_STEPS {
+            let (a, b, c) = here.curvature;
+            let determinant = (a * b - c * c).max(1e-12);
+            // A slope that is held at zero leaves a fit of the offset alone.
+            let held = self.slope <= 0.0 && here.gradient.0 > 0.0;
+            let (step_slope, step_offset) = if held {
+                (0.0, here.gradient.1 / b)
+            } else {
+                (
+                    (b * here.gradient.0 - c * here.gradient.1) / determinant,
+                    (a * here.gradient.1 - c * here.gradient.0) / determinant,
+                )
+            };
+            let mut size = 1.0;
+            let mut moved = false;
+            while size > 1e-4 {
+                let slope = (self.slope - size * step_slope).max(0.0);
+                let offset = self.offset - size * step_offset;
+                let there = self.measure(slope, offset);
+                if there.loss <= here.loss {
+                    moved = (slope - self.slope).abs() + (offset - self.offset).abs() > SMALL_STEP;
+                    (self.slope, self.offset, here) = (slope, offset, there);
+                    break;
+                }
+                size *= 0.5;
+            }
+            if !moved {
+                break;
+            }
+        }
+        let (a, b, c) = here.curvature;
+        let determinant = (a * b - c * c).max(1e-12);
+        self.spread = (b / determinant, a / determinant, -c / determinant);
+    }
+}

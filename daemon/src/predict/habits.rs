@@ -1,0 +1,302 @@
+//! What the person tends to say: every distinct reply once, how often, when last, and which replies are as good as it.
+//!
+//! Two replies are *kin* when one would count as a hit for the other (token F1 of at least one half). A candidate is
+//! backed by all its kin, which is what ranking by expected hits needs.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::situation::{KINDS, Kind, MAX_REPLY_TOKENS, normal, tokens};
+
+/// Kin kept for one form; the newest are kept.
+pub const MAX_KIN: usize = 96;
+/// Occurrences kept for one form; the newest are kept.
+pub const MAX_OCCURRENCES: usize = 64;
+/// Forms read for one token when kin are looked for; the newest are read.
+const MAX_TOKEN_FORMS: usize = 2_000;
+/// Distinct tokens of a reply that are looked up for kin; the rarest are.
+const MAX_LOOKUPS: usize = 48;
+/// Half-lives of the two masses, in replies.
+const HALF_LIVES: [f64; 2] = [150.0, 12.0];
+
+/// A mass that halves with every so many replies.
+#[derive(Clone, Copy, Debug, Default)]
+struct Mass {
+    value: f64,
+    at: u32,
+}
+
+impl Mass {
+    fn at(self, now: u32, half_life: f64) -> f64 {
+        self.value * (-f64::from(now.saturating_sub(self.at)) / half_life).exp2()
+    }
+
+    fn add(&mut self, now: u32, half_life: f64, weight: f64) {
+        self.value = self.at(now, half_life) + weight;
+        self.at = now;
+    }
+}
+
+/// One distinct reply.
+#[derive(Debug)]
+pub struct Form {
+    /// The newest wording.
+    pub text: String,
+    /// Token numbers, sorted, repeats kept.
+    tokens: Vec<u32>,
+    /// Tokens in the reply, uncut.
+    pub length: u32,
+    /// Forms that hit this one, itself not among them.
+    pub kin: Vec<u32>,
+    /// Numbers of the newest replies of this form, rising.
+    pub occurrences: Vec<u32>,
+    /// All replies of this form.
+    pub count: u32,
+    masses: [Mass; 2],
+    kinds: [Mass; KINDS],
+}
+
+/// Every distinct reply of one person.
+#[derive(Debug, Default)]
+pub struct Habits {
+    forms: Vec<Form>,
+    by_normal: HashMap<String, u32>,
+    vocabulary: HashMap<String, u32>,
+    by_token: Vec<Vec<u32>>,
+    totals: [Mass; 2],
+    kind_totals: [Mass; KINDS],
+    letters: usize,
+}
+
+/// How many tokens two sorted lists share, repeats counted.
+fn common(a: &[u32], b: &[u32]) -> usize {
+    let (mut i, mut j, mut shared) = (0, 0, 0);
+    while let (Some(x), Some(y)) = (a.get(i), b.get(j)) {
+        match x.cmp(y) {
+            std::cmp::Ordering::Less => i += 1,
+            std::cmp::Ordering::Greater => j += 1,
+            std::cmp::Ordering::Equal => {
+                shared += 1;
+                i += 1;
+                j += 1;
+            }
+        }
+    }
+    shared
+}
+
+/// Token F1 of two sorted lists.
+#[allow(clippy::cast_precision_loss)]
+fn overlap(a: &[u32], b: &[u32]) -> f64 {
+    if a.is_empty() || b.is_empty() {
+        return 0.0;
+    }
+    2.0 * common(a, b) as f64 / (a.len() + b.len()) as f64
+}
+
+impl Habits {
+    /// How many distinct replies there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.forms.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.forms.is_empty()
+    }
+
+    /// One form.
+    #[must_use]
+    pub fn form(&self, id: u32) -> Option<&Form> {
+        self.forms.get(id as usize)
+    }
+
+    /// The form of a reply, where the person has used it.
+    #[must_use]
+    pub fn find(&self, text: &str) -> Option<u32> {
+        self.by_normal.get(&normal(text)).copied()
+    }
+
+    /// Counts one reply; `None` where it has no words.
+    pub fn add(&mut self, reply: u32, text: &str, kind: Option<Kind>) -> Option<u32> {
+        let key = normal(text);
+        if key.is_empty() {
+            return None;
+        }
+        let id = match self.by_normal.get(&key) {
+            Some(id) => *id,
+            None => self.create(key, text),
+        };
+        let form = self.forms.get_mut(id as usize)?;
+        if form.text != text {
+            text.clone_into(&mut form.text);
+        }
+        form.count += 1;
+        if form.occurrences.len() == MAX_OCCURRENCES {
+            form.occurrences.remove(0);
+        }
+        form.occurrences.push(reply);
+        for (slot, half_life) in HALF_LIVES.into_iter().enumerate() {
+            form.masses[slot].add(reply, half_life, 1.0);
+            self.totals[slot].add(reply, half_life, 1.0);
+        }
+        if let Some(kind) = kind {
+            form.kinds[kind.index()].add(reply, HALF_LIVES[0], 1.0);
+            self.kind_totals[kind.index()].add(reply, HALF_LIVES[0], 1.0);
+        }
+        Some(id)
+    }
+
+    fn create(&mut self, key: String, text: &str) -> u32 {
+        let mut words = tokens(text);
+        let length = u32::try_from(words.len()).unwrap_or(u32::MAX);
+        words.truncate(MAX_REPLY_TOKENS);
+        let mut numbers: Vec<u32> = words.iter().map(|word| self.number(word)).collect();
+        numbers.sort_unstable();
+        let id = u32::try_from(self.forms.len()).unwrap_or(u32::MAX);
+        let kin = self.kin_of(&numbers);
+        for &other in &kin {
+            if let Some(other) = self.forms.get_mut(other as usize) {
+                if other.kin.len() == MAX_KIN {
+                    other.kin.remove(0);
+                }
+                other.kin.push(id);
+            }
+        }
+        let mut distinct = numbers.clone();
+        distinct.dedup();
+        for number in distinct {
+            self.by_token[number as usize].push(id);
+        }
+        self.letters += key.len() + text.len() + numbers.len() * 8;
+        self.by_normal.insert(key, id);
+        self.forms.push(Form {
+            text: text.to_owned(),
+            tokens: numbers,
+            length,
+            kin,
+            occurrences: Vec::new(),
+            count: 0,
+            masses: <[Mass; 2]>::default(),
+            kinds: <[Mass; KINDS]>::default(),
+        });
+        id
+    }
+
+    fn number(&mut self, word: &str) -> u32 {
+        if let Some(number) = self.vocabulary.get(word) {
+            return *number;
+        }
+        let number = u32::try_from(self.by_token.len()).unwrap_or(u32::MAX);
+        self.vocabulary.insert(word.to_owned(), number);
+        self.by_token.push(Vec::new());
+        self.letters += word.len() + 64;
+        number
+    }
+
+    /// The token numbers of a text that may be new; unknown words become numbers that no form has.
+    #[must_use]
+    pub fn numbers(&self, text: &str) -> Vec<u32> {
+        let mut strange = u32::MAX;
+        let mut words = tokens(text);
+        words.truncate(MAX_REPLY_TOKENS);
+        let mut numbers: Vec<u32> = words
+            .iter()
+            .map(|word| {
+                self.vocabulary.get(word).copied().unwrap_or_else(|| {
+                    strange -= 1;
+                    strange
+                })
+            })
+            .collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
+    /// The forms that a reply of these tokens would hit, rising.
+    #[must_use]
+    pub fn kin_of(&self, numbers: &[u32]) -> Vec<u32> {
+        let mut distinct = numbers.to_vec();
+        distinct.dedup();
+        distinct.retain(|number| (*number as usize) < self.by_token.len());
+        distinct.sort_by_key(|number| (self.by_token[*number as usize].len(), *number));
+        distinct.truncate(MAX_LOOKUPS);
+        let mut shared: BTreeMap<u32, u32> = BTreeMap::new();
+        for number in distinct {
+            for form in self.by_token[number as usize].iter().rev().take(MAX_TOKEN_FORMS) {
+                *shared.entry(*form).or_default() += 1;
+            }
+        }
+        let mut kin: Vec<u32> = shared
+            .into_keys()
+            .rev()
+            .filter(|id| self.forms.get(*id as usize).is_some_and(|form| alike(&form.tokens, numbers)))
+            .take(MAX_KIN)
+            .collect();
+        kin.reverse();
+        kin
+    }
+
+    /// Whether one form would count as a hit for another.
+    #[must_use]
+    pub fn are_kin(&self, a: u32, b: u32) -> bool {
+        self.overlap(a, b) >= 0.5
+    }
+
+    /// Token F1 of two forms.
+    #[must_use]
+    pub fn overlap(&self, a: u32, b: u32) -> f64 {
+        match (self.form(a), self.form(b)) {
+            (Some(a), Some(b)) => overlap(&a.tokens, &b.tokens),
+            _ => 0.0,
+        }
+    }
+
+    /// Share of a form's tokens that stand in a sorted list of numbers.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss)]
+    pub fn contained(&self, id: u32, in_numbers: &[u32]) -> f64 {
+        self.form(id).map_or(0.0, |form| {
+            let found = form.tokens.iter().filter(|n| in_numbers.binary_search(n).is_ok()).count();
+            found as f64 / (form.tokens.len() + 1) as f64
+        })
+    }
+
+    /// Mass of one form now: slow (0) or fast (1).
+    #[must_use]
+    pub fn mass(&self, id: u32, slot: usize, now: u32) -> f64 {
+        self.form(id).map_or(0.0, |form| form.masses[slot].at(now, HALF_LIVES[slot]))
+    }
+
+    /// Mass of all replies now: slow (0) or fast (1).
+    #[must_use]
+    pub fn total(&self, slot: usize, now: u32) -> f64 {
+        self.totals[slot].at(now, HALF_LIVES[slot])
+    }
+
+    /// Mass of one form in a kind of situation.
+    #[must_use]
+    pub fn kind_mass(&self, id: u32, kind: Kind, now: u32) -> f64 {
+        self.form(id).map_or(0.0, |form| form.kinds[kind.index()].at(now, HALF_LIVES[0]))
+    }
+
+    /// Mass of all replies in a kind of situation.
+    #[must_use]
+    pub fn kind_total(&self, kind: Kind, now: u32) -> f64 {
+        self.kind_totals[kind.index()].at(now, HALF_LIVES[0])
+    }
+
+    /// Estimated bytes held.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let lists: usize = self.forms.len() * (std::mem::size_of::<Form>() + 96);
+        lists + self.letters
+    }
+}
+
+/// Token F1 of at least one half, with the lengths looked at first.
+fn alike(a: &[u32], b: &[u32]) -> bool {
+    let (short, long) = (a.len().min(b.len()), a.len().max(b.len()));
+    long <= 3 * short && 4 * common(a, b) >= short + long
+}
