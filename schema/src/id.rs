@@ -113,14 +113,16 @@ mod tests {
 
     #[test]
     fn ids_never_change_between_versions() {
-        assert_eq!(episode("session-1", "event-1"), "epi_GOLDEN");
+        assert_eq!(episode("session-1", "event-1"), "epi_fh21m3tr3s");
         let claim = Claim { kind: "preference".into(), value: "use tabs".into(), ..Claim::default() };
-        assert_eq!(claim.fact_id("event-1"), "fct_GOLDEN");
+        assert_eq!(claim.fact_id("event-1"), "fct_zfpf924126");
     }
 
     #[test]
     fn normal_form() {
-        for (text, expected) in [("  Yes, Please! ", "yes please"), ("a_b--c", "a b c"), ("", ""), ("!!", ""), ("日本 語", "日本 語")] {
+        for (text, expected) in
+            [("  Yes, Please! ", "yes please"), ("a_b--c", "a b c"), ("", ""), ("!!", ""), ("日本 語", "日本 語")]
+        {
             assert_eq!(normal(text), expected, "{text:?}");
         }
     }
