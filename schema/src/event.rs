@@ -4,6 +4,10 @@
 //! [`problems`] walks the [topic table](crate::topic) over a JSON value and says what is wrong, the first three errors in
 //! JSON-pointer order. The slow way runs only when the fast way refused.
 
+use std::marker::PhantomData;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{IntoDeserializer, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
@@ -71,7 +75,7 @@ pub const ORIGINS: &[&str] = &["typed", "agent", "screen", "pasted", "ours", "un
 #[serde(deny_unknown_fields)]
 pub struct Meta {
     /// Who made the words.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "not_null")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "not_null_word")]
     pub origin: Option<Origin>,
     /// The working directory.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "not_null")]
@@ -209,7 +213,7 @@ impl Event {
     ///
     /// The first three problems in JSON-pointer order; mend the event and send it again alone.
     pub fn parse(json: &str) -> Result<Self, Vec<Problem>> {
-        match serde_json::from_str::<Wire>(json).ok().and_then(Wire::into_event) {
+        match serde_json::from_str::<Object<Wire>>(json).ok().and_then(|wire| wire.0.into_event()) {
             Some(event) => Ok(event),
             None => Err(explain(json)),
         }
@@ -294,6 +298,47 @@ fn not_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<O
     T::deserialize(from).map(Some)
 }
 
+/// As [`not_null`], for a [`Word`].
+fn not_null_word<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    Word::deserialize(from).map(|word| Some(word.0))
+}
+
+/// A struct that is read from an object alone; serde would also take an array of its fields in order.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(ObjectVisitor(PhantomData)).map(Self)
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map))
+    }
+}
+
+/// An enum that is read from a string alone; serde would also take `{"press": null}`.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Word<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Word<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        T::deserialize(String::deserialize(from)?.into_deserializer()).map(Self)
+    }
+}
+
 macro_rules! wire {
     ($($name:ident : $shape:ty),* $(,)?) => {
         /// The flat shape of the wire: every field of every type, each perhaps absent.
@@ -311,7 +356,7 @@ macro_rules! wire {
             $(#[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
               $name: Option<$shape>,)*
             #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
-            meta: Option<Meta>,
+            meta: Option<Object<Meta>>,
         }
 
         impl Wire {
@@ -334,24 +379,24 @@ wire! {
     content_hash: Option<String>,
     width: Whole,
     height: Whole,
-    event_type: KeyAction,
+    event_type: Word<KeyAction>,
     x: Whole,
     y: Whole,
     delta_x: Whole,
     delta_y: Whole,
     button: Whole,
-    modifiers: Modifiers,
+    modifiers: Object<Modifiers>,
     command: String,
     cwd: Option<String>,
     exit_code: Option<Whole>,
     duration_ms: Option<Whole>,
     url: String,
     title: Option<String>,
-    kind: ChoiceKind,
+    kind: Word<ChoiceKind>,
     question: String,
     options: Vec<String>,
     choice: Option<String>,
-    outcome: Outcome,
+    outcome: Word<Outcome>,
 }
 
 /// A whole number; `1.0` counts as one, as JSON Schema has it.
@@ -372,9 +417,10 @@ fn whole(number: &serde_json::Number) -> Option<i64> {
         return Some(value);
     }
     let value = number.as_f64().filter(|_| number.is_f64())?;
-    // Beyond 2^53 a float no longer names one whole number.
+    // -2^63 is a float, 2^63 - 1 is not: the float next to it is already too large.
+    let fits = (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&value);
     #[allow(clippy::cast_possible_truncation)]
-    (value.fract() == 0.0 && value.abs() <= 9_007_199_254_740_992.0).then_some(value as i64)
+    (fits && value.fract() == 0.0).then_some(value as i64)
 }
 
 /// The source of a wire value, and the origin it implies when the value is one that real clients send outside the enum.
@@ -433,8 +479,8 @@ impl Wire {
         if self.count() != topic.fields.len() || self.id.is_empty() || self.session_id.is_empty() || !detail_ok {
             return None;
         }
-        let occurred_at = crate::time::parse(&self.occurred_at)?;
-        let meta = mapped_meta(self.meta.clone(), implied, &self.source);
+        let occurred_at = crate::time::parse_wire(&self.occurred_at)?;
+        let meta = mapped_meta(self.meta.as_ref().map(|meta| meta.0.clone()), implied, &self.source);
         let (id, session_id, source_detail) = (self.id.clone(), self.session_id.clone(), self.source_detail.clone());
         Some(Event { id, session_id, occurred_at, source, source_detail, meta, body: self.into_body()? })
     }
@@ -450,19 +496,19 @@ impl Wire {
                 width: positive(self.width)?,
                 height: positive(self.height)?,
             },
-            "input.keystroke" => Body::InputKeystroke { event_type: self.event_type?, modifiers: self.modifiers? },
+            "input.keystroke" => Body::InputKeystroke { event_type: self.event_type?.0, modifiers: self.modifiers?.0 },
             "input.click" => Body::InputClick {
                 x: self.x?.0,
                 y: self.y?.0,
                 button: positive(self.button)?,
-                modifiers: self.modifiers?,
+                modifiers: self.modifiers?.0,
             },
             "input.scroll" => Body::InputScroll {
                 x: self.x?.0,
                 y: self.y?.0,
                 delta_x: self.delta_x?.0,
                 delta_y: self.delta_y?.0,
-                modifiers: self.modifiers?,
+                modifiers: self.modifiers?.0,
             },
             "agent.prompt" => Body::AgentPrompt { agent: filled(self.agent)?, prompt: self.prompt? },
             "agent.response" => Body::AgentResponse {
@@ -479,11 +525,11 @@ impl Wire {
             "browser.visited" => Body::BrowserVisited { url: filled(self.url)?, title: self.title? },
             "agent.choice" => Body::AgentChoice(Choice {
                 agent: filled(self.agent)?,
-                kind: self.kind?,
+                kind: self.kind?.0,
                 question: self.question?,
                 options: self.options?,
                 choice: self.choice?,
-                outcome: self.outcome?,
+                outcome: self.outcome?.0,
                 in_response_to: self.in_response_to?,
             }),
             _ => return None,
@@ -498,7 +544,7 @@ impl Wire {
             source: event.source.name().to_owned(),
             source_detail: event.source_detail.clone(),
             type_: event.topic().to_owned(),
-            meta: event.meta.clone(),
+            meta: event.meta.clone().map(Object),
             ..Self::default()
         };
         wire.fill(event.body.clone());
@@ -516,14 +562,14 @@ impl Wire {
                 (self.width, self.height) = (Some(Whole(width)), Some(Whole(height)));
             }
             Body::InputKeystroke { event_type, modifiers } => {
-                (self.event_type, self.modifiers) = (Some(event_type), Some(modifiers));
+                (self.event_type, self.modifiers) = (Some(Word(event_type)), Some(Object(modifiers)));
             }
             Body::InputClick { x, y, button, modifiers } => {
                 (self.x, self.y) = (Some(Whole(x)), Some(Whole(y)));
-                (self.button, self.modifiers) = (Some(Whole(button)), Some(modifiers));
+                (self.button, self.modifiers) = (Some(Whole(button)), Some(Object(modifiers)));
             }
             Body::InputScroll { x, y, delta_x, delta_y, modifiers } => {
-                (self.x, self.y, self.modifiers) = (Some(Whole(x)), Some(Whole(y)), Some(modifiers));
+                (self.x, self.y, self.modifiers) = (Some(Whole(x)), Some(Whole(y)), Some(Object(modifiers)));
                 (self.delta_x, self.delta_y) = (Some(Whole(delta_x)), Some(Whole(delta_y)));
             }
             Body::AgentPrompt { agent, prompt } => (self.agent, self.prompt) = (Some(agent), Some(prompt)),
@@ -536,9 +582,10 @@ impl Wire {
             }
             Body::BrowserVisited { url, title } => (self.url, self.title) = (Some(url), Some(title)),
             Body::AgentChoice(choice) => {
-                (self.agent, self.kind, self.question) = (Some(choice.agent), Some(choice.kind), Some(choice.question));
+                (self.agent, self.kind, self.question) =
+                    (Some(choice.agent), Some(Word(choice.kind)), Some(choice.question));
                 (self.options, self.choice) = (Some(choice.options), Some(choice.choice));
-                (self.outcome, self.in_response_to) = (Some(choice.outcome), Some(choice.in_response_to));
+                (self.outcome, self.in_response_to) = (Some(Word(choice.outcome)), Some(choice.in_response_to));
             }
         }
     }
@@ -640,7 +687,7 @@ fn show(value: &Value) -> String {
 fn instant(value: &Value, found: &mut Vec<Problem>) {
     match value.as_str() {
         None => found.push(at("/occurred_at", format!("{} is not of type 'string'", show(value)))),
-        Some(text) if crate::time::parse(text).is_none() => {
+        Some(text) if crate::time::parse_wire(text).is_none() => {
             found.push(at("/occurred_at", format!("{} is not a 'date-time'", show(value))));
         }
         Some(_) => {}

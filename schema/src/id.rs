@@ -113,9 +113,9 @@ mod tests {
 
     #[test]
     fn ids_never_change_between_versions() {
-        assert_eq!(episode("session-1", "event-1"), "epi_GOLDEN");
+        assert_eq!(episode("session-1", "event-1"), "epi_fh21m3tr3s");
         let claim = Claim { kind: "preference".into(), value: "use tabs".into(), ..Claim::default() };
-        assert_eq!(claim.fact_id("event-1"), "fct_GOLDEN");
+        assert_eq!(claim.fact_id("event-1"), "fct_zfpf924126");
     }
 
     #[test]

@@ -1,0 +1,313 @@
+//! Tests of the index as its callers see it.
+
+use clone_schema::Timestamp;
+use proptest::prelude::*;
+
+use super::*;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn document(id: &str, text: &str) -> Document {
+    Document {
+        id: id.into(),
+        tier: Tier::Raw,
+        text: text.into(),
+        title: String::new(),
+        tags: Vec::new(),
+        at: at(1_000),
+        session: "s1".into(),
+        agent: "a1".into(),
+    }
+}
+
+fn query(text: &str) -> Query<'_> {
+    Query { text, tier: None, session: None, agent: None, tags: &[], since: None, until: None, limit: 10 }
+}
+
+fn ids(index: &Index, query: &Query<'_>) -> Vec<String> {
+    index.search(query).unwrap().into_iter().map(|hit| hit.id).collect()
+}
+
+fn found(index: &Index, text: &str) -> Vec<String> {
+    ids(index, &query(text))
+}
+
+fn new() -> (tempfile::TempDir, Index) {
+    let home = tempfile::tempdir().unwrap();
+    let index = Index::open(&home.path().join("index")).unwrap();
+    (home, index)
+}
+
+#[test]
+fn a_write_is_seen_before_and_after_its_commit_with_the_same_score() {
+    let (_home, index) = new();
+    index.put(vec![document("a", "the quick fox"), document("b", "lazy dogs sleep, dogs dream")]).unwrap();
+    let before = index.search(&query("dog fox")).unwrap();
+    assert_eq!(before.len(), 2);
+    index.commit(7).unwrap();
+    assert_eq!((index.pending(), index.cursor(), index.count()), (0, Some(7), 2));
+    assert_eq!(index.search(&query("dog fox")).unwrap(), before);
+}
+
+#[test]
+fn a_second_document_of_the_same_id_replaces_the_first() {
+    let (_home, index) = new();
+    index.put(vec![document("a", "apples")]).unwrap();
+    index.commit(1).unwrap();
+    index.put(vec![document("a", "pears")]).unwrap();
+    for _ in 0..2 {
+        assert_eq!(found(&index, "apples"), [""; 0]);
+        assert_eq!(found(&index, "pears"), ["a"]);
+        assert_eq!(index.count(), 1);
+        index.commit(2).unwrap();
+    }
+}
+
+#[test]
+fn what_is_removed_is_gone_at_once() {
+    let (_home, index) = new();
+    index.put(vec![document("a", "apples"), document("b", "apples")]).unwrap();
+    index.commit(1).unwrap();
+    index.put(vec![document("c", "apples")]).unwrap();
+    index.remove(&["a".into(), "c".into(), "never".into()]).unwrap();
+    for cursor in 2..4 {
+        assert_eq!(found(&index, "apples"), ["b"]);
+        assert_eq!(index.count(), 1);
+        index.commit(cursor).unwrap();
+    }
+}
+
+#[test]
+fn filters_hold_in_the_overlay_and_in_the_index() {
+    let (_home, index) = new();
+    let long = "z".repeat(100_000);
+    let mut documents = Vec::new();
+    for (i, (tier, session, agent, tag)) in
+        [(Tier::Fact, "s1", "claude", "x"), (Tier::Episode, "s2", "codex", "y"), (Tier::Raw, long.as_str(), "", "x")]
+            .into_iter()
+            .enumerate()
+    {
+        documents.push(Document {
+            tier,
+            session: session.into(),
+            agent: agent.into(),
+            tags: vec![tag.into(), "all".into()],
+            at: at(i64::try_from(i).unwrap() * 100),
+            ..document(&format!("d{i}"), "word")
+        });
+    }
+    index.put(documents).unwrap();
+    let (x, both) = (["x".to_owned()], ["y".to_owned(), "x".to_owned()]);
+    let word = query("word");
+    let cases: Vec<(Query<'_>, &[&str])> = vec![
+        (word, &["d2", "d1", "d0"]),
+        (Query { tier: Some(Tier::Episode), ..word }, &["d1"]),
+        (Query { session: Some("s1"), ..word }, &["d0"]),
+        (Query { session: Some(&long), ..word }, &["d2"]),
+        (Query { agent: Some("codex"), ..word }, &["d1"]),
+        (Query { tags: &x, ..word }, &["d2", "d0"]),
+        (Query { tags: &both, ..word }, &["d2", "d1", "d0"]),
+        (Query { since: Some(at(100)), ..word }, &["d2", "d1"]),
+        (Query { until: Some(at(100)), ..word }, &["d0"]),
+        (Query { since: Some(at(100)), until: Some(at(200)), ..word }, &["d1"]),
+        (Query { since: Some(at(100)), tags: &x, ..word }, &["d2"]),
+        (Query { session: Some("none"), ..word }, &[]),
+        (Query { limit: 1, ..word }, &["d2"]),
+        (Query { limit: 0, ..word }, &[]),
+    ];
+    for cursor in 0..2 {
+        for (i, (query, expected)) in cases.iter().enumerate() {
+            assert_eq!(ids(&index, query), *expected, "case {i}, cursor {cursor}");
+        }
+        index.commit(cursor).unwrap();
+    }
+}
+
+#[test]
+fn queries_find_text_of_every_script() {
+    let (_home, index) = new();
+    let texts = [
+        ("zh", "请运行测试然后提交代码"),
+        ("ja", "テストを実行してから猫をコミットする"),
+        ("ko", "테스트를 실행하고 커밋하세요"),
+        ("en", "Please run the tests, then commit src/parse_json.rs"),
+    ];
+    index.put(texts.map(|(id, text)| document(id, text)).to_vec()).unwrap();
+    for cursor in 0..2 {
+        for (text, id) in [
+            ("提交代码", "zh"),
+            ("码", "zh"),
+            ("テスト", "ja"),
+            ("ﾃｽﾄ", "ja"),
+            ("猫", "ja"),
+            ("테스트", "ko"),
+            ("커밋", "ko"),
+            ("testing", "en"),
+            ("parse_json", "en"),
+            ("ParseJson", "en"),
+            ("src/parse_json.rs", "en"),
+        ] {
+            assert_eq!(found(&index, text), [id], "{text}");
+        }
+        index.commit(cursor).unwrap();
+    }
+}
+
+#[test]
+fn a_title_counts_more_and_ties_go_to_the_newer_then_the_smaller_id() {
+    let (_home, index) = new();
+    let titled = Document { title: "deploy".into(), ..document("t", "something else") };
+    index.put(vec![document("c", "deploy it now"), titled]).unwrap();
+    index.commit(1).unwrap();
+    index.put(vec![document("a", "deploy it now"), document("b", "deploy it now")]).unwrap();
+    index.put(vec![Document { at: at(2_000), ..document("d", "deploy it now") }]).unwrap();
+    assert_eq!(found(&index, "deploy"), ["t", "d", "a", "b", "c"]);
+    index.commit(2).unwrap();
+    assert_eq!(found(&index, "deploy"), ["t", "d", "a", "b", "c"]);
+}
+
+#[test]
+fn ties_at_the_last_place_do_not_depend_on_the_order_of_arrival() {
+    let (_home, index) = new();
+    for chunk in (0..300).rev().collect::<Vec<_>>().chunks(100) {
+        index.put(chunk.iter().map(|i| document(&format!("{i:03}"), "same words")).collect()).unwrap();
+        index.commit(1 + chunk[0]).unwrap();
+    }
+    let first = Query { limit: 3, ..query("words") };
+    assert_eq!(ids(&index, &first), ["000", "001", "002"]);
+}
+
+#[test]
+fn the_cursor_and_the_documents_survive_a_restart_but_what_waited_does_not() {
+    let (home, index) = new();
+    index.put(vec![document("a", "apples")]).unwrap();
+    index.commit(41).unwrap();
+    index.put(vec![document("b", "apples")]).unwrap();
+    drop(index);
+    let index = Index::open(&home.path().join("index")).unwrap();
+    assert_eq!((index.cursor(), index.count(), index.pending()), (Some(41), 1, 0));
+    assert_eq!(found(&index, "apples"), ["a"]);
+}
+
+#[test]
+fn a_broken_or_foreign_index_is_set_aside() {
+    type Damage = fn(&Path);
+    let damages: [(&str, Damage); 4] = [
+        ("meta", |dir| std::fs::write(dir.join("meta.json"), "{ not json").unwrap()),
+        ("managed", |dir| std::fs::write(dir.join(".managed.json"), "[[[").unwrap()),
+        ("version", |dir| {
+            let text = std::fs::read_to_string(dir.join("meta.json")).unwrap();
+            std::fs::write(dir.join("meta.json"), text.replace("clone-index 1", "clone-index 0")).unwrap();
+        }),
+        ("segment", |dir| {
+            let mut files = std::fs::read_dir(dir).unwrap().map(|file| file.unwrap().path());
+            std::fs::remove_file(files.find(|path| path.extension().is_some_and(|end| end == "term")).unwrap())
+                .unwrap();
+        }),
+    ];
+    for (name, damage) in damages {
+        let (home, index) = new();
+        let dir = home.path().join("index");
+        index.put(vec![document("a", "apples")]).unwrap();
+        index.commit(5).unwrap();
+        drop(index);
+        damage(&dir);
+        let index = Index::open(&dir).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!((index.cursor(), index.count()), (None, 0), "{name}");
+        assert!(home.path().join("index.broken").exists(), "{name}");
+        index.put(vec![document("b", "apples")]).unwrap();
+        index.commit(1).unwrap();
+        assert_eq!(found(&index, "apples"), ["b"], "{name}");
+    }
+}
+
+#[test]
+fn a_held_lock_is_said_and_nothing_is_set_aside() {
+    let (home, index) = new();
+    let dir = home.path().join("index");
+    index.put(vec![document("a", "apples")]).unwrap();
+    index.commit(5).unwrap();
+    // Even where the files look broken, they belong to whoever holds the lock.
+    std::fs::write(dir.join("meta.json"), "{ not json").unwrap();
+    let error = Index::open(&dir).unwrap_err();
+    assert!(matches!(error, IndexError::Busy(_)), "{error:?}");
+    assert!(error.to_string().contains("in use by another process"), "{error}");
+    assert!(!home.path().join("index.broken").exists());
+}
+
+#[test]
+fn a_file_in_the_place_of_the_folder_is_an_error_and_stays() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("index");
+    std::fs::write(&dir, "mine").unwrap();
+    assert!(matches!(Index::open(&dir), Err(IndexError::Io { .. })));
+    assert_eq!(std::fs::read_to_string(&dir).unwrap(), "mine");
+}
+
+#[test]
+fn a_full_overlay_is_committed_without_moving_the_cursor() {
+    let (_home, index) = new();
+    index.put((0..=MAX_PENDING).map(|i| document(&format!("{i}"), "x")).collect()).unwrap();
+    assert_eq!((index.pending(), index.cursor(), index.count()), (0, None, MAX_PENDING as u64 + 1));
+}
+
+#[test]
+fn an_untouched_index_has_no_cursor_and_finds_nothing() {
+    let (home, index) = new();
+    assert_eq!((index.cursor(), index.count()), (None, 0));
+    assert_eq!(found(&index, "anything"), [""; 0]);
+    index.remove(&["nothing".into()]).unwrap();
+    index.commit(3).unwrap();
+    drop(index);
+    assert_eq!(Index::open(&home.path().join("index")).unwrap().cursor(), Some(3));
+}
+
+#[test]
+fn no_query_is_an_error() {
+    let (_home, index) = new();
+    index.put(vec![document("a", "apples AND pears"), document("b", "請 (x:y) *")]).unwrap();
+    index.commit(1).unwrap();
+    index.put(vec![document("c", "apples")]).unwrap();
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(128));
+    let texts = prop_oneof!["\\PC{0,80}", "[\\x00-\\x7f]{0,40}", "(AND|OR|NOT|[(\"*:\\[~^+-])( [a-z(\"*:]{0,4}){0,8}"];
+    runner
+        .run(&texts, |text| {
+            let hits = index.search(&query(&text)).map_err(|error| TestCaseError::fail(error.to_string()))?;
+            prop_assert!(hits.iter().all(|hit| hit.snippet.chars().count() <= MAX_SNIPPET_CHARS));
+            Ok(())
+        })
+        .unwrap();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+    /// Whatever is put, removed and committed, a search sees what a plain map would hold.
+    #[test]
+    fn the_index_agrees_with_a_map(steps in prop::collection::vec((0_u8..4, 0_u8..6), 1..30)) {
+        let (_home, index) = new();
+        let mut model = std::collections::BTreeMap::new();
+        for (n, (step, id)) in steps.into_iter().enumerate() {
+            let id = format!("d{id}");
+            match step {
+                0 | 1 => {
+                    index.put(vec![document(&id, &format!("common v{n}"))]).unwrap();
+                    model.insert(id, n);
+                }
+                2 => {
+                    index.remove(std::slice::from_ref(&id)).unwrap();
+                    model.remove(&id);
+                }
+                _ => index.commit(n as u64).unwrap(),
+            }
+            let mut seen = found(&index, "common");
+            seen.sort();
+            prop_assert_eq!(&seen, &model.keys().cloned().collect::<Vec<_>>());
+            prop_assert_eq!(index.count(), model.len() as u64);
+            if let Some((id, version)) = model.first_key_value() {
+                prop_assert_eq!(found(&index, &format!("v{version}")), vec![id.clone()]);
+            }
+        }
+    }
+}
