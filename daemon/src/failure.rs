@@ -4,6 +4,8 @@ use std::fmt::Display;
 
 use clone_schema::Fault;
 
+use crate::client::ClientError;
+
 /// Exit codes of `clone`; a broken pipe is success.
 pub mod exit {
     /// Something failed.
@@ -54,6 +56,13 @@ impl Failure {
     pub fn code(mut self, code: u8) -> Self {
         self.code = code;
         self
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let code = if matches!(error, ClientError::NotReachable { .. }) { exit::UNREACHABLE } else { exit::FAILED };
+        Self { message: error.to_string(), hint: error.hint().map(str::to_owned), code }
     }
 }
 

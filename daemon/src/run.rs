@@ -17,7 +17,7 @@ use crate::engine::{Engine, Parts};
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::index::Index;
-use crate::log::{Log, LogError, Options};
+use crate::log::{self, Log, LogError, Options};
 use crate::paths::Paths;
 use crate::serve::{self, Handler};
 use crate::state::{self, State};
@@ -85,11 +85,12 @@ fn open_log(paths: &Paths, wake: &SyncSender<Wake>) -> Result<(Log, crate::log::
         home_id: blake3::hash(paths.log.as_os_str().as_encoded_bytes()).to_hex()[..16].to_owned(),
         // A full channel holds reasons enough to wake.
         wake: Some(Box::new(move |_head: Position| drop(wake.try_send(Wake::Appended)))),
+        roll_bytes: log::ROLL_BYTES,
+        queue: log::QUEUE,
         now: clock::now,
-        ..Options::default()
     };
     Log::open(&paths.log, options).map_err(|error| match error {
-        LogError::Held { .. } => Failure::new(error).hint("one daemon per home: stop that one first, or use it"),
+        LogError::Locked { .. } => Failure::new(error).hint("one daemon per home: stop that one first, or use it"),
         _ => Failure::new(error),
     })
 }

@@ -77,7 +77,7 @@ pub fn predict(context: &Context, arguments: &Predict) -> Result<u8, Failure> {
     });
     set(&mut body, "model", arguments.model.as_deref());
     set(&mut body, "session_id", arguments.session.as_deref());
-    let answer = context.client()?.call_blocking("predict", None, &[], Some(&body))?;
+    let answer = context.client()?.blocking("predict", None, &[], Some(&body))?;
     if context.json {
         print::value(&answer);
     } else {
@@ -125,7 +125,7 @@ pub fn go_on(context: &Context, arguments: &Continue) -> Result<u8, Failure> {
     let input = prompt(&arguments.prompt)?;
     let mut body = json!({"agent": arguments.agent, "agent_input": input, "threshold": arguments.threshold});
     set(&mut body, "session_id", arguments.session.as_deref());
-    let answer = context.client()?.call_blocking("continuation", None, &[], Some(&body))?;
+    let answer = context.client()?.blocking("continuation", None, &[], Some(&body))?;
     if context.json {
         print::value(&answer);
     } else {
@@ -145,7 +145,7 @@ pub fn go_on(context: &Context, arguments: &Continue) -> Result<u8, Failure> {
 pub fn feedback(context: &Context, arguments: &Feedback) -> Result<u8, Failure> {
     let mut body = json!({"status": arguments.status});
     set(&mut body, "actual_response", arguments.actual.as_deref());
-    let answer = context.client()?.call_blocking("feedback", Some(&arguments.id), &[], Some(&body))?;
+    let answer = context.client()?.blocking("feedback", Some(&arguments.id), &[], Some(&body))?;
     if context.json {
         print::value(&answer);
     } else {

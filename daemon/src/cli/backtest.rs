@@ -35,13 +35,16 @@ pub fn run(context: &Context, arguments: &Backtest) -> Result<u8, Failure> {
     let unwritable = |error| Failure::new(format!("cannot write `{}`: {error}", arguments.out.display()));
     let file = std::fs::File::create(&arguments.out).map_err(unwritable)?;
     let mut out = BufWriter::new(file);
-    let options = Options { shadow: arguments.shadow, standard: arguments.standard, ..Options::default() };
-    let summary = backtest::turns(&arguments.turns, &mut out, &options).map_err(Failure::new)?;
+    let options = Options { shadow: arguments.shadow, strict: !arguments.standard, ..Options::default() };
+    let summary = backtest::turns(&arguments.turns, &mut out, options).map_err(Failure::new)?;
     out.flush().map_err(unwritable)?;
     if context.json {
         print::value(&serde_json::to_value(&summary).unwrap_or_default());
     } else {
-        print::text(&summary.to_string());
+        let backtest::Summary { people, turns, predicted, hits, any_hits, autos, wrong_autos, unreadable } = summary;
+        print::line(format!("{people} people, {turns} turns, {predicted} predicted, {unreadable} lines unreadable"));
+        print::line(format!("first candidate right {hits}, any of three {any_hits}"));
+        print::line(format!("auto {autos}, of them wrong {wrong_autos}"));
     }
     Ok(0)
 }

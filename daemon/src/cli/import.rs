@@ -67,6 +67,16 @@ pub fn run(context: &Context, arguments: Import) -> Result<u8, Failure> {
     Ok(0)
 }
 
+/// Imports these paths with the defaults.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn of(context: &Context, format: &str, paths: Vec<PathBuf>) -> Result<u8, Failure> {
+    let (include, exclude) = (Vec::new(), Vec::new());
+    run(context, Import { format: format.to_owned(), paths, include, exclude, dry_run: false })
+}
+
 struct Run {
     client: Option<Client>,
     batch: Vec<String>,
@@ -83,7 +93,7 @@ impl Run {
     fn new(context: &Context, dry: bool) -> Result<Self, Failure> {
         let client = if dry { None } else { Some(context.client()?) };
         if let Some(client) = &client {
-            client.call_blocking("health", None, &[], None)?;
+            client.blocking("health", None, &[], None)?;
         }
         Ok(Self {
             client,
@@ -133,7 +143,7 @@ impl Run {
         let items: Result<Vec<Box<RawValue>>, _> = self.batch.drain(..).map(RawValue::from_string).collect();
         let body = items.and_then(serde_json::to_value).map_err(Failure::new)?;
         self.bytes = 0;
-        let reply = client.call_blocking("events_ingest", None, &[], Some(&body))?;
+        let reply = client.blocking("events_ingest", None, &[], Some(&body))?;
         self.new += reply["accepted"].as_u64().unwrap_or_default();
         self.known += reply["duplicates"].as_u64().unwrap_or_default();
         self.refused += reply["invalid"].as_array().map_or(0, Vec::len) as u64;
@@ -146,7 +156,7 @@ impl Run {
             let body = json!({
                 "format": format.name(), "imported": self.new, "duplicates": self.known, "skipped": self.counts.skipped,
             });
-            client.call_blocking("import_batch", None, &[], Some(&body))?;
+            client.blocking("import_batch", None, &[], Some(&body))?;
         }
         if context.json {
             print::value(&self.summary(format, files));

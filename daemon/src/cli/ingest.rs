@@ -83,7 +83,7 @@ impl Total {
 
     fn send(&mut self, context: &Context, batch: &[Box<RawValue>]) -> Result<(), Failure> {
         let body = serde_json::to_value(batch).map_err(Failure::new)?;
-        let reply = context.client()?.call_blocking("events_ingest", None, &[], Some(&body))?;
+        let reply = context.client()?.blocking("events_ingest", None, &[], Some(&body))?;
         self.accepted += reply["accepted"].as_u64().unwrap_or_default();
         self.duplicates += reply["duplicates"].as_u64().unwrap_or_default();
         for invalid in reply["invalid"].as_array().into_iter().flatten() {

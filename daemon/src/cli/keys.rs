@@ -38,9 +38,9 @@ enum Verb {
 pub fn run(context: &Context, arguments: &Keys) -> Result<u8, Failure> {
     let client = context.client()?;
     let answer = match &arguments.verb {
-        Verb::Create { label } => client.call_blocking("keys_create", None, &[], Some(&json!({"label": label})))?,
-        Verb::List => client.call_blocking("keys_list", None, &[], None)?,
-        Verb::Revoke { id } => client.call_blocking("keys_revoke", Some(id), &[], None)?,
+        Verb::Create { label } => client.blocking("keys_create", None, &[], Some(&json!({"label": label})))?,
+        Verb::List => client.blocking("keys_list", None, &[], None)?,
+        Verb::Revoke { id } => client.blocking("keys_revoke", Some(id), &[], None)?,
     };
     if context.json {
         print::value(&answer);

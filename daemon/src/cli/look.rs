@@ -58,7 +58,7 @@ pub fn path(context: &Context, arguments: &Path) -> Result<u8, Failure> {
 ///
 /// The daemon is not reachable.
 pub fn status(context: &Context) -> Result<u8, Failure> {
-    let answer = context.client()?.call_blocking("status", None, &[], None)?;
+    let answer = context.client()?.blocking("status", None, &[], None)?;
     let problems = answer["problems"].as_array().map_or(0, Vec::len);
     if context.json {
         print::value(&answer);
@@ -94,7 +94,7 @@ fn show_status(answer: &Value) {
 ///
 /// The daemon is not reachable.
 pub fn doctor(context: &Context) -> Result<u8, Failure> {
-    let answer = context.client()?.call_blocking("doctor", None, &[], None)?;
+    let answer = context.client()?.blocking("doctor", None, &[], None)?;
     let checks = answer["checks"].as_array().map_or(&[][..], Vec::as_slice);
     if context.json {
         print::value(&answer);
@@ -119,8 +119,8 @@ pub fn doctor(context: &Context) -> Result<u8, Failure> {
 pub fn auto(context: &Context, arguments: &Auto) -> Result<u8, Failure> {
     let client = context.client()?;
     let answer = match &arguments.setting {
-        Some(setting) => client.call_blocking("auto_set", None, &[], Some(&json!({"auto": setting})))?,
-        None => client.call_blocking("auto_get", None, &[], None)?,
+        Some(setting) => client.blocking("auto_set", None, &[], Some(&json!({"auto": setting})))?,
+        None => client.blocking("auto_get", None, &[], None)?,
     };
     if context.json {
         print::value(&answer);

@@ -81,7 +81,7 @@ pub fn run(cli: &Cli, arguments: &Memory) -> Result<u8, Failure> {
         Verb::Show { id } => show(cli, id),
         Verb::Search { query, tier, session, limit } => {
             let body = json!({"query": query, "tier": tier, "session_id": session, "limit": limit});
-            let hits = cli.client()?.call_blocking("search", None, &[], Some(&body))?;
+            let hits = cli.client()?.blocking("search", None, &[], Some(&body))?;
             rows(cli, &hits, |hit| {
                 let at = hit["at"].as_str().unwrap_or_default();
                 let text = hit["snippet"].as_str().unwrap_or_default();
@@ -100,7 +100,7 @@ fn list(cli: &Cli, tier: Tier, limit: usize, offset: usize) -> Result<u8, Failur
         Tier::Raw => "raw_list",
         Tier::Sessions => "sessions_list",
     };
-    let found = cli.client()?.call_blocking(operation, None, &query, None)?;
+    let found = cli.client()?.blocking(operation, None, &query, None)?;
     rows(cli, &found, |row| {
         let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
         match tier {
@@ -121,7 +121,7 @@ fn show(cli: &Cli, id: &str) -> Result<u8, Failure> {
         _ => "facts_get",
     };
     let parameter = (operation != "profile_get").then_some(id);
-    let found = client.call_blocking(operation, parameter, &[], None)?;
+    let found = client.blocking(operation, parameter, &[], None)?;
     match (cli.json, id) {
         (false, "profile") => print::text(found["body"].as_str().unwrap_or_default()),
         (false, "soul") => print::text(found["soul"].as_str().unwrap_or_default()),
@@ -139,7 +139,7 @@ pub fn context(cli: &Cli, arguments: &Context) -> Result<u8, Failure> {
     let body = json!({
         "goal": arguments.goal, "recency_minutes": arguments.recency_minutes, "max_facts": arguments.max_facts,
     });
-    let bundle = cli.client()?.call_blocking("context", None, &[], Some(&body))?;
+    let bundle = cli.client()?.blocking("context", None, &[], Some(&body))?;
     if cli.json {
         print::value(&bundle);
         return Ok(0);

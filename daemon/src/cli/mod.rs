@@ -7,6 +7,7 @@
 pub mod ask;
 pub mod backtest;
 pub mod daemon;
+pub mod demo;
 pub mod import;
 pub mod ingest;
 pub mod keys;
@@ -69,6 +70,9 @@ enum Verb {
     Backtest(backtest::Backtest),
     /// Speak MCP over standard input and output
     Mcp,
+    /// Show everything once, on a synthetic history in a home of its own
+    #[command(hide = true)]
+    Demo(demo::Demo),
 }
 
 /// What every verb gets.
@@ -86,13 +90,12 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// The daemon cannot be named; reaching it is tried at the first call.
+    /// `CLONE_API_URL` does not name a loopback address; the daemon itself is tried at the first call.
     pub fn client(&self) -> Result<Client, Failure> {
-        let client = match &self.env.api_url {
-            Some(url) => Client::http(url, self.env.api_token.as_deref()),
-            None => Client::socket(&self.paths.socket),
-        };
-        client.map_err(Failure::from)
+        match &self.env.api_url {
+            Some(url) => Ok(Client::http(url, self.env.api_token.as_deref())?),
+            None => Ok(Client::connect(&self.paths.socket)),
+        }
     }
 }
 
@@ -143,5 +146,6 @@ fn run(context: &Context, verb: Verb) -> Result<u8, Failure> {
         Verb::Auto(arguments) => look::auto(context, &arguments),
         Verb::Backtest(arguments) => backtest::run(context, &arguments),
         Verb::Mcp => daemon::mcp(context),
+        Verb::Demo(arguments) => demo::run(context, arguments),
     }
 }

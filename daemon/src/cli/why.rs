@@ -19,7 +19,7 @@ pub struct Why {
 ///
 /// The daemon is not reachable or knows no such thing.
 pub fn run(context: &Context, arguments: &Why) -> Result<u8, Failure> {
-    let answer = context.client()?.call_blocking("why", Some(&arguments.id), &[], None)?;
+    let answer = context.client()?.blocking("why", Some(&arguments.id), &[], None)?;
     if context.json {
         print::value(&answer);
         return Ok(0);

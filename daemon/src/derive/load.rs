@@ -44,10 +44,7 @@ pub fn session_row(view: &View, id: &str) -> Option<SessionRow> {
 pub fn load(view: &mut View, state: &State, log: &Log) -> Result<(), DeriveError> {
     view.cursor = Position(state.cursor()?.unwrap_or(0)).min(log.head());
     sessions(view, state, log)?;
-    state.load(Table::Pairs, |_, pair: Pair| view.absorb(&pair))?;
-    let mut labels = Vec::new();
-    state.load(Table::Labels, |_, label: Label| labels.push(label))?;
-    labels.iter().for_each(|label| view.predictor.judge(label));
+    lessons(view, state)?;
     state.load(Table::Episodes, |_, episode: Episode| {
         view.episodes.insert(episode.id.clone(), episode);
     })?;
@@ -67,6 +64,44 @@ pub fn load(view: &mut View, state: &State, log: &Log) -> Result<(), DeriveError
     vault(view, state, log)?;
     view.facts_due = true;
     Ok(())
+}
+
+/// One step of what the reply model learned, in the order of the log.
+enum Lesson {
+    Label(Label),
+    Pair(Pair),
+    End(Ending),
+}
+
+/// A session ended after the agent said this.
+#[derive(Serialize, Deserialize)]
+pub struct Ending {
+    /// Which session.
+    pub session_id: String,
+    /// What the agent said last.
+    pub text: String,
+}
+
+/// Teaches the reply model what it knew: the same lessons in the same order give the same answers.
+fn lessons(view: &mut View, state: &State) -> Result<(), DeriveError> {
+    let mut lessons: Vec<(u64, Lesson)> = Vec::new();
+    state.load(Table::Labels, |key, label: Label| lessons.push((number(key), Lesson::Label(label))))?;
+    state.load(Table::Pairs, |key, pair: Pair| lessons.push((number(key), Lesson::Pair(pair))))?;
+    state.load(Table::Endings, |key, ending: Ending| lessons.push((number(key), Lesson::End(ending))))?;
+    // Stable: at one position the label, given before the pair was learned, stays before it.
+    lessons.sort_by_key(|(position, _)| *position);
+    for (position, lesson) in lessons {
+        match lesson {
+            Lesson::Label(label) => view.predictor.judge(label),
+            Lesson::Pair(pair) => view.absorb(Position(position), &pair),
+            Lesson::End(ending) => view.predictor.learn_end(&ending.session_id, &ending.text),
+        }
+    }
+    Ok(())
+}
+
+fn number(key: &[u8]) -> u64 {
+    key.try_into().map_or(0, u64::from_be_bytes)
 }
 
 fn text(key: &[u8]) -> String {

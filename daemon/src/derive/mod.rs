@@ -10,7 +10,6 @@ pub mod pairs;
 pub mod vault;
 pub mod view;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, RwLock};
@@ -23,7 +22,7 @@ use crate::index::{Index, IndexError};
 use crate::log::{Entry, Log, LogError};
 use crate::memory::vault::disk::Disk;
 use crate::state::{Batch, State, StateError};
-use crate::{clock, memory};
+use crate::clock;
 use view::{Changes, View};
 
 /// Events folded under one write lock, so that readers wait no longer than this takes.
@@ -226,7 +225,7 @@ impl Derive {
         let closed = closings.into_iter().map(|closing| Payload::SessionClosed {
             session_id: closing.session_id,
             upto: closing.upto.0,
-            reason: closing.reason,
+            reason: closing.reason.to_owned(),
         });
         if self.append(closed.collect())? {
             self.fold()?;
@@ -293,13 +292,9 @@ pub fn entry_with_id(id: String, payload: Payload) -> Entry {
 
 /// Words that a look at the vault needs and only memory knows: the id inside a note.
 fn note_id(bytes: &[u8]) -> Option<String> {
-    memory::note_id(std::str::from_utf8(bytes).ok()?)
+    notes::note_id(std::str::from_utf8(bytes).ok()?)
 }
 
-/// Rows that changed, by table key, waiting for the next commit.
-type Dirty = BTreeMap<String, ()>;
-
-/// Everything that waits for the next commit.
 impl Changes {
     fn clear(&mut self) {
         *self = Self { import_ended: self.import_ended, rows: Batch::default(), ..Self::default() };

@@ -191,7 +191,7 @@ impl View {
     fn tell_facts(&self, log: &Log, told: &mut Told) {
         let holders = self.holders();
         for fact in self.facts.values().filter(|fact| fact.tier != Tier::Candidate) {
-            let path = self.ledger.path_of(&fact.id).map_or_else(|| name::fact(fact), str::to_owned);
+            let path = self.ledger.path_of(&fact.id).map_or_else(|| fact::file_name(fact), str::to_owned);
             let stems: BTreeSet<&str> = fact.evidence.iter().filter_map(|one| holders.get(one.id.as_str())).map(String::as_str).collect();
             let stems: Vec<String> = stems.into_iter().map(str::to_owned).collect();
             self.tell_file(&path, fact::render_linked(fact, &stems), told);
@@ -214,7 +214,7 @@ impl View {
     fn holders(&self) -> BTreeMap<&str, String> {
         let mut holders = BTreeMap::new();
         for episode in self.episodes.values() {
-            let path = self.ledger.path_of(&episode.id).map_or_else(|| name::episode(episode), str::to_owned);
+            let path = self.ledger.path_of(&episode.id).map_or_else(|| clone_markdown::episode::file_name(episode), str::to_owned);
             for one in &episode.evidence {
                 holders.insert(one.id.as_str(), name::stem(&path).to_owned());
             }
@@ -225,7 +225,7 @@ impl View {
     fn tell_episodes(&mut self, told: &mut Told) {
         for id in std::mem::take(&mut self.episodes_due) {
             if let Some(found) = self.episodes.get(&id) {
-                let path = self.ledger.path_of(&id).map_or_else(|| name::episode(found), str::to_owned);
+                let path = self.ledger.path_of(&id).map_or_else(|| episode::file_name(found), str::to_owned);
                 self.tell_file(&path, episode::render(found), told);
             }
         }

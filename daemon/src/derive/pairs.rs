@@ -1,10 +1,11 @@
 //! Reply pairs: what the agent said last, and what the person then typed.
 
-use clone_schema::event::{Body, Event};
+use clone_schema::event::{Body, Event, Meta, Origin, Source};
 use clone_schema::{Position, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::log::Log;
+use crate::memory::session::Told;
 use crate::predict::{self, Label, Predictor, Query};
 
 pub use crate::predict::Pair;
@@ -97,6 +98,22 @@ pub fn pair(event: &Event, said: Option<Said>) -> Option<Pair> {
     })
 }
 
+/// A pair as memory takes it: the typed prompt alone.
+#[must_use]
+pub fn told(position: Position, pair: &Pair) -> Told {
+    let meta = Meta { origin: Some(Origin::Typed), project: pair.project.clone(), ..Meta::default() };
+    let event = Event {
+        id: pair.reply_id.clone(),
+        session_id: pair.session_id.clone(),
+        occurred_at: pair.at,
+        source: Source::Agent,
+        source_detail: None,
+        meta: Some(meta),
+        body: Body::AgentPrompt { agent: pair.agent.clone(), prompt: pair.reply.clone() },
+    };
+    Told { position, event }
+}
+
 /// How a prediction made just before would have fared; nothing where the agent had said nothing.
 #[must_use]
 pub fn label(predictor: &Predictor, pair: &Pair) -> Option<Label> {
@@ -112,7 +129,13 @@ pub fn label(predictor: &Predictor, pair: &Pair) -> Option<Label> {
         at: pair.at,
     };
     let answer = predictor.answer(&query);
-    predict::label(&answer, &pair.reply)
+    let first = answer.candidates.first()?;
+    Some(Label {
+        raw: first.raw_confidence,
+        kind: answer.kind,
+        hit: predict::hit(&first.response, &pair.reply),
+        weight: 1.0,
+    })
 }
 
 fn tail(text: &str, bytes: usize) -> &str {

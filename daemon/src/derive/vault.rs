@@ -87,14 +87,14 @@ impl Derive {
 
     /// Tells the log what the vault should hold, where that differs from what it holds; says whether it did.
     pub(super) fn tell(&mut self) -> Result<bool, DeriveError> {
-        let (documents, removed, notes) = match self.view.write() {
-            Ok(mut view) => view.refresh(),
+        let told = match self.view.write() {
+            Ok(mut view) => view.refresh(&self.log),
             Err(_) => return Ok(false),
         };
-        self.changes.documents += documents.len();
-        self.index.put(documents)?;
-        self.index.remove(&removed)?;
-        let written = notes.into_iter().map(|(path, text)| Payload::VaultWritten(FileText::new(&path, text.as_bytes())));
+        self.changes.documents += told.documents.len();
+        self.index.put(told.documents)?;
+        self.index.remove(&told.removed)?;
+        let written = told.files.into_iter().map(|(path, text)| Payload::VaultWritten(FileText::new(&path, text.as_bytes())));
         self.append(written.collect())
     }
 

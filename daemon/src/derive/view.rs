@@ -13,7 +13,8 @@ use clone_schema::prediction::{Prediction, Status};
 use clone_schema::{Position, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::notes::Note;
+use super::load::Ending;
+use super::notes::{self, Note};
 use super::pairs::{self, Thread};
 use crate::index::Document;
 use crate::log::{Log, Record};
@@ -197,17 +198,18 @@ impl View {
     fn learn(&mut self, position: Position, event: &Event, said: Option<pairs::Said>, changes: &mut Changes) {
         let Some(pair) = pairs::pair(event, said) else { return };
         if let Some(label) = pairs::label(&self.predictor, &pair) {
-            self.predictor.judge(&label);
+            self.predictor.judge(label);
             changes.rows.put(Table::Labels, &position.0.to_be_bytes(), &label);
         }
         changes.rows.put(Table::Pairs, &position.0.to_be_bytes(), &pair);
-        self.absorb(&pair);
+        self.absorb(position, &pair);
     }
 
     /// Learns from a pair that was judged before.
-    pub fn absorb(&mut self, pair: &pairs::Pair) {
+    pub fn absorb(&mut self, position: Position, pair: &pairs::Pair) {
         self.predictor.learn(pair);
-        self.miner.observe(pair);
+        let said = Some(pair.agent_text.as_str()).filter(|text| !text.is_empty());
+        self.miner.observe(&pairs::told(position, pair), said);
         self.pairs += 1;
         self.facts_due = true;
     }
@@ -245,7 +247,9 @@ impl View {
             Payload::VaultEdited(file) => self.edited(record.position, &id, &file, at, changes),
             Payload::VaultMoved { from, to } => self.moved(&from, &to, changes),
             Payload::VaultDeleted { path, .. } => self.deleted(&path, log, changes),
-            Payload::SessionClosed { session_id, upto, .. } => self.closed(&session_id, upto, log, changes, documents),
+            Payload::SessionClosed { session_id, upto, .. } => {
+                self.closed(record.position, &session_id, upto, log, changes, documents);
+            }
             Payload::ImportMarked { .. } => changes.import_ended = true,
             Payload::MemoryNoted { text, session_id } => {
                 documents.push(noted(&id, &text, session_id.as_deref(), at));
@@ -317,7 +321,7 @@ impl View {
         self.notes.remove(path);
         self.facts_due = true;
         let text = super::vault::text_at(log, row.position).unwrap_or_default();
-        for key in memory::withdrawal(path, &text, row.note.as_deref()) {
+        for key in notes::withdrawal(path, &text, row.note.as_deref()) {
             changes.rows.put(Table::Withdrawn, key.as_bytes(), &true);
             self.withdrawn.insert(key);
         }
@@ -329,24 +333,31 @@ impl View {
         }
     }
 
+    /// The agent's last words got no reply: that is how this person is done.
+    fn ended(&mut self, position: Position, session_id: &str, upto: u64, log: &Log, changes: &mut Changes) {
+        let Some(thread) = self.threads.get_mut(session_id) else { return };
+        if !thread.said().is_some_and(|said| said.0 <= upto) {
+            return;
+        }
+        let Some(said) = thread.take_said().and_then(|said| pairs::said(log, said)) else { return };
+        self.predictor.learn_end(session_id, &said.text);
+        let ending = Ending { session_id: session_id.to_owned(), text: said.text };
+        changes.rows.put(Table::Endings, &position.0.to_be_bytes(), &ending);
+    }
+
     fn closed(
         &mut self,
+        position: Position,
         session_id: &str,
         upto: u64,
         log: &Log,
         changes: &mut Changes,
         documents: &mut Vec<Document>,
     ) {
-        let said = self.threads.get_mut(session_id).and_then(Thread::take_said);
-        if let Some(said) = said.and_then(|position| pairs::said(log, position)) {
-            self.predictor.learn_end(session_id, &said.text);
-        }
+        self.ended(position, session_id, upto, log, changes);
         changes.sessions.insert(session_id.to_owned());
         let Some(stretch) = self.sessions.closed(session_id, Position(upto)) else { return };
-        for episode in episode::episodes(&stretch) {
-            if self.withdrawn.contains(&episode.id) {
-                continue;
-            }
+        if let Some(episode) = episode::episode(&stretch).filter(|episode| !self.withdrawn.contains(&episode.id)) {
             changes.rows.put(Table::Episodes, episode.id.as_bytes(), &episode);
             documents.push(memory_document(&episode));
             self.episodes_due.insert(episode.id.clone());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use clone_schema::api::{ContextRequest, SearchRequest};
 use clone_schema::event::Event;
 use clone_schema::internal::{Internal, Payload};
-use clone_schema::memory::{Episode, Fact, Raw};
+use clone_schema::memory::{Episode, Fact, Raw, Status};
 use clone_schema::{Fault, Position, topic};
 use serde_json::json;
 
@@ -93,32 +93,24 @@ impl Engine {
 
     /// The bundle that a predictor sees, by the documented fields and ranges.
     pub(super) fn context(&self, request: &ContextRequest) -> Result<Reply, Fault> {
-        let recency = within("recency_minutes", request.recency_minutes, 60, 1, 10_080)?;
-        let limits = context::Limits {
-            recency_minutes: recency,
-            max_facts: within("max_facts", request.max_facts, 20, 1, 100)?,
-            max_episodes: within("max_episodes", request.max_episodes, 10, 1, 50)?,
-            max_raw: within("max_raw", request.max_raw, 50, 1, 500)?,
-        };
+        let window = context::Window::of(request)?;
         let now = clock::now();
-        let rows = self.newest_raw(limits.max_raw, |row| {
-            clone_schema::time::seconds_between(row.occurred_at, now) <= i64::from(recency) * 60
-        })?;
+        let back = i64::from(window.recency_minutes) * 60;
+        let recent = |row: &Raw| clone_schema::time::seconds_between(row.occurred_at, now) <= back;
+        let raw = self.newest_raw(window.max_raw, recent)?;
         let view = self.read()?;
-        let tags = request.tags.as_deref().unwrap_or_default();
-        let facts: Vec<&Fact> = view.facts.values().collect();
-        let episodes: Vec<&Episode> = view.episodes.values().collect();
-        let facts = context::facts(&facts, request.goal.as_deref(), tags, limits.max_facts);
-        let episodes = context::episodes(&episodes, now, &limits);
+        let facts: Vec<Fact> = view.facts.values().filter(|fact| fact.status == Status::Active).cloned().collect();
+        let episodes: Vec<Episode> = view.episodes.values().cloned().collect();
+        let bundle = context::context(request, &facts, &episodes, &raw, now)?;
         ok(&json!({
             "profile": view.profile,
+            "facts": bundle.facts,
+            "episodes": bundle.episodes,
+            "raw": bundle.raw,
             "meta": {
-                "generated_at": now, "recency_minutes": recency, "derived_upto": view.cursor.0,
-                "counts": {"facts": facts.len(), "episodes": episodes.len(), "raw": rows.len()},
+                "generated_at": now, "recency_minutes": window.recency_minutes, "derived_upto": view.cursor.0,
+                "counts": {"facts": bundle.facts.len(), "episodes": bundle.episodes.len(), "raw": bundle.raw.len()},
             },
-            "facts": facts,
-            "episodes": episodes,
-            "raw": rows,
         }))
     }
 

@@ -171,7 +171,7 @@ fn ok(value: &impl Serialize) -> Result<Reply, Fault> {
 /// What the log refuses, for a caller.
 fn log_fault(error: &LogError) -> Fault {
     match error {
-        LogError::DiskFull => Fault::new(fault::Kind::DiskFull, error.to_string())
+        LogError::DiskFull { .. } => Fault::new(fault::Kind::DiskFull, error.to_string())
             .hint("nothing was recorded; free some space and send it again"),
         _ => Fault::new(fault::Kind::Unavailable, error.to_string()).hint("nothing was recorded; send it again"),
     }

@@ -273,7 +273,7 @@ impl Engine {
     }
 
     pub(super) fn auto_get(&self) -> Result<Reply, Fault> {
-        let auto = auto_setting(&self.read()?).to_owned();
+        let auto = auto_setting(&*self.read()?).to_owned();
         ok(&json!({"auto": auto, "meaning": auto_meaning(&auto)}))
     }
 

@@ -87,7 +87,7 @@ impl Engine {
 
     pub(super) fn sessions_list(&self) -> Result<Reply, Fault> {
         let view = self.read()?;
-        let mut sessions: Vec<_> = view.sessions.all().collect();
+        let mut sessions: Vec<_> = view.sessions.rows().collect();
         sessions.sort_by(|a, b| b.started_at.cmp(&a.started_at).then_with(|| a.id.cmp(&b.id)));
         sessions.truncate(SESSIONS_LISTED);
         ok(&sessions)

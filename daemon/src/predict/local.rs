@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use clone_schema::event::Origin;
 use clone_schema::prediction::{Candidate, Cited, MAX_K, Weight};
 use clone_schema::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::calibrate::{Curve, logit};
 use super::continuation::{Continuation, Endings};
@@ -41,7 +42,7 @@ pub const STRICT: f64 = 1.28;
 pub const STANDARD: f64 = 0.84;
 
 /// One thing an agent said and what the person replied.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Pair {
     /// The event id of the person's reply.
     pub reply_id: String,
@@ -79,7 +80,7 @@ pub struct Query<'a> {
 }
 
 /// What became of an answer, by a person's word or by what they typed.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Label {
     /// The raw number of the first candidate.
     pub raw: f64,

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
 /// How much of the end of an agent's text is read, in characters.
@@ -15,7 +16,8 @@ pub const LAST_CHARS: usize = 300;
 pub const MAX_REPLY_TOKENS: usize = 600;
 
 /// What kind of thing the agent did last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// It offers to go on, or asks for a yes.
     Offer,

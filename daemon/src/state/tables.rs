@@ -13,6 +13,8 @@ pub enum Table {
     Pairs,
     /// Position of the reply → calibration label. Owner: `derive`.
     Labels,
+    /// Position of `session.closed` → what the agent said last. Owner: `derive`.
+    Endings,
     /// Position of `prediction.made` → position of its newest feedback, or none. Owner: `derive`.
     Predictions,
     /// Episode id → episode. Owner: `derive`.
@@ -38,6 +40,7 @@ impl Table {
             Self::Sessions => "sessions",
             Self::Pairs => "pairs",
             Self::Labels => "labels",
+            Self::Endings => "endings",
             Self::Predictions => "predictions",
             Self::Episodes => "episodes",
             Self::Keys => "keys",

@@ -1,0 +1,29 @@
+# Each target is one line of work; `make run` and `make test` need nothing but Rust.
+
+.PHONY: run test test-recorder lint update interop kills
+
+# Builds, starts a daemon in a demo home, imports the shipped sample, shows what it learned and predicts.
+run:
+	cargo build --quiet -p clone-daemon && target/debug/clone demo tests/data/sample/claude-code
+
+test:
+	cargo test
+
+# The recorder will need GStreamer; until its issue it needs nothing and says that it is not built.
+test-recorder:
+	cargo test -p clone-recorder
+
+lint:
+	cargo fmt --all --check && cargo clippy --workspace --all-targets --quiet -- -D warnings && RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+
+# Writes the generated files again: events.schema.json and events.ts.
+update:
+	UPDATE=1 cargo test -p clone-schema
+
+# An official MCP client (PyPI package `mcp`) lists and calls the tools over stdio.
+interop:
+	cargo build --quiet -p clone-daemon && python3 -m venv target/interop && target/interop/bin/pip install --quiet mcp && target/interop/bin/python tests/interop/mcp_client.py target/debug/clone
+
+# The long kill -9 loop.
+kills:
+	KILLS=300 cargo test --test tests crash -- --nocapture
