@@ -317,6 +317,7 @@ fn a_large_batch_is_split_into_chunks() {
 /// Prints how fast the log takes and gives events; run with `--ignored --nocapture`.
 #[test]
 #[ignore = "a measurement"]
+#[allow(clippy::print_stderr)]
 fn throughput() {
     let dir = tempfile::tempdir().unwrap();
     let make = |number: u64| {

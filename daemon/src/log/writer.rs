@@ -332,7 +332,7 @@ mod tests {
 
     use super::super::Log;
     use super::super::storage::{Disk, Faults};
-    use super::super::tests::{FIRST_OPEN, assert_events, entries, entry, folder, names, open, options};
+    use super::super::tests::{FIRST_OPEN, assert_events, copy, entries, entry, folder, names, open, options};
     use super::*;
 
     /// Opens a log over a disk whose faults the test holds.
@@ -462,5 +462,63 @@ mod tests {
         }
         assert!((1..=4).contains(&refused), "{refused}");
         assert_events(&log, 0..4);
+    }
+
+    /// Puts some faults in, by chance.
+    fn harm(faults: &Mutex<Faults>, number: &mut impl FnMut(usize) -> usize) {
+        let kinds = [io::ErrorKind::StorageFull, io::ErrorKind::Other];
+        let mut faults = faults.lock().unwrap();
+        *faults = Faults::default();
+        match number(4) {
+            0 => faults.append = (0..number(3)).map(|_| (number(400), kinds[number(2)])).collect(),
+            1 => faults.sync = number(4),
+            2 => faults.append = vec![(number(400), io::ErrorKind::Other); number(4)],
+            _ => return,
+        }
+        (faults.truncate, faults.create) = (number(3), number(3));
+    }
+
+    #[test]
+    fn whatever_fails_an_acked_event_stays_where_it_is_once() {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut number = move |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            ((state >> 33) % below as u64) as usize
+        };
+        let mut refusals = 0;
+        for _ in 0..25 {
+            let dir = folder();
+            let mut acked: Vec<Position> = Vec::new();
+            for _run in 0..4 {
+                let (log, faults) = open_faulty(dir.path());
+                for _ in 0..12 {
+                    let from = acked.len() as u64;
+                    let batch = entries(from..from + 1 + number(4) as u64);
+                    harm(&faults, &mut number);
+                    // As a client does: until it is taken.
+                    let appended = loop {
+                        match log.append(batch.clone()) {
+                            Ok(appended) => break appended,
+                            Err(_) => refusals += 1,
+                        }
+                        assert_eq!(log.head(), acked.last().map_or(Position(0), |last| last.next()));
+                        if number(3) == 0 {
+                            *faults.lock().unwrap() = Faults::default();
+                        }
+                    };
+                    acked.extend(appended.iter().map(|one| one.position));
+                }
+                let crashed = folder();
+                copy(dir.path(), crashed.path());
+                for log in [&log, &open(crashed.path()).0] {
+                    assert_events(log, 0..acked.len() as u64);
+                    let found = (0..acked.len()).map(|event| log.position(&format!("event-{event}")).unwrap());
+                    assert_eq!(found.collect::<Vec<_>>(), acked);
+                    assert!(acked.is_sorted_by(|one, next| one < next));
+                }
+                *faults.lock().unwrap() = Faults::default();
+            }
+        }
+        assert!(refusals > 50, "only {refusals} refusals: the faults do not bite");
     }
 }
