@@ -356,6 +356,7 @@ mod tests {
             assert_eq!(log.head(), Position(2));
         }
         assert_eq!(log.append(entries(2..4)).unwrap()[0], Appended { position: Position(2), new: true });
+        assert_eq!(names(dir.path()), [FIRST_OPEN], "the file that was cut back is used on");
         drop(log);
         assert_events(&open(dir.path()).0, 0..4);
     }
@@ -462,6 +463,27 @@ mod tests {
         }
         assert!((1..=4).contains(&refused), "{refused}");
         assert_events(&log, 0..4);
+    }
+
+    #[test]
+    fn the_positions_of_a_failed_batch_are_not_given_to_other_events() {
+        let dir = folder();
+        let (log, faults) = open_faulty(dir.path());
+        log.append(entries(0..2)).unwrap();
+        {
+            let mut faults = faults.lock().unwrap();
+            (faults.sync, faults.create, faults.truncate) = (1, 1, 1);
+        }
+        log.append(entries(10..13)).unwrap_err();
+        let position = log.append(vec![entry(2)]).unwrap()[0].position;
+        assert_eq!((position, log.head()), (Position(5), Position(6)));
+        let cited = |log: &Log| log.read(position).unwrap().unwrap().id;
+        assert_eq!(cited(&log), "event-2");
+        drop(log);
+        // The refused events were written after all: they are there, in places of their own.
+        let (log, recovery) = open(dir.path());
+        assert_eq!((recovery.events, cited(&log).as_str()), (6, "event-2"));
+        assert_eq!(log.position("event-10"), Some(Position(2)));
     }
 
     /// Puts some faults in, by chance.
