@@ -300,4 +300,6 @@ fn check(entries: &[Entry]) -> Result<(), LogError> {
 }
 
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod tests;

@@ -314,6 +314,33 @@ fn a_large_batch_is_split_into_chunks() {
     }
 }
 
+#[test]
+fn readers_see_whole_events_while_files_are_sealed_under_them() {
+    let dir = folder();
+    let (log, _) = Log::open(dir.path(), Options { roll_bytes: 600, ..options() }).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            let log = log.clone();
+            scope.spawn(move || {
+                let mut last = 0;
+                while last < 300 {
+                    let head = log.head().0;
+                    for position in last..head {
+                        assert_eq!(log.read(Position(position)).unwrap().unwrap().json, entry(position).json);
+                        assert!(log.locate(Position(position)).is_some());
+                    }
+                    assert!(log.scan(Position(0), usize::MAX).unwrap().len() as u64 >= head);
+                    last = head;
+                }
+            });
+        }
+        for number in 0..300 {
+            log.append(vec![entry(number)]).unwrap();
+        }
+    });
+    assert!(log.stats().segments > 50, "{:?}", log.stats());
+}
+
 /// Prints how fast the log takes and gives events; run with `--ignored --nocapture`.
 #[test]
 #[ignore = "a measurement"]
@@ -345,6 +372,7 @@ fn throughput() {
     log.close().unwrap();
     timed("open", &mut || assert_eq!(open(dir.path()).1.events, 100_000));
     let (log, _) = open(dir.path());
+    let before = log.stats().bytes;
     let mut single: Vec<f64> = (100_000..100_300)
         .map(|number| {
             let start = std::time::Instant::now();
@@ -353,5 +381,6 @@ fn throughput() {
         })
         .collect();
     single.sort_by(f64::total_cmp);
-    eprintln!("single append: p50 {:.2} ms, p99 {:.2} ms", single[150], single[297]);
+    let stored = (log.stats().bytes - before) / 300;
+    eprintln!("single append: p50 {:.2} ms, p99 {:.2} ms, {stored} B stored", single[150], single[297]);
 }
