@@ -1,6 +1,6 @@
 //! The log (L0): an append-only, durable list of events in MCAP segments.
 //!
-//! One thread writes ([`writer`]); everything else reads what is durable. An append returns after fdatasync. What would
+//! One thread writes (`writer`); everything else reads what is durable. An append returns after fdatasync. What would
 //! surprise:
 //!
 //! - A commit starts when the last one returns and takes all that queued meanwhile, so there is no timer to tune.
@@ -49,7 +49,8 @@ pub struct Options {
     pub roll_bytes: u64,
     /// How many entries may wait for the writer; more block the appender.
     pub queue: usize,
-    /// Called by the writer after each commit with the new head. It must not append.
+    /// Called by the writer after each commit with the new head. It must not append, and a clone of the log in
+    /// it would keep the log open for ever.
     pub wake: Option<Box<dyn Fn(Position) + Send + Sync>>,
     /// The clock that says when an event was recorded.
     pub now: fn() -> Timestamp,

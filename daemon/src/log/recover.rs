@@ -19,6 +19,9 @@ use super::{LogError, QUARANTINE, reader};
 /// any usual commit holds. Durable events may have been hit there, and their positions are cited.
 const SKIP: u64 = 65_536;
 
+/// Beyond this a file name is not ours: no log gets there, and sums with it must not overflow.
+const MAX_POSITION: u64 = 1 << 56;
+
 /// What recovery found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovery {
@@ -90,7 +93,7 @@ fn parse(name: String) -> Option<(Position, bool, String)> {
     let stem = name.strip_suffix(".mcap")?;
     let digits = stem.strip_suffix(".open").unwrap_or(stem);
     let wellformed = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
-    let base = digits.parse().ok().filter(|_| wellformed)?;
+    let base = digits.parse().ok().filter(|base| wellformed && *base <= MAX_POSITION)?;
     Some((Position(base), stem.len() > digits.len(), name))
 }
 
@@ -239,6 +242,24 @@ mod tests {
         FIRST_OPEN, FIRST_SEALED, assert_events, clock, copy, entries, entry, folder, names, open,
     };
     use super::*;
+
+    #[test]
+    fn only_names_of_segments_are_taken() {
+        for (name, expected) in [
+            ("00000000000000000000.mcap", Some((Position(0), false))),
+            ("00000000000000000042.open.mcap", Some((Position(42), true))),
+            ("72057594037927936.mcap", None),
+            ("00072057594037927936.mcap", Some((Position(MAX_POSITION), false))),
+            ("00072057594037927937.mcap", None),
+            ("18446744073709551615.open.mcap", None),
+            ("99999999999999999999.mcap", None),
+            ("+0000000000000000001.mcap", None),
+            ("LOCK", None),
+        ] {
+            let parsed = parse(name.to_owned()).map(|(base, open, _)| (base, open));
+            assert_eq!(parsed, expected, "{name}");
+        }
+    }
 
     #[test]
     fn a_copy_taken_while_open_holds_all_that_was_acked() {
