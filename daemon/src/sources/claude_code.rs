@@ -233,6 +233,9 @@ impl<'t, 'a> Reader<'t, 'a> {
         let tool_result = blocks.iter().any(|block| block.kind == "tool_result");
         let texts: Vec<String> = blocks.into_iter().filter(|b| b.kind == "text").filter_map(|b| b.text).collect();
         let origin = wire::origin_kind(record.origin);
+        if self.queue.take_untyped(&place.session, texts.join("\n").trim()) {
+            self.skip("injected: task notification");
+        }
         let act = human::act(&Said {
             sidechain,
             tool_result,
@@ -319,6 +322,8 @@ impl<'t, 'a> Reader<'t, 'a> {
         self.refused = false;
         let id = self.emit(place, origin, body);
         self.prompt = Some(id);
+        // What the agent said before this is no longer what it would be stopped in.
+        self.said = None;
     }
 
     fn answered(&mut self, answers: Vec<Answer>, place: &mut Place) {
@@ -348,18 +353,18 @@ impl<'t, 'a> Reader<'t, 'a> {
         match record.operation.as_deref() {
             Some("enqueue") => {
                 let texts = wire::texts(record.content);
-                let act = human::act(&Said { texts: &texts, ..Said::default() });
-                let text = match act {
-                    Act::Prompt(text) | Act::Command(text) | Act::Shell(text) if !is_task(&text) => Some(text),
-                    _ => None,
+                let queued = match human::act(&Said { texts: &texts, ..Said::default() }) {
+                    Act::Prompt(text) | Act::Command(text) | Act::Shell(text) if !is_task(&text) => {
+                        Queued::new(session, at, &text, true)
+                    }
+                    _ => Queued::new(session, at, texts.join("\n").trim(), false),
                 };
-                if self.queue.enqueue(Queued { session, at, text, ready: false }) {
+                if self.queue.enqueue(queued) {
                     self.skip("queue overflow");
                 }
             }
             Some("popAll") => {
-                let back = self.queue.clear();
-                self.tally.counts.skip_many("queued prompt taken back", back);
+                self.drop_queued("queued prompt taken back");
                 self.skip("queue-operation");
             }
             Some("dequeue" | "remove") => {
@@ -389,9 +394,12 @@ impl<'t, 'a> Reader<'t, 'a> {
     /// What still waits at the end of the file never went to the agent; it comes when the file has grown.
     fn finish(mut self) {
         self.send_queued();
-        let waiting = self.queue.clear();
-        if waiting > 0 {
-            self.tally.counts.skip_many("still queued", waiting);
+        self.drop_queued("still queued");
+    }
+
+    fn drop_queued(&mut self, reason: &str) {
+        for queued in self.queue.clear() {
+            self.skip(if queued.text.is_some() { reason } else { "injected: task notification" });
         }
     }
 }
