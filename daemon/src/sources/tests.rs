@@ -72,7 +72,8 @@ fn exchanges_become_pairs() {
         )
     };
     let broken = "{\"user\":1}\n\n{\n{\"user\":\"u\",\"session\":\"s\",\"turn\":9,\"ts\":\"soon\"}\n{\"us";
-    fs::write(&path, format!("{}{}{}{broken}", line(0, "", "a"), line(1, "b", "c"), line(2, "", " "))).expect("written");
+    fs::write(&path, format!("{}{}{}{broken}", line(0, "", "a"), line(1, "b", "c"), line(2, "", " ")))
+        .expect("written");
     let (events, counts) = import(Format::Turns, &path);
     let ids: Vec<&str> = events.iter().map(|event| event.id.as_str()).collect();
     assert_eq!(ids, ["turns:u:s:start", "turns:u:0", "turns:u:1:a", "turns:u:1"]);
@@ -106,19 +107,32 @@ fn the_sample_shows_every_rule() {
         let sessions: BTreeSet<&str> = events.iter().filter(same).map(|event| event.session_id.as_str()).collect();
         (events.iter().filter(same).count(), sessions.len())
     };
-    assert_eq!(said("commit it and push"), (0, 0));
-    assert_eq!(said("go ahead"), (0, 0));
-    assert_eq!(said("run the tests"), (0, 0));
-    assert_eq!((counts.read, counts.events, again), (0, 0, 0));
-    assert_eq!((counts.human, counts.agent, counts.choices, counts.commands), (0, 0, 0, 0));
-    let expected = [("x", 1)];
+    assert_eq!(said("commit it and push"), (30, 12));
+    assert_eq!(said("go ahead"), (7, 7));
+    assert_eq!(said("run the tests"), (8, 7));
+    assert_eq!((counts.read, counts.events, again), (411, 269, 4), "a resumed copy repeats ids");
+    assert_eq!((counts.human, counts.agent, counts.choices, counts.commands), (116, 137, 4, 3));
+    let expected = [
+        ("compaction summary", 1),
+        ("file-history-snapshot", 1),
+        ("injected: command output", 2),
+        ("injected: hook", 1),
+        ("injected: task notification", 1),
+        ("meta", 2),
+        ("queue-operation", 1),
+        ("sub-agent", 2),
+        ("thinking", 1),
+        ("tool result", 69),
+        ("tool use", 73),
+    ];
     assert_eq!(counts.skipped, expected.map(|(reason, count)| (reason.to_owned(), count)).into());
 }
 
 #[test]
 fn real_transcripts_are_read_in_full() {
     let data = root().join("../shared/data");
-    let tables = [(Format::ClaudeCode, "raw/claude-code"), (Format::Specstory, "raw/specstory"), (Format::Turns, "turns")];
+    let tables =
+        [(Format::ClaudeCode, "raw/claude-code"), (Format::Specstory, "raw/specstory"), (Format::Turns, "turns")];
     for (format, folder) in tables {
         let folder = data.join(folder);
         if !folder.is_dir() {

@@ -185,8 +185,14 @@ fn commands_shell_and_scripts() {
     ];
     let (events, counts) = run(&records);
     let found: Vec<String> = events.iter().map(brief).collect();
-    let expected =
-        ["session.started", "> /clear", "$ ls", "? Implement the following plan:\n1. a", "? run it", "> /etc/hosts is wrong"];
+    let expected = [
+        "session.started",
+        "> /clear",
+        "$ ls",
+        "? Implement the following plan:\n1. a",
+        "? run it",
+        "> /etc/hosts is wrong",
+    ];
     assert_eq!(found, expected);
     assert_eq!((counts.human, counts.commands), (3, 2));
 }
@@ -226,7 +232,8 @@ fn a_queued_prompt_comes_once() {
 
 #[test]
 fn choices_of_every_kind() {
-    let ask = json!({"questions": [{"question": "Q?", "options": [{"label": "A"}, {"label": "B"}], "multiSelect": true}]});
+    let ask =
+        json!({"questions": [{"question": "Q?", "options": [{"label": "A"}, {"label": "B"}], "multiSelect": true}]});
     let question = || tool("t", "AskUserQuestion", ask.clone());
     let plan = || tool("t", "ExitPlanMode", json!({"plan": "# P"}));
     let bash = || tool("t", "Bash", json!({"command": "rm x"}));
@@ -240,10 +247,16 @@ fn choices_of_every_kind() {
         (vec![question(), answers("A")], &["Question Chosen Some(\"A\")"]),
         (vec![question(), answers("A, B")], &["Question Chosen Some(\"A, B\")"]),
         (vec![question(), answers("neither")], &["Question Other Some(\"neither\")"]),
-        (vec![question(), result("t", "answered: \"Q?\"=\"B\". Go", false, json!({}))], &["Question Chosen Some(\"B\")"]),
+        (
+            vec![question(), result("t", "answered: \"Q?\"=\"B\". Go", false, json!({}))],
+            &["Question Chosen Some(\"B\")"],
+        ),
         (vec![question(), no(clarify)], &["Question Rejected None"]),
         (vec![question(), no(told)], &["Question Rejected Some(\"use B\")"]),
-        (vec![plan(), result("t", "User has approved your plan.", false, json!({}))], &["Plan Chosen Some(\"approve\")"]),
+        (
+            vec![plan(), result("t", "User has approved your plan.", false, json!({}))],
+            &["Plan Chosen Some(\"approve\")"],
+        ),
         (vec![plan(), no(told)], &["Plan Rejected Some(\"use B\")"]),
         (vec![bash(), no(&noted)], &["Permission Rejected Some(\"use B\")"]),
         (vec![bash(), no(""), stop()], &["Permission Rejected None"]),
@@ -327,7 +340,10 @@ fn a_file_cut_at_any_byte_gives_the_events_before_the_cut() {
     for cut in 0..text.len() {
         let (events, counts) = import(&text.as_bytes()[..cut], &Filter::default());
         assert!(events.len() <= all.len() && events == all[..events.len()], "cut at {cut}");
-        assert_eq!(counts.read as usize, text.as_bytes()[..cut].split(|b| *b == b'\n').filter(|l| !l.is_empty()).count());
+        assert_eq!(
+            counts.read as usize,
+            text.as_bytes()[..cut].split(|b| *b == b'\n').filter(|l| !l.is_empty()).count()
+        );
     }
 }
 
@@ -356,7 +372,8 @@ fn shape() -> impl Strategy<Value = Value> {
         any::<i64>().prop_map(Value::from),
         prop::sample::select(vec!["text", "tool_result", "t", NO, "<command-name>/x", "é"]).prop_map(Value::from),
     ];
-    let key = prop::sample::select(vec!["type", "text", "tool_use_id", "content", "is_error", "answers", "prompt", "Q"]);
+    let key =
+        prop::sample::select(vec!["type", "text", "tool_use_id", "content", "is_error", "answers", "prompt", "Q"]);
     leaf.prop_recursive(3, 24, 4, move |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
