@@ -15,11 +15,12 @@ use std::path::Path;
 
 use clone_schema::event::Choice;
 use clone_schema::{Body, Origin, Timestamp};
+use serde_json::value::RawValue;
 
 use self::choice::{Answer, Tools};
 use self::human::{Act, Said};
 use self::queue::{Queue, Queued};
-use self::wire::{Attachment, Record};
+use self::wire::{Attachment, Block, Record};
 use super::lines::{Line, Lines};
 use super::{Item, Tally, instant};
 
@@ -220,17 +221,10 @@ impl<'t, 'a> Reader<'t, 'a> {
     fn user(&mut self, record: &Record<'_>, place: &mut Place) {
         let blocks = wire::blocks(record.message.as_ref().and_then(|message| message.content));
         let sidechain = record.is_sidechain == Some(true);
-        if !sidechain && blocks.iter().any(|block| block.kind == "tool_result") {
-            for block in blocks.iter().filter(|block| block.kind == "tool_result") {
-                let answers = self.tools.answered(block, record.tool_use_result);
-                self.answered(answers, place);
-            }
-            if place.made == 0 {
-                self.skip("tool result");
-            }
-            return;
-        }
         let tool_result = blocks.iter().any(|block| block.kind == "tool_result");
+        if tool_result && !sidechain {
+            return self.results(&blocks, record.tool_use_result, place);
+        }
         let texts: Vec<String> = blocks.into_iter().filter(|b| b.kind == "text").filter_map(|b| b.text).collect();
         let origin = wire::origin_kind(record.origin);
         if self.queue.take_untyped(&place.session, texts.join("\n").trim()) {
@@ -247,7 +241,26 @@ impl<'t, 'a> Reader<'t, 'a> {
             entrypoint: record.entrypoint.as_deref(),
             texts: &texts,
         });
+        let acted = matches!(act, Act::Prompt(_) | Act::Command(_) | Act::Shell(_));
         self.act(act, place);
+        if acted {
+            self.tools.clear();
+        }
+    }
+
+    /// What came back from tools; older versions put the note of an interrupt into the same record.
+    fn results(&mut self, blocks: &[Block<'_>], details: Option<&RawValue>, place: &mut Place) {
+        for block in blocks {
+            if block.kind == "tool_result" {
+                let answers = self.tools.answered(block, details);
+                self.answered(answers, place);
+            } else if block.text.as_deref().is_some_and(|text| text.starts_with(human::INTERRUPT)) && !self.refused {
+                self.interrupt(place);
+            }
+        }
+        if place.made == 0 {
+            self.skip("tool result");
+        }
     }
 
     fn attachment(&mut self, record: &Record<'_>, place: &mut Place) {

@@ -170,21 +170,27 @@ pub fn files(format: Format, path: &Path) -> Result<Vec<PathBuf>, SourceError> {
         return Err(SourceError::NotRegular(path.to_owned()));
     }
     let mut found = Vec::new();
-    walk(format, path, 0, &mut found)?;
+    walk(format, path, 0, MAX_FILES, &mut found)?;
     let mut keyed: Vec<_> = found.into_iter().map(|file| (instants(&file), file)).collect();
     keyed.sort_by(|(a, a_path), (b, b_path)| (a.is_none(), a, a_path).cmp(&(b.is_none(), b, b_path)));
     Ok(keyed.into_iter().map(|(_, file)| file).collect())
 }
 
-fn walk(format: Format, folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), SourceError> {
+fn walk(
+    format: Format,
+    folder: &Path,
+    depth: usize,
+    limit: usize,
+    found: &mut Vec<PathBuf>,
+) -> Result<(), SourceError> {
     let unreadable = |error| unreadable(folder, error);
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
         let (kind, path) = (entry.file_type().map_err(unreadable)?, entry.path());
         if kind.is_dir() && depth < MAX_DEPTH {
-            walk(format, &path, depth + 1, found)?;
+            walk(format, &path, depth + 1, limit, found)?;
         } else if kind.is_file() && path.extension().is_some_and(|ext| ext == format.extension()) {
-            if found.len() >= MAX_FILES {
+            if found.len() >= limit {
                 return Err(SourceError::TooMany(folder.to_owned()));
             }
             found.push(path);

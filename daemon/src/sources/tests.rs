@@ -50,6 +50,22 @@ fn a_folder_is_walked_older_sessions_first() {
 }
 
 #[test]
+fn a_walk_ends_at_its_limits() {
+    let home = tempfile::tempdir().expect("a folder");
+    let deep = (0..=MAX_DEPTH).fold(home.path().to_owned(), |path, _| path.join("d"));
+    fs::create_dir_all(&deep).expect("made");
+    fs::write(deep.join("lost.jsonl"), "").expect("written");
+    fs::write(deep.parent().expect("a parent").join("found.jsonl"), "").expect("written");
+    fs::write(home.path().join("top.jsonl"), "").expect("written");
+    let names: Vec<_> =
+        files(Format::Turns, home.path()).expect("readable").iter().map(|p| p.ends_with("lost.jsonl")).collect();
+    assert_eq!(names, [false, false], "a file below the deepest folder is not found");
+    let walk = |limit| walk(Format::Turns, home.path(), 0, limit, &mut Vec::new());
+    assert!(walk(2).is_ok());
+    assert!(matches!(walk(1), Err(SourceError::TooMany(_))));
+}
+
+#[test]
 fn what_cannot_be_read_is_an_error() {
     let gone = Path::new("/nonexistent/transcripts");
     assert!(matches!(files(Format::Turns, gone), Err(SourceError::Read { .. })));

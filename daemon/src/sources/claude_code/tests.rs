@@ -243,7 +243,13 @@ fn choices_of_every_kind() {
     let told = "To tell you how to proceed, the user said:\nuse B";
     let noted = format!("{told}\n\nNote: The user's next message may contain a correction.");
     let clarify = "To tell you how to proceed, the user said:\nThe user wants to clarify these questions.";
+    let both = |content: &str| {
+        let result = json!({"type": "tool_result", "tool_use_id": "t", "content": content, "is_error": true});
+        user(json!([result, {"type": "text", "text": "[Request interrupted by user for tool use]"}]))
+    };
     let table: Vec<(Vec<Value>, &[&str])> = vec![
+        (vec![bash(), both(NO)], &["Permission Rejected None"]),
+        (vec![bash(), both("cancelled")], &["Permission Interrupted None"]),
         (vec![question(), answers("A")], &["Question Chosen Some(\"A\")"]),
         (vec![question(), answers("A, B")], &["Question Chosen Some(\"A, B\")"]),
         (vec![question(), answers("neither")], &["Question Other Some(\"neither\")"]),
@@ -279,6 +285,12 @@ fn what_a_choice_was_about() {
         result("t", &format!("{NO}STOP"), true, json!("Error: no")),
         agent("Then not."),
         user("[Request interrupted by user]"),
+        tool("t", "Bash", json!({"command": "make"})),
+        result("t", "The user doesn't want to take this action right now. STOP", true, json!("Error: stop")),
+        user("[Request interrupted by user for tool use]"),
+        tool("t", "Bash", json!({"command": "lost"})),
+        user("try again"),
+        user("[Request interrupted by user]"),
     ]);
     let choices: Vec<&Choice> = events
         .iter()
@@ -288,6 +300,9 @@ fn what_a_choice_was_about() {
     assert_eq!(choices[0].in_response_to.as_deref(), Some("claude-code:u0"));
     assert_eq!((choices[1].question.as_str(), choices[1].outcome), ("Then not.", Outcome::Interrupted));
     assert_eq!(choices[1].in_response_to.as_deref(), Some("claude-code:u3"));
+    assert_eq!(choices[2].question, "Bash: make", "cut off in a tool");
+    let last = choices[3];
+    assert_eq!((last.question.as_str(), &last.in_response_to), ("", &None), "nothing was said since the prompt");
     assert!(events.iter().skip(1).all(|event| event.meta.as_ref().is_some_and(|meta| meta.origin.is_some())));
 }
 
