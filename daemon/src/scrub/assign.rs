@@ -69,7 +69,7 @@ impl Scan<'_> {
         let environment = tight && !name.bytes().any(|byte| byte.is_ascii_lowercase());
         let (range, quoted) = self.value(start, environment)?;
         let value = &self.text[range.clone()];
-        let refused = value.len() < MIN_VALUE || is_reference(value) || (!environment && !quoted && !is_random(value));
+        let refused = value.len() < MIN_VALUE || (!environment && !quoted && !is_random(value)) || is_reference(value);
         if refused || (quoted && !environment && value.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')) {
             return None;
         }
@@ -145,11 +145,13 @@ fn ends_with(name: &str, end: &str) -> bool {
 
 /// Names what holds the secret, or stands where one would be.
 fn is_reference(value: &str) -> bool {
+    if value.starts_with(['$', '<', '{', '(', '[', '%', '=', '>', '@']) {
+        return true;
+    }
     let lower = value.to_ascii_lowercase();
-    let marked = value.starts_with(MARK) || value.starts_with(['$', '<', '{', '(', '[', '%', '=', '>', '@']);
     let path = value.starts_with(['/', '~', '.']) && value.contains('/') && lower == value;
     let elsewhere = path || value.contains("://") || is_path_of_names(value);
-    marked || elsewhere || PLACEHOLDERS.iter().any(|part| lower.contains(part))
+    elsewhere || PLACEHOLDERS.iter().any(|part| lower.contains(part))
 }
 
 /// `settings.SECRET_KEY`, `self.token_source`: names joined by dots, without a digit.

@@ -177,10 +177,10 @@ fn counts_by_kind_and_every_text_of_an_event() {
 fn hostile_texts_take_linear_time() {
     let pieces = ["token=", "-----BEGIN PRIVATE KEY-----", "eyJ.", "a://", "sk-", "PASSWORD=$", "AKIA", "Bearer "];
     for piece in pieces {
-        let text = piece.repeat((1 << 20) / piece.len());
+        let text = piece.repeat((1 << 18) / piece.len());
         let started = std::time::Instant::now();
         let scrubbed = scrub(&text);
-        assert!(started.elapsed().as_secs() < 5, "{piece:?} took {:?}", started.elapsed());
+        assert!(started.elapsed().as_secs() < 2, "{piece:?} took {:?}", started.elapsed());
         assert_eq!(scrub(&scrubbed.text).text, scrubbed.text, "{piece:?}");
     }
 }
