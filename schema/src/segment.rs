@@ -40,7 +40,6 @@ const CHUNK: u8 = 0x06;
 const CHUNK_INDEX: u8 = 0x08;
 const STATISTICS: u8 = 0x0b;
 const METADATA: u8 = 0x0c;
-const METADATA_INDEX: u8 = 0x0d;
 const DATA_END: u8 = 0x0f;
 
 /// Opcode and length: what every record starts with, in bytes.

@@ -8,6 +8,9 @@ use clone_schema::segment::Info;
 use clone_schema::time::from_nanos;
 use clone_schema::{Position, Timestamp};
 
+/// How many files back a failed commit is looked for: it goes on in the next file, or a few later while the disk fails.
+const LOOK_BACK: usize = 3;
+
 /// The first 16 bytes of the BLAKE3 hash of an event id.
 pub(super) type Digest = [u8; 16];
 
@@ -113,11 +116,12 @@ impl Directory {
     }
 
     /// Adds ids that recovery read; of an id that was there before, only the later event counts, because only that one
-    /// was acknowledged. The file before is looked at and no other: a failed commit goes on in the next file.
+    /// was acknowledged. Only the [`LOOK_BACK`] files before are looked at.
     pub(super) fn add_read_ids(&mut self, ids: impl IntoIterator<Item = (Digest, Position)>) {
         for (digest, position) in ids {
-            let before = self.segments.iter().rev().nth(1);
-            let earlier = self.live.insert(digest, position).or_else(|| before?.position(&digest));
+            let mut before = self.segments.iter().rev().skip(1).take(LOOK_BACK);
+            let earlier = self.live.insert(digest, position);
+            let earlier = earlier.or_else(|| before.find_map(|segment| segment.position(&digest)));
             self.hidden.extend(earlier.filter(|earlier| *earlier != position));
         }
     }

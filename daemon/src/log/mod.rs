@@ -1,6 +1,6 @@
 //! The log (L0): an append-only, durable list of events in MCAP segments.
 //!
-//! One thread writes ([`writer`]); everything else reads what is durable. An append returns after fdatasync. What would
+//! One thread writes (`writer`); everything else reads what is durable. An append returns after fdatasync. What would
 //! surprise:
 //!
 //! - A commit starts when the last one returns and takes all that queued meanwhile, so there is no timer to tune.
@@ -10,14 +10,15 @@
 //! - The first append creates the first file, so an idle start writes nothing but the lock and the key.
 
 mod directory;
+mod error;
+mod lock;
 mod queue;
 mod reader;
 mod recover;
 mod storage;
 mod writer;
 
-use std::fs::{File, TryLockError};
-use std::io::{self, Read, Seek, Write};
+use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread::JoinHandle;
@@ -26,6 +27,7 @@ use clone_schema::topic;
 use clone_schema::{Position, Timestamp};
 
 use directory::Directory;
+pub use error::LogError;
 use queue::{Job, Queue};
 pub use recover::{Damage, Recovery, TornTail};
 use storage::Disk;
@@ -37,8 +39,6 @@ pub const ROLL_BYTES: u64 = 64 << 20;
 /// How many entries may wait for the writer, unless the options say otherwise.
 pub const QUEUE: usize = 16_384;
 
-const LOCK: &str = "LOCK";
-const KEY: &str = "KEY";
 const QUARANTINE: &str = "quarantine";
 
 /// How a log is opened.
@@ -49,10 +49,18 @@ pub struct Options {
     pub roll_bytes: u64,
     /// How many entries may wait for the writer; more block the appender.
     pub queue: usize,
-    /// Called by the writer after each commit with the new head. It must not append.
+    /// Called by the writer after each commit with the new head. It must not append, and a clone of the log in
+    /// it would keep the log open for ever.
     pub wake: Option<Box<dyn Fn(Position) + Send + Sync>>,
     /// The clock that says when an event was recorded.
     pub now: fn() -> Timestamp,
+}
+
+impl Options {
+    /// The usual options.
+    pub fn new(home_id: impl Into<String>, now: fn() -> Timestamp) -> Self {
+        Self { home_id: home_id.into(), roll_bytes: ROLL_BYTES, queue: QUEUE, wake: None, now }
+    }
 }
 
 /// One event to append.
@@ -124,75 +132,6 @@ pub struct Stats {
     pub newest: Option<Timestamp>,
 }
 
-/// Why the log refused.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum LogError {
-    /// Another process holds the log.
-    #[error("the log in `{folder}` is held by process {pid}")]
-    Locked {
-        /// The folder of the log.
-        folder: String,
-        /// The holder, or `unknown`.
-        pid: String,
-    },
-    /// The disk is full. Nothing of the batch is in the log; the next append tries again.
-    #[error("no space is left to write `{file}`")]
-    DiskFull {
-        /// The file that could not grow.
-        file: String,
-    },
-    /// The file system failed. Whether the batch survives is not known; the next append tries again.
-    #[error("cannot {what} `{file}`: {source}")]
-    Io {
-        /// What was tried.
-        what: &'static str,
-        /// With which file.
-        file: String,
-        /// What the system said.
-        source: Arc<io::Error>,
-    },
-    /// The topic is not in the table.
-    #[error("the topic `{0}` is not known")]
-    UnknownTopic(String),
-    /// The JSON of an entry does not carry its id.
-    #[error("the JSON of event `{0}` does not hold that id")]
-    WrongId(String),
-    /// An event is larger than [`MAX_EVENT_BYTES`].
-    #[error("event `{id}` has {bytes} bytes, more than {MAX_EVENT_BYTES}")]
-    TooLarge {
-        /// The event.
-        id: String,
-        /// Its size.
-        bytes: usize,
-    },
-    /// A chunk went bad after the log was opened.
-    #[error("`{segment}` is damaged at byte {offset}: {reason}")]
-    Damaged {
-        /// The file.
-        segment: String,
-        /// Of the chunk, in bytes.
-        offset: u64,
-        /// What is wrong.
-        reason: String,
-    },
-    /// `KEY` does not hold 32 bytes.
-    #[error("the key file `{0}` is damaged; restore it from a backup")]
-    Key(String),
-    /// The log was closed.
-    #[error("the log is closed")]
-    Closed,
-}
-
-impl LogError {
-    fn io(what: &'static str, file: impl Into<String>, source: io::Error) -> Self {
-        let file = file.into();
-        match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull { file },
-            _ => Self::Io { what, file, source: Arc::new(source) },
-        }
-    }
-}
-
 /// A durable, append-only list of events. Cheap to clone; the last clone to go closes it.
 #[derive(Clone)]
 pub struct Log {
@@ -240,10 +179,10 @@ impl Log {
     }
 
     fn open_on(disk: Disk, options: Options) -> Result<(Self, Recovery), LogError> {
-        let lock = hold(&disk)?;
-        let key = key(&disk)?;
+        let lock = lock::hold(&disk)?;
+        let key = lock::key(&disk)?;
         let mut directory = Directory::default();
-        let recovery = recover::recover(&disk, &options.home_id, &mut directory)?;
+        let recovery = recover::recover(&disk, &mut directory)?;
         let next = directory.head;
         let shared = Arc::new(Shared {
             disk,
@@ -258,6 +197,8 @@ impl Log {
     }
 
     /// Appends events and returns where they are, in the order given; an id that is known already is not written again.
+    ///
+    /// An empty batch waits for what [`append_later`](Self::append_later) queued before.
     ///
     /// # Durability
     /// On `Ok` every event is on the disk. Blocks until then, and while the queue is full.
@@ -359,48 +300,7 @@ fn check(entries: &[Entry]) -> Result<(), LogError> {
     Ok(())
 }
 
-/// Locks the log for the life of the returned file and writes our pid into it.
-fn hold(disk: &Disk) -> Result<File, LogError> {
-    let failed = |error| LogError::io("lock", disk.path(LOCK).display().to_string(), error);
-    let mut file = disk.lock_file(LOCK).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut pid = String::new();
-            let _ = file.take(32).read_to_string(&mut pid);
-            let pid = if pid.trim().is_empty() { "unknown".to_owned() } else { pid.trim().to_owned() };
-            return Err(LogError::Locked { folder: disk.path("").display().to_string(), pid });
-        }
-        Err(TryLockError::Error(error)) => return Err(failed(error)),
-    }
-    file.set_len(0).and_then(|()| file.rewind()).map_err(failed)?;
-    writeln!(file, "{}", std::process::id()).map_err(failed)?;
-    Ok(file)
-}
-
-/// The key, made once.
-fn key(disk: &Disk) -> Result<[u8; 32], LogError> {
-    const NEW: &str = "KEY.new";
-    let failed = |error| LogError::io("make", disk.path(KEY).display().to_string(), error);
-    if disk.exists(KEY).map_err(failed)? {
-        let bytes = disk.read(KEY).map_err(|error| LogError::io("read", KEY, error))?;
-        return bytes.try_into().map_err(|_| LogError::Key(disk.path(KEY).display().to_string()));
-    }
-    if disk.exists(NEW).map_err(failed)? {
-        disk.remove(NEW).map_err(failed)?;
-    }
-    let mut key = [0; 32];
-    getrandom::fill(&mut key).map_err(|error| failed(io::Error::other(error.to_string())))?;
-    let write = || {
-        let file = disk.create(NEW)?;
-        disk.append(&file, &key)?;
-        disk.sync(&file)?;
-        disk.rename(NEW, KEY)?;
-        disk.sync_dir("")
-    };
-    write().map_err(failed)?;
-    Ok(key)
-}
-
+#[cfg(test)]
+mod faults;
 #[cfg(test)]
 mod tests;

@@ -177,3 +177,93 @@ impl Queue {
         locked(&self.state).jobs.clear();
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::mpsc::{Receiver, sync_channel};
+
+    use super::super::tests::entries;
+    use super::*;
+
+    type Answer = Receiver<Result<Vec<Appended>, LogError>>;
+
+    fn bulk(count: u64, bytes: usize) -> Job {
+        let mut entries = entries(0..count);
+        entries[0].json = "x".repeat(bytes);
+        Job { entries, reply: None }
+    }
+
+    fn awaited() -> (Job, Answer) {
+        let (reply, answer) = sync_channel(1);
+        (Job { entries: entries(0..1), reply: Some(reply) }, answer)
+    }
+
+    #[test]
+    fn a_commit_takes_so_many_bytes_and_no_more() {
+        let queue = Queue::new(100);
+        for _ in 0..3 {
+            queue.push(bulk(1, COMMIT_BYTES / 2)).unwrap();
+        }
+        queue.push(bulk(1, COMMIT_BYTES * 2)).unwrap();
+        queue.close();
+        let taken: Vec<usize> = std::iter::from_fn(|| queue.take()).map(|jobs| jobs.len()).collect();
+        assert_eq!(taken, [1, 1, 1, 1], "two halves and their ids are more than one commit");
+    }
+
+    #[test]
+    fn so_many_bytes_wait_and_no_more() {
+        let queue = Queue::new(100);
+        queue.push(bulk(1, MAX_BYTES - 1_000)).unwrap();
+        queue.set_failing(Some(LogError::DiskFull { file: "f".into() }));
+        assert!(matches!(queue.push(bulk(1, 2_000)), Err(LogError::DiskFull { .. })));
+        queue.push(bulk(1, 500)).unwrap();
+    }
+
+    #[test]
+    fn a_failing_log_refuses_at_once_and_lets_one_probe_through() {
+        let queue = Queue::new(4);
+        queue.push(bulk(4, 10)).unwrap();
+        queue.set_failing(Some(LogError::DiskFull { file: "f".into() }));
+        assert!(matches!(queue.push(bulk(1, 10)), Err(LogError::DiskFull { .. })));
+        let ((probe, _answer), (other, _)) = (awaited(), awaited());
+        queue.push(probe).unwrap();
+        assert!(matches!(queue.push(other), Err(LogError::DiskFull { .. })));
+        let jobs = queue.take().unwrap();
+        assert_eq!(jobs.len(), 2);
+        assert!(queue.give_back(jobs.into_iter().filter(|job| job.reply.is_none()).collect()));
+        queue.close();
+        assert_eq!(queue.take().unwrap()[0].entries.len(), 4, "what was given back is there");
+    }
+
+    #[test]
+    fn a_closed_queue_refuses_and_gives_what_it_has() {
+        let queue = Queue::new(4);
+        queue.push(bulk(1, 10)).unwrap();
+        queue.close();
+        assert!(matches!(queue.push(bulk(1, 10)), Err(LogError::Closed)));
+        assert_eq!(queue.take().unwrap().len(), 1);
+        assert!(queue.take().is_none());
+        assert!(!queue.give_back(vec![bulk(1, 10)]) && queue.give_back(vec![]));
+    }
+
+    #[test]
+    fn a_batch_larger_than_the_queue_goes_in_alone() {
+        let queue = Queue::new(4);
+        queue.push(bulk(9, 10)).unwrap();
+        std::thread::scope(|scope| {
+            let blocked = scope.spawn(|| queue.push(bulk(1, 10)));
+            assert_eq!(queue.take().unwrap()[0].entries.len(), 9);
+            blocked.join().unwrap().unwrap();
+        });
+    }
+
+    #[test]
+    fn those_who_wait_learn_that_the_writer_is_gone() {
+        let queue = Queue::new(4);
+        let (job, answer) = awaited();
+        queue.push(job).unwrap();
+        queue.abandon();
+        assert!(answer.recv().is_err());
+    }
+}

@@ -201,3 +201,46 @@ impl Log {
 fn at(chunk: &Chunk, base: Position, position: Position) -> Option<usize> {
     chunk.find(u32::try_from(position.0.checked_sub(base.0)?).ok()?)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn chunk(bytes: usize) -> Arc<Chunk> {
+        let text = "x".repeat(bytes);
+        let message = Message { sequence: 0, topic: 0, log_time: 1, publish_time: 1, data: text.as_bytes() };
+        Arc::new(segment::decode(&segment::chunk(0, &[message]).bytes, 0).unwrap())
+    }
+
+    #[test]
+    fn the_cache_keeps_the_latest_within_its_bounds() {
+        let mut cache = Cache::default();
+        let small = chunk(10);
+        for number in 0..CACHE_CHUNKS as u64 + 1 {
+            cache.put((0, number), &small);
+            assert!(cache.get((0, 1)).is_some() || number < 1);
+        }
+        assert!(cache.get((0, 0)).is_none() && cache.get((0, CACHE_CHUNKS as u64)).is_some());
+        let large = chunk(CACHE_BYTES / 2);
+        for number in 0..3 {
+            cache.put((1, number), &large);
+            assert!(cache.bytes <= CACHE_BYTES);
+        }
+        assert_eq!((cache.chunks.len(), cache.bytes), (1, large.weight()));
+    }
+
+    #[test]
+    fn ids_are_read_without_the_rest() {
+        for (json, expected) in [
+            (r#"{"a":{"id":"no"},"id":"yes"}"#, Some("yes")),
+            (r#"{"id":"a\u0062\n"}"#, Some("ab\n")),
+            (r#"{"id":1}"#, None),
+            (r#"{"id":"a","id":"b"}"#, None),
+            (r#"{"id":"a"} x"#, None),
+            ("", None),
+        ] {
+            assert_eq!(id_in(json.as_bytes()).as_deref(), expected, "{json}");
+        }
+    }
+}

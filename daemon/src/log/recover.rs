@@ -19,6 +19,9 @@ use super::{LogError, QUARANTINE, reader};
 /// any usual commit holds. Durable events may have been hit there, and their positions are cited.
 const SKIP: u64 = 65_536;
 
+/// Beyond this a file name is not ours: no log gets there, and sums with it must not overflow.
+const MAX_POSITION: u64 = 1 << 56;
+
 /// What recovery found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovery {
@@ -61,7 +64,7 @@ pub struct Damage {
 }
 
 /// Reads every segment into the directory and cleans up after the last run.
-pub(super) fn recover(disk: &Disk, home: &str, directory: &mut Directory) -> Result<Recovery, LogError> {
+pub(super) fn recover(disk: &Disk, directory: &mut Directory) -> Result<Recovery, LogError> {
     let names = disk.list().map_err(|error| LogError::io("list", disk.path("").display().to_string(), error))?;
     let mut files: Vec<(Position, bool, String)> = names.into_iter().filter_map(parse).collect();
     files.sort();
@@ -72,8 +75,10 @@ pub(super) fn recover(disk: &Disk, home: &str, directory: &mut Directory) -> Res
         let found = Found::read(bytes, base, name, directory);
         floor = found.floor(directory.head);
         found.report(&mut recovery);
-        if open && let Err(error) = found.clean(disk, home, directory, &mut recovery) {
-            tracing::warn!(%error, file = found.name, "recovery leaves a file as it is");
+        if open && let Err(error) = found.clean(disk, directory, &mut recovery) {
+            let bad = Bad { offset: 0, length: 0, reason: "" };
+            let reason = format!("recovery left the file as it is: {error}");
+            recovery.damaged.push(Damage { reason, ..found.damage(&bad) });
         }
     }
     directory.seal_ids();
@@ -88,7 +93,7 @@ fn parse(name: String) -> Option<(Position, bool, String)> {
     let stem = name.strip_suffix(".mcap")?;
     let digits = stem.strip_suffix(".open").unwrap_or(stem);
     let wellformed = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
-    let base = digits.parse().ok().filter(|_| wellformed)?;
+    let base = digits.parse().ok().filter(|base| wellformed && *base <= MAX_POSITION)?;
     Some((Position(base), stem.len() > digits.len(), name))
 }
 
@@ -171,7 +176,7 @@ impl Found {
     }
 
     /// Cuts the torn tail of an open file off and seals it, or removes it where it holds nothing.
-    fn clean(&self, disk: &Disk, home: &str, directory: &mut Directory, recovery: &mut Recovery) -> io::Result<()> {
+    fn clean(&self, disk: &Disk, directory: &mut Directory, recovery: &mut Recovery) -> io::Result<()> {
         let handle = disk.reopen(&self.name)?;
         let mut data = self.length();
         if let End::Torn { offset, .. } = self.walk.end
@@ -188,7 +193,7 @@ impl Found {
         }
         if !matches!(self.walk.end, End::Sealed { .. }) {
             let crc = crc32fast::hash(&self.bytes[..usize::try_from(data).unwrap_or(self.bytes.len())]);
-            let tail = self.tally.tail(home, self.base.0, data, crc);
+            let tail = self.tally.tail(self.base.0, data, crc);
             disk.append(&handle, &tail)?;
             data += tail.len() as u64;
         }
@@ -227,4 +232,193 @@ fn ids(chunk: &Chunk, base: Position) -> impl Iterator<Item = (super::directory:
         let id = reader::id_in(message.data)?;
         Some((digest(&id), Position(base.0 + u64::from(message.sequence))))
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::Appended;
+    use super::super::tests::{
+        FIRST_OPEN, FIRST_SEALED, assert_events, clock, copy, entries, entry, folder, names, open,
+    };
+    use super::*;
+
+    #[test]
+    fn only_names_of_segments_are_taken() {
+        for (name, expected) in [
+            ("00000000000000000000.mcap", Some((Position(0), false))),
+            ("00000000000000000042.open.mcap", Some((Position(42), true))),
+            ("72057594037927936.mcap", None),
+            ("00072057594037927936.mcap", Some((Position(MAX_POSITION), false))),
+            ("00072057594037927937.mcap", None),
+            ("18446744073709551615.open.mcap", None),
+            ("99999999999999999999.mcap", None),
+            ("+0000000000000000001.mcap", None),
+            ("LOCK", None),
+        ] {
+            let parsed = parse(name.to_owned()).map(|(base, open, _)| (base, open));
+            assert_eq!(parsed, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_copy_taken_while_open_holds_all_that_was_acked() {
+        let (dir, crashed) = (folder(), folder());
+        let (log, _) = open(dir.path());
+        for number in 0..10 {
+            log.append(vec![entry(number)]).unwrap();
+        }
+        copy(dir.path(), crashed.path());
+        let (after, recovery) = open(crashed.path());
+        assert_eq!((recovery.events, recovery.torn.len()), (10, 0));
+        assert_events(&after, 0..10);
+        assert_eq!(names(crashed.path()), [FIRST_SEALED]);
+        let bytes = std::fs::read(crashed.path().join(FIRST_SEALED)).unwrap();
+        let stock: Vec<Vec<u8>> =
+            mcap::MessageStream::new(&bytes).unwrap().map(|message| message.unwrap().data.to_vec()).collect();
+        assert_eq!(stock, entries(0..10).into_iter().map(|entry| entry.json.into_bytes()).collect::<Vec<_>>());
+        assert_eq!(mcap::Summary::read(&bytes).unwrap().unwrap().stats.unwrap().message_count, 10);
+    }
+
+    #[test]
+    fn a_live_file_cut_anywhere_gives_a_prefix_and_the_log_goes_on() {
+        let dir = folder();
+        let (log, _) = open(dir.path());
+        for number in 0..4 {
+            log.append(entries(number * 2..number * 2 + 2)).unwrap();
+        }
+        let bytes = std::fs::read(dir.path().join(FIRST_OPEN)).unwrap();
+        let ends: Vec<u64> = (0..8).map(|position| log.locate(Position(position)).unwrap().offset).collect();
+        for length in 0..bytes.len() {
+            let crashed = folder();
+            std::fs::write(crashed.path().join(FIRST_OPEN), &bytes[..length]).unwrap();
+            let (log, recovery) = open(crashed.path());
+            // A chunk is whole when the next one begins within the cut.
+            let whole = ends.iter().filter(|offset| **offset <= length as u64).count().saturating_sub(2) as u64;
+            assert_eq!(recovery.events, whole, "cut at {length}");
+            assert!(recovery.damaged.is_empty(), "cut at {length}");
+            assert_eq!(log.head(), Position(whole), "cut at {length}");
+            let kept: u64 = recovery.torn.iter().map(|torn| torn.bytes).sum();
+            for torn in &recovery.torn {
+                let tail = std::fs::read(crashed.path().join(&torn.moved_to)).unwrap();
+                assert_eq!(tail, bytes[length - kept as usize..length], "cut at {length}");
+            }
+            log.append(vec![entry(whole)]).unwrap();
+            assert_events(&log, 0..whole + 1);
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_in_a_sealed_file_costs_at_most_its_chunk() {
+        let dir = folder();
+        let (log, _) = open(dir.path());
+        for number in 0..5 {
+            log.append(entries(number * 4..number * 4 + 4)).unwrap();
+        }
+        let offsets: Vec<u64> = (0..5).map(|chunk| log.locate(Position(chunk * 4)).unwrap().offset).collect();
+        drop(log);
+        let bytes = std::fs::read(dir.path().join(FIRST_SEALED)).unwrap();
+        for round in 0..100_usize {
+            let (at, bit) = (round * bytes.len() / 100, round % 8);
+            let damaged = folder();
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1 << bit;
+            std::fs::write(damaged.path().join(FIRST_SEALED), &flipped).unwrap();
+            let (log, recovery) = open(damaged.path());
+            let hit = offsets.iter().rposition(|offset| *offset <= at as u64);
+            let read = log.scan(Position(0), usize::MAX).unwrap();
+            assert!(read.iter().all(|record| record.json == entry(record.position.0).json), "bit {bit} of byte {at}");
+            let lost: Vec<u64> = (0..20).filter(|number| log.read(Position(*number)).unwrap().is_none()).collect();
+            assert!(lost.iter().all(|number| Some(*number as usize / 4) == hit), "bit {bit} of byte {at}: {lost:?}");
+            assert!(lost.is_empty() || !recovery.damaged.is_empty(), "bit {bit} of byte {at}");
+            assert!(recovery.torn.is_empty() && names(damaged.path()) == [FIRST_SEALED]);
+            assert_eq!(std::fs::read(damaged.path().join(FIRST_SEALED)).unwrap(), flipped, "a sealed file was changed");
+            // A lost position is not given to another event.
+            let again = log.append(vec![entry(20)]).unwrap()[0].position;
+            assert!(again >= Position(20), "bit {bit} of byte {at}: {again}");
+        }
+    }
+
+    #[test]
+    fn damage_in_a_live_file_is_kept_and_reported_with_its_times() {
+        let (dir, crashed) = (folder(), folder());
+        let (log, _) = open(dir.path());
+        for number in 0..3 {
+            log.append(entries(number * 4..number * 4 + 4)).unwrap();
+        }
+        let hit = log.locate(Position(4)).unwrap().offset;
+        let next = log.locate(Position(8)).unwrap().offset;
+        let mut bytes = std::fs::read(dir.path().join(FIRST_OPEN)).unwrap();
+        bytes[hit as usize + 70] ^= 1;
+        std::fs::write(crashed.path().join(FIRST_OPEN), &bytes).unwrap();
+        let (log, recovery) = open(crashed.path());
+        assert_eq!(
+            recovery,
+            Recovery {
+                segments: 1,
+                events: 8,
+                torn: vec![],
+                damaged: vec![Damage {
+                    segment: FIRST_OPEN.into(),
+                    offset: hit,
+                    bytes: next - hit,
+                    reason: recovery.damaged[0].reason.clone(),
+                    from: Some(clock()),
+                    to: Some(clock()),
+                }],
+            }
+        );
+        assert_eq!((log.head(), log.read(Position(5)).unwrap()), (Position(12), None));
+        let after = std::fs::read(crashed.path().join(FIRST_SEALED)).unwrap();
+        assert_eq!(after[..bytes.len()], bytes, "nothing was cut");
+        assert_eq!(log.append(vec![entry(5)]).unwrap()[0], Appended { position: Position(12), new: true });
+    }
+
+    #[test]
+    fn a_tail_of_zeros_noise_or_old_data_is_moved_away() {
+        let dir = folder();
+        let (log, _) = open(dir.path());
+        log.append(entries(0..4)).unwrap();
+        log.append(entries(4..8)).unwrap();
+        let bytes = std::fs::read(dir.path().join(FIRST_OPEN)).unwrap();
+        let old = bytes[log.locate(Position(0)).unwrap().offset as usize..].to_vec();
+        let noise: Vec<u8> =
+            (0..4_096_u32).flat_map(|number| number.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
+        for (name, tail) in [("zeros", vec![0; 9_000]), ("noise", noise), ("old", old)] {
+            let crashed = folder();
+            std::fs::write(crashed.path().join(FIRST_OPEN), [&bytes[..], &tail].concat()).unwrap();
+            let (log, recovery) = open(crashed.path());
+            let moved = std::fs::read(crashed.path().join(&recovery.torn[0].moved_to)).unwrap();
+            assert_eq!((moved, recovery.damaged.len()), (tail, 0), "{name}");
+            assert_events(&log, 0..8);
+            assert!(
+                log.append(vec![entry(8)]).unwrap()[0].position > Position(8),
+                "{name}: durable events may be in it"
+            );
+            drop(log);
+            let (log, recovery) = open(crashed.path());
+            assert!(recovery.torn.is_empty() && recovery.damaged.is_empty(), "{name}: {recovery:?}");
+            assert_events(&log, 0..9);
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_cleaned_is_read_and_left_for_the_next_start() {
+        let (dir, crashed) = (folder(), folder());
+        let (log, _) = open(dir.path());
+        log.append(entries(0..4)).unwrap();
+        let bytes = std::fs::read(dir.path().join(FIRST_OPEN)).unwrap();
+        std::fs::write(crashed.path().join(FIRST_OPEN), [&bytes[..], &[6, 1]].concat()).unwrap();
+        // A file where the quarantine should be.
+        std::fs::write(crashed.path().join(QUARANTINE), "").unwrap();
+        let (log, recovery) = open(crashed.path());
+        assert!(recovery.damaged[0].reason.starts_with("recovery left the file as it is"), "{recovery:?}");
+        log.append(vec![entry(4)]).unwrap();
+        assert_events(&log, 0..5);
+        drop(log);
+        std::fs::remove_file(crashed.path().join(QUARANTINE)).unwrap();
+        let (log, recovery) = open(crashed.path());
+        assert_eq!((recovery.torn[0].bytes, recovery.damaged.len(), recovery.events), (2, 0, 5));
+        assert_events(&log, 0..5);
+    }
 }

@@ -175,7 +175,7 @@ fn take(count: &mut usize) -> bool {
 #[cfg(test)]
 impl Disk {
     fn fault(&self, call: &'static str, fails: impl FnOnce(&mut Faults) -> bool) -> io::Result<()> {
-        let mut faults = self.faults.lock().unwrap();
+        let mut faults = super::locked(&self.faults);
         faults.calls.push(call);
         match fails(&mut faults) {
             true => Err(io::Error::other(format!("injected {call} error"))),
@@ -184,7 +184,7 @@ impl Disk {
     }
 
     fn short_write(&self, handle: &Handle, bytes: &[u8]) -> io::Result<()> {
-        let mut faults = self.faults.lock().unwrap();
+        let mut faults = super::locked(&self.faults);
         faults.calls.push("append");
         match faults.append.pop() {
             Some((through, kind)) => {

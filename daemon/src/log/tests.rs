@@ -1,8 +1,11 @@
-//! Tests of the log through its public face, and through a disk that fails where it is told to.
+//! Tests of the log through its public face, and what the tests of its parts share.
+
+#![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::lock::{KEY, LOCK};
 use super::*;
 
 const START: i64 = 1_700_000_000;
@@ -11,42 +14,35 @@ fn at(second: u64) -> Timestamp {
     Timestamp::from_second(START + second as i64).unwrap()
 }
 
-fn clock() -> Timestamp {
+pub(super) fn clock() -> Timestamp {
     at(1_000_000)
 }
 
 /// A folder in memory where there is one: these tests sync thousands of times, and no power fails in them.
-fn folder() -> tempfile::TempDir {
+pub(super) fn folder() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
-fn options() -> Options {
+pub(super) fn options() -> Options {
     Options { home_id: "home-1".into(), roll_bytes: ROLL_BYTES, queue: QUEUE, wake: None, now: clock }
 }
 
-fn entry(number: u64) -> Entry {
+pub(super) fn entry(number: u64) -> Entry {
     let id = format!("event-{number}");
     let json = format!(r#"{{"type":"agent.prompt","id":"{id}","prompt":"{}"}}"#, "word ".repeat(number as usize % 9));
     Entry { id, topic: "agent.prompt", occurred_at: at(number), json }
 }
 
-fn entries(range: std::ops::Range<u64>) -> Vec<Entry> {
+pub(super) fn entries(range: std::ops::Range<u64>) -> Vec<Entry> {
     range.map(entry).collect()
 }
 
-fn open(dir: &Path) -> (Log, Recovery) {
+pub(super) fn open(dir: &Path) -> (Log, Recovery) {
     Log::open(dir, options()).unwrap()
 }
 
-/// Opens a log over a disk whose faults the test holds.
-fn open_faulty(dir: &Path) -> (Log, Arc<Mutex<storage::Faults>>) {
-    let disk = Disk::open(dir).unwrap();
-    let faults = disk.faults.clone();
-    (Log::open_on(disk, options()).unwrap().0, faults)
-}
-
 /// Every event is there, once, whole and in order.
-fn assert_events(log: &Log, expected: std::ops::Range<u64>) {
+pub(super) fn assert_events(log: &Log, expected: std::ops::Range<u64>) {
     let read: Vec<String> = log.scan(Position(0), usize::MAX).unwrap().into_iter().map(|record| record.json).collect();
     assert_eq!(read, expected.clone().map(|number| entry(number).json).collect::<Vec<_>>());
     for number in expected {
@@ -56,7 +52,7 @@ fn assert_events(log: &Log, expected: std::ops::Range<u64>) {
 }
 
 /// The files of a folder as they are now, as after a crash.
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
         if entry.path().is_file() {
             std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
@@ -64,15 +60,15 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn names(dir: &Path) -> Vec<String> {
+pub(super) fn names(dir: &Path) -> Vec<String> {
     let names = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<String> = names.filter(|name| name.ends_with(".mcap")).collect();
     names.sort();
     names
 }
 
-const FIRST_OPEN: &str = "00000000000000000000.open.mcap";
-const FIRST_SEALED: &str = "00000000000000000000.mcap";
+pub(super) const FIRST_OPEN: &str = "00000000000000000000.open.mcap";
+pub(super) const FIRST_SEALED: &str = "00000000000000000000.mcap";
 
 #[test]
 fn what_was_appended_is_read() {
@@ -157,53 +153,6 @@ fn appenders_share_commits() {
     let stats = log.stats();
     assert_eq!((stats.events, log.head()), (1_600, Position(1_600)));
     assert!(stats.commits < 1_600, "{stats:?}");
-}
-
-#[test]
-fn a_copy_taken_while_open_holds_all_that_was_acked() {
-    let (dir, crashed) = (folder(), folder());
-    let (log, _) = open(dir.path());
-    for number in 0..10 {
-        log.append(vec![entry(number)]).unwrap();
-    }
-    copy(dir.path(), crashed.path());
-    let (after, recovery) = open(crashed.path());
-    assert_eq!((recovery.events, recovery.torn.len()), (10, 0));
-    assert_events(&after, 0..10);
-    assert_eq!(names(crashed.path()), [FIRST_SEALED]);
-    let bytes = std::fs::read(crashed.path().join(FIRST_SEALED)).unwrap();
-    let stock: Vec<Vec<u8>> =
-        mcap::MessageStream::new(&bytes).unwrap().map(|message| message.unwrap().data.to_vec()).collect();
-    assert_eq!(stock, entries(0..10).into_iter().map(|entry| entry.json.into_bytes()).collect::<Vec<_>>());
-    assert_eq!(mcap::Summary::read(&bytes).unwrap().unwrap().stats.unwrap().message_count, 10);
-}
-
-#[test]
-fn a_live_file_cut_anywhere_gives_a_prefix_and_the_log_goes_on() {
-    let dir = folder();
-    let (log, _) = open(dir.path());
-    for number in 0..4 {
-        log.append(entries(number * 2..number * 2 + 2)).unwrap();
-    }
-    let bytes = std::fs::read(dir.path().join(FIRST_OPEN)).unwrap();
-    let ends: Vec<u64> = (0..8).map(|position| log.locate(Position(position)).unwrap().offset).collect();
-    for length in 0..bytes.len() {
-        let crashed = folder();
-        std::fs::write(crashed.path().join(FIRST_OPEN), &bytes[..length]).unwrap();
-        let (log, recovery) = open(crashed.path());
-        // A chunk is whole when the next one begins within the cut.
-        let whole = ends.iter().filter(|offset| **offset <= length as u64).count().saturating_sub(2) as u64;
-        assert_eq!(recovery.events, whole, "cut at {length}");
-        assert!(recovery.damaged.is_empty(), "cut at {length}");
-        assert_eq!(log.head(), Position(whole), "cut at {length}");
-        let kept: u64 = recovery.torn.iter().map(|torn| torn.bytes).sum();
-        for torn in &recovery.torn {
-            let tail = std::fs::read(crashed.path().join(&torn.moved_to)).unwrap();
-            assert_eq!(tail, bytes[length - kept as usize..length], "cut at {length}");
-        }
-        log.append(vec![entry(whole)]).unwrap();
-        assert_events(&log, 0..whole + 1);
-    }
 }
 
 #[test]
@@ -321,218 +270,6 @@ fn scans_go_by_position_and_by_time() {
 }
 
 #[test]
-fn a_full_disk_is_named_and_leaves_nothing_behind() {
-    let dir = folder();
-    let (log, faults) = open_faulty(dir.path());
-    log.append(entries(0..2)).unwrap();
-    let before = std::fs::read(dir.path().join(FIRST_OPEN)).unwrap();
-    for through in [0, 1, 50, usize::MAX] {
-        faults.lock().unwrap().append = vec![(through, io::ErrorKind::StorageFull)];
-        let error = log.append(entries(2..4)).unwrap_err();
-        assert!(matches!(error, LogError::DiskFull { .. }), "{error}");
-        assert_eq!(std::fs::read(dir.path().join(FIRST_OPEN)).unwrap(), before, "{through} bytes got through");
-        assert_eq!(log.head(), Position(2));
-    }
-    assert_eq!(log.append(entries(2..4)).unwrap()[0], Appended { position: Position(2), new: true });
-    drop(log);
-    assert_events(&open(dir.path()).0, 0..4);
-}
-
-#[test]
-fn a_short_write_that_cannot_be_cut_back_moves_on_to_another_file() {
-    let dir = folder();
-    let (log, faults) = open_faulty(dir.path());
-    log.append(entries(0..2)).unwrap();
-    {
-        let mut faults = faults.lock().unwrap();
-        (faults.append, faults.truncate) = (vec![(70, io::ErrorKind::Other)], 2);
-    }
-    assert_eq!(log.append(entries(2..4)).unwrap()[0].position, Position(2));
-    assert_events(&log, 0..4);
-    assert_eq!(names(dir.path()), [FIRST_OPEN, "00000000000000000002.open.mcap"]);
-    drop(log);
-    let (log, recovery) = open(dir.path());
-    assert_eq!((recovery.events, recovery.torn.len(), recovery.torn[0].bytes), (4, 1, 70));
-    assert_events(&log, 0..4);
-}
-
-#[test]
-fn a_failed_sync_is_never_tried_again_on_the_same_file() {
-    for truncations_fail in [0, 9] {
-        let dir = folder();
-        let (log, faults) = open_faulty(dir.path());
-        log.append(entries(0..2)).unwrap();
-        {
-            let mut faults = faults.lock().unwrap();
-            (faults.sync, faults.truncate, faults.calls) = (1, truncations_fail, vec![]);
-        }
-        assert_eq!(log.append(entries(2..4)).unwrap()[0].position, Position(2));
-        let calls = faults.lock().unwrap().calls.clone();
-        assert_eq!(calls, ["append", "sync", "truncate", "create", "append", "sync", "sync_dir", "append", "sync"]);
-        faults.lock().unwrap().truncate = 0;
-        drop(log);
-        // With the batch in both files it is read once.
-        let (log, recovery) = open(dir.path());
-        assert_eq!((recovery.events, log.head()), (4, Position(4)));
-        assert_events(&log, 0..4);
-    }
-}
-
-#[test]
-fn the_first_commit_survives_a_failed_sync_too() {
-    let dir = folder();
-    let (log, faults) = open_faulty(dir.path());
-    // The header is synced first.
-    for failing in [1, 2] {
-        let number = log.head().0;
-        let live = names(dir.path());
-        faults.lock().unwrap().sync = failing;
-        match log.append(vec![entry(number)]) {
-            Ok(appended) => assert_eq!(appended[0].position, Position(number), "{live:?}"),
-            Err(error) => {
-                assert!(error.to_string().contains("injected sync error"), "{error}");
-                faults.lock().unwrap().sync = 0;
-                log.append(vec![entry(number)]).unwrap();
-            }
-        }
-        assert_events(&log, 0..number + 1);
-    }
-    drop(log);
-    assert_events(&open(dir.path()).0, 0..2);
-}
-
-#[test]
-fn a_log_that_fails_refuses_and_tries_again() {
-    let dir = folder();
-    let (log, faults) = open_faulty(dir.path());
-    log.append(entries(0..2)).unwrap();
-    for _ in 0..3 {
-        {
-            let mut faults = faults.lock().unwrap();
-            (faults.sync, faults.create, faults.truncate) = (2, 2, 2);
-        }
-        let error = log.append(entries(2..4)).unwrap_err();
-        assert!(error.to_string().contains("injected"), "{error}");
-        assert_eq!((log.head(), log.position("event-2")), (Position(2), None));
-        *faults.lock().unwrap() = storage::Faults::default();
-    }
-    let appended = log.append(entries(2..4)).unwrap();
-    assert!(appended[0].position >= Position(2), "{appended:?}");
-    assert_events(&log, 0..4);
-    let positions: Vec<_> = (2..4).map(|number| log.position(&format!("event-{number}"))).collect();
-    drop(log);
-    let (log, _) = open(dir.path());
-    assert_events(&log, 0..4);
-    assert_eq!((2..4).map(|number| log.position(&format!("event-{number}"))).collect::<Vec<_>>(), positions);
-}
-
-#[test]
-fn bulk_is_kept_while_the_disk_is_full() {
-    let dir = folder();
-    let (log, faults) = open_faulty(dir.path());
-    faults.lock().unwrap().append = vec![(0, io::ErrorKind::StorageFull); 4];
-    log.append_later(entries(0..3)).unwrap();
-    // Creating the file, then each try of the batch, fails for want of room.
-    let mut refused = 0;
-    while let Err(error) = log.append(vec![entry(3)]) {
-        assert!(matches!(error, LogError::DiskFull { .. }), "{error}");
-        refused += 1;
-    }
-    assert!((1..=4).contains(&refused), "{refused}");
-    assert_events(&log, 0..4);
-}
-
-#[test]
-fn a_flipped_bit_in_a_sealed_file_costs_at_most_its_chunk() {
-    let dir = folder();
-    let (log, _) = open(dir.path());
-    for number in 0..5 {
-        log.append(entries(number * 4..number * 4 + 4)).unwrap();
-    }
-    let offsets: Vec<u64> = (0..5).map(|chunk| log.locate(Position(chunk * 4)).unwrap().offset).collect();
-    drop(log);
-    let bytes = std::fs::read(dir.path().join(FIRST_SEALED)).unwrap();
-    for round in 0..100_usize {
-        let (at, bit) = (round * bytes.len() / 100, round % 8);
-        let damaged = folder();
-        let mut flipped = bytes.clone();
-        flipped[at] ^= 1 << bit;
-        std::fs::write(damaged.path().join(FIRST_SEALED), &flipped).unwrap();
-        let (log, recovery) = open(damaged.path());
-        let hit = offsets.iter().rposition(|offset| *offset <= at as u64);
-        let read = log.scan(Position(0), usize::MAX).unwrap();
-        assert!(read.iter().all(|record| record.json == entry(record.position.0).json), "bit {bit} of byte {at}");
-        let lost: Vec<u64> = (0..20).filter(|number| log.read(Position(*number)).unwrap().is_none()).collect();
-        assert!(lost.iter().all(|number| Some(*number as usize / 4) == hit), "bit {bit} of byte {at}: {lost:?}");
-        assert!(lost.is_empty() || !recovery.damaged.is_empty(), "bit {bit} of byte {at}");
-        assert!(recovery.torn.is_empty() && names(damaged.path()) == [FIRST_SEALED]);
-        assert_eq!(std::fs::read(damaged.path().join(FIRST_SEALED)).unwrap(), flipped, "a sealed file was changed");
-        // A lost position is not given to another event.
-        let again = log.append(vec![entry(20)]).unwrap()[0].position;
-        assert!(again >= Position(20), "bit {bit} of byte {at}: {again}");
-    }
-}
-
-#[test]
-fn damage_in_a_live_file_is_kept_and_reported_with_its_times() {
-    let (dir, crashed) = (folder(), folder());
-    let (log, _) = open(dir.path());
-    for number in 0..3 {
-        log.append(entries(number * 4..number * 4 + 4)).unwrap();
-    }
-    let hit = log.locate(Position(4)).unwrap().offset;
-    let next = log.locate(Position(8)).unwrap().offset;
-    let mut bytes = std::fs::read(dir.path().join(FIRST_OPEN)).unwrap();
-    bytes[hit as usize + 70] ^= 1;
-    std::fs::write(crashed.path().join(FIRST_OPEN), &bytes).unwrap();
-    let (log, recovery) = open(crashed.path());
-    assert_eq!(
-        recovery,
-        Recovery {
-            segments: 1,
-            events: 8,
-            torn: vec![],
-            damaged: vec![Damage {
-                segment: FIRST_OPEN.into(),
-                offset: hit,
-                bytes: next - hit,
-                reason: recovery.damaged[0].reason.clone(),
-                from: Some(clock()),
-                to: Some(clock()),
-            }],
-        }
-    );
-    assert_eq!((log.head(), log.read(Position(5)).unwrap()), (Position(12), None));
-    let after = std::fs::read(crashed.path().join(FIRST_SEALED)).unwrap();
-    assert_eq!(after[..bytes.len()], bytes, "nothing was cut");
-    assert_eq!(log.append(vec![entry(5)]).unwrap()[0], Appended { position: Position(12), new: true });
-}
-
-#[test]
-fn a_tail_of_zeros_noise_or_old_data_is_moved_away() {
-    let dir = folder();
-    let (log, _) = open(dir.path());
-    log.append(entries(0..4)).unwrap();
-    log.append(entries(4..8)).unwrap();
-    let bytes = std::fs::read(dir.path().join(FIRST_OPEN)).unwrap();
-    let old = bytes[log.locate(Position(0)).unwrap().offset as usize..].to_vec();
-    let noise: Vec<u8> = (0..4_096_u32).flat_map(|number| number.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
-    for (name, tail) in [("zeros", vec![0; 9_000]), ("noise", noise), ("old", old)] {
-        let crashed = folder();
-        std::fs::write(crashed.path().join(FIRST_OPEN), [&bytes[..], &tail].concat()).unwrap();
-        let (log, recovery) = open(crashed.path());
-        let moved = std::fs::read(crashed.path().join(&recovery.torn[0].moved_to)).unwrap();
-        assert_eq!((moved, recovery.damaged.len()), (tail, 0), "{name}");
-        assert_events(&log, 0..8);
-        assert!(log.append(vec![entry(8)]).unwrap()[0].position > Position(8), "{name}: durable events may be in it");
-        drop(log);
-        let (log, recovery) = open(crashed.path());
-        assert!(recovery.torn.is_empty() && recovery.damaged.is_empty(), "{name}: {recovery:?}");
-        assert_events(&log, 0..9);
-    }
-}
-
-#[test]
 fn a_chunk_that_goes_bad_while_the_log_is_open_is_an_error_and_not_a_wrong_event() {
     let dir = folder();
     let (log, _) = open(dir.path());
@@ -577,14 +314,42 @@ fn a_large_batch_is_split_into_chunks() {
     }
 }
 
+#[test]
+fn readers_see_whole_events_while_files_are_sealed_under_them() {
+    let dir = folder();
+    let (log, _) = Log::open(dir.path(), Options { roll_bytes: 600, ..options() }).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            let log = log.clone();
+            scope.spawn(move || {
+                let mut last = 0;
+                while last < 300 {
+                    let head = log.head().0;
+                    for position in last..head {
+                        assert_eq!(log.read(Position(position)).unwrap().unwrap().json, entry(position).json);
+                        assert!(log.locate(Position(position)).is_some());
+                    }
+                    assert!(log.scan(Position(0), usize::MAX).unwrap().len() as u64 >= head);
+                    last = head;
+                }
+            });
+        }
+        for number in 0..300 {
+            log.append(vec![entry(number)]).unwrap();
+        }
+    });
+    assert!(log.stats().segments > 50, "{:?}", log.stats());
+}
+
 /// Prints how fast the log takes and gives events; run with `--ignored --nocapture`.
 #[test]
 #[ignore = "a measurement"]
+#[allow(clippy::print_stderr)]
 fn throughput() {
     let dir = tempfile::tempdir().unwrap();
     let make = |number: u64| {
         let id = format!("event-{number}");
-        let words = (0..28).map(|word| format!("{:x} ", (number * 31 + word * 7).wrapping_mul(2_654_435_761) % 65_536));
+        let words = (0..46).map(|word| format!("{:x} ", (number * 31 + word * 7).wrapping_mul(2_654_435_761) % 65_536));
         let json = format!(
             r#"{{"type":"agent.prompt","id":"{id}","source":"agent","prompt":"{}"}}"#,
             words.collect::<String>()
@@ -607,6 +372,7 @@ fn throughput() {
     log.close().unwrap();
     timed("open", &mut || assert_eq!(open(dir.path()).1.events, 100_000));
     let (log, _) = open(dir.path());
+    let before = log.stats().bytes;
     let mut single: Vec<f64> = (100_000..100_300)
         .map(|number| {
             let start = std::time::Instant::now();
@@ -615,5 +381,6 @@ fn throughput() {
         })
         .collect();
     single.sort_by(f64::total_cmp);
-    eprintln!("single append: p50 {:.2} ms, p99 {:.2} ms", single[150], single[297]);
+    let stored = (log.stats().bytes - before) / 300;
+    eprintln!("single append: p50 {:.2} ms, p99 {:.2} ms, {stored} B stored", single[150], single[297]);
 }

@@ -273,7 +273,7 @@ impl Writer {
         let Some(segment) = live.segment else {
             return disk.remove(&name).map_err(|error| LogError::io("remove", name, error));
         };
-        let tail = live.tally.tail(&self.options.home_id, live.base.0, live.good, live.crc.finalize());
+        let tail = live.tally.tail(live.base.0, live.good, live.crc.finalize());
         let write = || {
             disk.append(&live.handle, &tail)?;
             disk.sync(&live.handle)?;

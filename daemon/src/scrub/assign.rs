@@ -61,8 +61,7 @@ impl Scan<'_> {
             return self.address(i + 3);
         }
         let (name, quoted_name) = self.name_before(i)?;
-        let lower = name.to_ascii_lowercase();
-        if !NAMES.iter().any(|end| lower.ends_with(end)) {
+        if !NAMES.iter().any(|end| ends_with(name, end)) {
             return None;
         }
         let start = self.run(i + 1, 4, |byte| byte == b' ');
@@ -70,7 +69,7 @@ impl Scan<'_> {
         let environment = tight && !name.bytes().any(|byte| byte.is_ascii_lowercase());
         let (range, quoted) = self.value(start, environment)?;
         let value = &self.text[range.clone()];
-        let refused = value.len() < MIN_VALUE || is_reference(value) || (!environment && !quoted && !is_random(value));
+        let refused = value.len() < MIN_VALUE || (!environment && !quoted && !is_random(value)) || is_reference(value);
         if refused || (quoted && !environment && value.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')) {
             return None;
         }
@@ -138,11 +137,21 @@ impl Scan<'_> {
     }
 }
 
+/// Whether a name ends so, letter case ignored.
+fn ends_with(name: &str, end: &str) -> bool {
+    let tail = name.len().checked_sub(end.len()).and_then(|from| name.as_bytes().get(from..));
+    tail.is_some_and(|tail| tail.eq_ignore_ascii_case(end.as_bytes()))
+}
+
 /// Names what holds the secret, or stands where one would be.
 fn is_reference(value: &str) -> bool {
+    if value.starts_with(['$', '<', '{', '(', '[', '%', '=', '>', '@']) {
+        return true;
+    }
     let lower = value.to_ascii_lowercase();
-    let marked = value.starts_with(MARK) || value.starts_with(['$', '<', '{', '(', '[', '%', '=', '>', '@']);
-    marked || PLACEHOLDERS.iter().any(|part| lower.contains(part)) || is_path_of_names(value)
+    let path = value.starts_with(['/', '~', '.']) && value.contains('/') && lower == value;
+    let elsewhere = path || value.contains("://") || is_path_of_names(value);
+    elsewhere || PLACEHOLDERS.iter().any(|part| lower.contains(part))
 }
 
 /// `settings.SECRET_KEY`, `self.token_source`: names joined by dots, without a digit.

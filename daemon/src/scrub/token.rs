@@ -6,8 +6,8 @@ use super::{Found, Scan};
 
 /// How far after the id of an AWS key its secret is looked for, in bytes.
 const AWS_NEAR: usize = 200;
-/// How long a token may be; the rest of a longer run is left to stand as a text of its own.
-const MAX_TOKEN: usize = 16 * 1024;
+/// A token has no longest length; nothing can begin inside a run that was read in vain, so each is read once.
+const MAX_TOKEN: usize = usize::MAX;
 
 /// What a token is made of after its prefix.
 #[derive(Clone, Copy)]
@@ -75,6 +75,9 @@ impl Scan<'_> {
     fn prefixed(&self, i: usize) -> Option<Found> {
         let rest = &self.bytes[i..];
         let (prefix, made, least, kind) = *PREFIXES.iter().find(|(prefix, ..)| rest.starts_with(prefix.as_bytes()))?;
+        if matches!(made, Made::Url) && self.after_dash(i) {
+            return None;
+        }
         let start = i + prefix.len();
         let end = self.run(start, MAX_TOKEN, |byte| made.holds(byte));
         let body = &self.bytes[start..end];
@@ -85,6 +88,11 @@ impl Scan<'_> {
             _ => is_mixed(body),
         };
         (long && likely).then_some(Found { range: i..end, kind })
+    }
+
+    /// Whether a `-` stands before: then this is the middle of a longer run.
+    fn after_dash(&self, i: usize) -> bool {
+        i > 0 && self.bytes[i - 1] == b'-'
     }
 
     /// Whether a word goes on where a token ended: then it was part of something else.
@@ -121,7 +129,7 @@ impl Scan<'_> {
 
     /// Three parts of base64url, the first of which begins a JSON object.
     fn jwt(&self, i: usize) -> Option<Found> {
-        if !self.bytes[i..].starts_with(b"eyJ") {
+        if !self.bytes[i..].starts_with(b"eyJ") || self.after_dash(i) {
             return None;
         }
         let mut end = i;

@@ -15,11 +15,12 @@ use std::path::Path;
 
 use clone_schema::event::Choice;
 use clone_schema::{Body, Origin, Timestamp};
+use serde_json::value::RawValue;
 
 use self::choice::{Answer, Tools};
 use self::human::{Act, Said};
 use self::queue::{Queue, Queued};
-use self::wire::{Attachment, Record};
+use self::wire::{Attachment, Block, Record};
 use super::lines::{Line, Lines};
 use super::{Item, Tally, instant};
 
@@ -220,19 +221,15 @@ impl<'t, 'a> Reader<'t, 'a> {
     fn user(&mut self, record: &Record<'_>, place: &mut Place) {
         let blocks = wire::blocks(record.message.as_ref().and_then(|message| message.content));
         let sidechain = record.is_sidechain == Some(true);
-        if !sidechain && blocks.iter().any(|block| block.kind == "tool_result") {
-            for block in blocks.iter().filter(|block| block.kind == "tool_result") {
-                let answers = self.tools.answered(block, record.tool_use_result);
-                self.answered(answers, place);
-            }
-            if place.made == 0 {
-                self.skip("tool result");
-            }
-            return;
-        }
         let tool_result = blocks.iter().any(|block| block.kind == "tool_result");
+        if tool_result && !sidechain {
+            return self.results(&blocks, record.tool_use_result, place);
+        }
         let texts: Vec<String> = blocks.into_iter().filter(|b| b.kind == "text").filter_map(|b| b.text).collect();
         let origin = wire::origin_kind(record.origin);
+        if self.queue.take_untyped(&place.session, texts.join("\n").trim()) {
+            self.skip("injected: task notification");
+        }
         let act = human::act(&Said {
             sidechain,
             tool_result,
@@ -244,7 +241,26 @@ impl<'t, 'a> Reader<'t, 'a> {
             entrypoint: record.entrypoint.as_deref(),
             texts: &texts,
         });
+        let acted = matches!(act, Act::Prompt(_) | Act::Command(_) | Act::Shell(_));
         self.act(act, place);
+        if acted {
+            self.tools.clear();
+        }
+    }
+
+    /// What came back from tools; older versions put the note of an interrupt into the same record.
+    fn results(&mut self, blocks: &[Block<'_>], details: Option<&RawValue>, place: &mut Place) {
+        for block in blocks {
+            if block.kind == "tool_result" {
+                let answers = self.tools.answered(block, details);
+                self.answered(answers, place);
+            } else if block.text.as_deref().is_some_and(|text| text.starts_with(human::INTERRUPT)) && !self.refused {
+                self.interrupt(place);
+            }
+        }
+        if place.made == 0 {
+            self.skip("tool result");
+        }
     }
 
     fn attachment(&mut self, record: &Record<'_>, place: &mut Place) {
@@ -319,6 +335,8 @@ impl<'t, 'a> Reader<'t, 'a> {
         self.refused = false;
         let id = self.emit(place, origin, body);
         self.prompt = Some(id);
+        // What the agent said before this is no longer what it would be stopped in.
+        self.said = None;
     }
 
     fn answered(&mut self, answers: Vec<Answer>, place: &mut Place) {
@@ -348,18 +366,18 @@ impl<'t, 'a> Reader<'t, 'a> {
         match record.operation.as_deref() {
             Some("enqueue") => {
                 let texts = wire::texts(record.content);
-                let act = human::act(&Said { texts: &texts, ..Said::default() });
-                let text = match act {
-                    Act::Prompt(text) | Act::Command(text) | Act::Shell(text) if !is_task(&text) => Some(text),
-                    _ => None,
+                let queued = match human::act(&Said { texts: &texts, ..Said::default() }) {
+                    Act::Prompt(text) | Act::Command(text) | Act::Shell(text) if !is_task(&text) => {
+                        Queued::new(session, at, &text, true)
+                    }
+                    _ => Queued::new(session, at, texts.join("\n").trim(), false),
                 };
-                if self.queue.enqueue(Queued { session, at, text, ready: false }) {
+                if self.queue.enqueue(queued) {
                     self.skip("queue overflow");
                 }
             }
             Some("popAll") => {
-                let back = self.queue.clear();
-                self.tally.counts.skip_many("queued prompt taken back", back);
+                self.drop_queued("queued prompt taken back");
                 self.skip("queue-operation");
             }
             Some("dequeue" | "remove") => {
@@ -389,9 +407,12 @@ impl<'t, 'a> Reader<'t, 'a> {
     /// What still waits at the end of the file never went to the agent; it comes when the file has grown.
     fn finish(mut self) {
         self.send_queued();
-        let waiting = self.queue.clear();
-        if waiting > 0 {
-            self.tally.counts.skip_many("still queued", waiting);
+        self.drop_queued("still queued");
+    }
+
+    fn drop_queued(&mut self, reason: &str) {
+        for queued in self.queue.clear() {
+            self.skip(if queued.text.is_some() { reason } else { "injected: task notification" });
         }
     }
 }

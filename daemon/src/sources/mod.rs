@@ -12,7 +12,7 @@ mod turns;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use clone_schema::event::Choice;
@@ -154,7 +154,8 @@ impl Counts {
 /// Finds the transcripts under a path, older sessions first.
 ///
 /// Older first, because a resumed session repeats earlier lines in a newer file and the log keeps the first it sees.
-/// Links are not followed, and only regular files count; a file without a readable timestamp sorts last, by name.
+/// Its copy begins with the same instant, so the last one decides then. Links are not followed, and only regular files
+/// count; a file without a readable timestamp sorts last, by name.
 ///
 /// # Errors
 ///
@@ -169,21 +170,27 @@ pub fn files(format: Format, path: &Path) -> Result<Vec<PathBuf>, SourceError> {
         return Err(SourceError::NotRegular(path.to_owned()));
     }
     let mut found = Vec::new();
-    walk(format, path, 0, &mut found)?;
-    let mut keyed: Vec<_> = found.into_iter().map(|file| (first_instant(&file), file)).collect();
+    walk(format, path, 0, MAX_FILES, &mut found)?;
+    let mut keyed: Vec<_> = found.into_iter().map(|file| (instants(&file), file)).collect();
     keyed.sort_by(|(a, a_path), (b, b_path)| (a.is_none(), a, a_path).cmp(&(b.is_none(), b, b_path)));
     Ok(keyed.into_iter().map(|(_, file)| file).collect())
 }
 
-fn walk(format: Format, folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), SourceError> {
+fn walk(
+    format: Format,
+    folder: &Path,
+    depth: usize,
+    limit: usize,
+    found: &mut Vec<PathBuf>,
+) -> Result<(), SourceError> {
     let unreadable = |error| unreadable(folder, error);
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
         let (kind, path) = (entry.file_type().map_err(unreadable)?, entry.path());
         if kind.is_dir() && depth < MAX_DEPTH {
-            walk(format, &path, depth + 1, found)?;
+            walk(format, &path, depth + 1, limit, found)?;
         } else if kind.is_file() && path.extension().is_some_and(|ext| ext == format.extension()) {
-            if found.len() >= MAX_FILES {
+            if found.len() >= limit {
                 return Err(SourceError::TooMany(folder.to_owned()));
             }
             found.push(path);
@@ -192,13 +199,22 @@ fn walk(format: Format, folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -
     Ok(())
 }
 
-/// The first instant written near the start of a file; a guess that only orders files.
-fn first_instant(path: &Path) -> Option<Timestamp> {
-    let mut head = Vec::new();
-    File::open(path).ok()?.take(MAX_PEEK_BYTES).read_to_end(&mut head).ok()?;
-    let head = String::from_utf8_lossy(&head);
-    let dates = head.match_indices("20").filter_map(|(at, _)| specstory::instant_at(&head[at..]));
-    dates.take(1).next()
+/// The first instant near the start of a file and the last near its end; a guess that only orders files.
+fn instants(path: &Path) -> Option<(Timestamp, Timestamp)> {
+    let mut file = File::open(path).ok()?;
+    let mut window = Vec::new();
+    file.by_ref().take(MAX_PEEK_BYTES).read_to_end(&mut window).ok()?;
+    let first = dates(&String::from_utf8_lossy(&window)).next()?;
+    let length = file.metadata().ok()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(MAX_PEEK_BYTES))).ok()?;
+    window.clear();
+    file.take(MAX_PEEK_BYTES).read_to_end(&mut window).ok()?;
+    let last = dates(&String::from_utf8_lossy(&window)).last();
+    Some((first, last.unwrap_or(first)))
+}
+
+fn dates(text: &str) -> impl Iterator<Item = Timestamp> {
+    text.match_indices("20").filter_map(|(at, _)| specstory::instant_at(&text[at..]))
 }
 
 /// Reads one transcript and hands out its events in the order of the file.

@@ -178,6 +178,7 @@ impl<'t, 'a> Reader<'t, 'a> {
                 self.tally.counts.commands += u64::from(command);
                 let body = Body::AgentPrompt { agent: self.agent.clone(), prompt: text };
                 self.prompt = Some(self.emit(at, number, origin, body));
+                self.said = None;
                 return;
             }
             Typed::Button { label, question } => (question, Some(label), Outcome::Chosen),

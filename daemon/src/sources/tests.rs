@@ -1,1 +1,181 @@
-//! To be written.
+//! Folders, limits, the sample that is shipped, and real transcripts where they are at hand.
+
+use std::collections::BTreeSet;
+
+use super::*;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn import(format: Format, path: &Path) -> (Vec<Event>, Counts) {
+    let (mut events, mut total) = (Vec::new(), Counts::default());
+    for file in files(format, path).expect("readable") {
+        let counts = read(format, &file, &Filter::default(), &mut |event| events.push(event)).expect("readable");
+        total.add(&counts);
+    }
+    (events, total)
+}
+
+#[test]
+fn names_of_formats() {
+    for format in Format::ALL {
+        assert_eq!(Format::from_name(format.name()), Some(format));
+    }
+    assert_eq!(Format::from_name("Claude-Code"), None);
+}
+
+#[test]
+fn a_folder_is_walked_older_sessions_first() {
+    let home = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| {
+        let path = home.path().join(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+        fs::write(path, text).expect("written");
+    };
+    let line = |time: &str| format!("{{\"timestamp\":\"{time}\"}}\n");
+    let (old, new) = (line("2026-01-01T10:00:00.000Z"), line("2026-02-01T10:00:00Z"));
+    write("p/new.jsonl", &new);
+    write("p/deep/old.jsonl", &old);
+    write("a-copy-of-old.jsonl", &format!("{old}{}", line("2026-03-01T10:00:00Z")));
+    write("a-without.jsonl", "{}");
+    write("p/notes.md", &old);
+    fs::create_dir(home.path().join("folder.jsonl")).expect("made");
+    std::os::unix::fs::symlink(home.path().join("p/new.jsonl"), home.path().join("link.jsonl")).expect("linked");
+    let found = files(Format::ClaudeCode, home.path()).expect("readable");
+    let names: Vec<_> = found.iter().filter_map(|path| path.file_name()?.to_str()).collect();
+    assert_eq!(names, ["old.jsonl", "a-copy-of-old.jsonl", "new.jsonl", "a-without.jsonl"]);
+    let one = home.path().join("p/notes.md");
+    assert_eq!(files(Format::ClaudeCode, &one).expect("readable"), [one], "a file that is named is taken");
+}
+
+#[test]
+fn a_walk_ends_at_its_limits() {
+    let home = tempfile::tempdir().expect("a folder");
+    let deep = (0..=MAX_DEPTH).fold(home.path().to_owned(), |path, _| path.join("d"));
+    fs::create_dir_all(&deep).expect("made");
+    fs::write(deep.join("lost.jsonl"), "").expect("written");
+    fs::write(deep.parent().expect("a parent").join("found.jsonl"), "").expect("written");
+    fs::write(home.path().join("top.jsonl"), "").expect("written");
+    let names: Vec<_> =
+        files(Format::Turns, home.path()).expect("readable").iter().map(|p| p.ends_with("lost.jsonl")).collect();
+    assert_eq!(names, [false, false], "a file below the deepest folder is not found");
+    let walk = |limit| walk(Format::Turns, home.path(), 0, limit, &mut Vec::new());
+    assert!(walk(2).is_ok());
+    assert!(matches!(walk(1), Err(SourceError::TooMany(_))));
+}
+
+#[test]
+fn what_cannot_be_read_is_an_error() {
+    let gone = Path::new("/nonexistent/transcripts");
+    assert!(matches!(files(Format::Turns, gone), Err(SourceError::Read { .. })));
+    let mut out = |_| {};
+    assert!(matches!(read(Format::Turns, gone, &Filter::default(), &mut out), Err(SourceError::Read { .. })));
+    let folder = root();
+    assert!(matches!(read(Format::Turns, &folder, &Filter::default(), &mut out), Err(SourceError::NotRegular(_))));
+    let device = Path::new("/dev/null");
+    assert!(matches!(files(Format::Turns, device), Err(SourceError::NotRegular(_))));
+}
+
+#[test]
+fn exchanges_become_pairs() {
+    let home = tempfile::tempdir().expect("a folder");
+    let path = home.path().join("t.jsonl");
+    let line = |turn: u32, said: &str, reply: &str| {
+        format!(
+            "{{\"user\":\"u\",\"source_repo_hash\":\"h\",\"session\":\"s\",\"turn\":{turn},\"ts\":\"2026-01-01T10:00:00Z\",\
+             \"agent\":\"Cursor\",\"agent_prompt\":\"{said}\",\"reply\":\"{reply}\",\"kind\":\"reply\"}}\n"
+        )
+    };
+    let broken = "{\"user\":1}\n\n{\n{\"user\":\"u\",\"session\":\"s\",\"turn\":9,\"ts\":\"soon\"}\n{\"us";
+    fs::write(&path, format!("{}{}{}{broken}", line(0, "", "a"), line(1, "b", "c"), line(2, "", " ")))
+        .expect("written");
+    let (events, counts) = import(Format::Turns, &path);
+    let ids: Vec<&str> = events.iter().map(|event| event.id.as_str()).collect();
+    assert_eq!(ids, ["turns:u:s:start", "turns:u:0", "turns:u:1:a", "turns:u:1"]);
+    assert_eq!(events[1].session_id, "turns:u:s");
+    assert_eq!((events[3].origin(), events[3].project()), (Origin::Typed, Some("h")));
+    let Body::AgentResponse { in_response_to, .. } = &events[2].body else { panic!("{:?}", events[2]) };
+    assert_eq!(in_response_to.as_deref(), Some("turns:u:0"));
+    let reasons = ["bad JSON", "empty line", "no text", "no timestamp", "unexpected shape", "unfinished line"];
+    assert_eq!(counts.skipped, reasons.map(|reason| (reason.to_owned(), 1)).into());
+    assert_eq!((counts.read, counts.human, counts.agent), (8, 2, 1));
+}
+
+#[test]
+fn a_line_over_the_limit_is_passed_over() {
+    let home = tempfile::tempdir().expect("a folder");
+    let path = home.path().join("t.jsonl");
+    let mut text = vec![b' '; MAX_LINE_BYTES + 1];
+    text.extend_from_slice(b"\n{}\n");
+    fs::write(&path, text).expect("written");
+    let (_, counts) = import(Format::ClaudeCode, &path);
+    assert_eq!(counts.skipped, [("line too long".to_owned(), 1), ("unknown kind: ".to_owned(), 1)].into());
+}
+
+#[test]
+fn the_sample_shows_every_rule() {
+    let (events, counts) = import(Format::ClaudeCode, &root().join("tests/data/sample/claude-code"));
+    let mut seen = BTreeSet::new();
+    let again = events.iter().filter(|event| !seen.insert(event.id.clone())).count();
+    let said = |text: &str| {
+        let same = |event: &&Event| matches!(&event.body, Body::AgentPrompt { prompt, .. } if prompt == text);
+        let sessions: BTreeSet<&str> = events.iter().filter(same).map(|event| event.session_id.as_str()).collect();
+        (events.iter().filter(same).count(), sessions.len())
+    };
+    assert_eq!(said("commit it and push"), (30, 12));
+    assert_eq!(said("go ahead"), (7, 7));
+    assert_eq!(said("run the tests"), (8, 7));
+    assert_eq!((counts.read, counts.events, again), (411, 269, 4), "a resumed copy repeats ids");
+    assert_eq!((counts.human, counts.agent, counts.choices, counts.commands), (116, 137, 4, 3));
+    let expected = [
+        ("compaction summary", 1),
+        ("file-history-snapshot", 1),
+        ("injected: command output", 2),
+        ("injected: hook", 1),
+        ("injected: task notification", 1),
+        ("meta", 2),
+        ("queue-operation", 1),
+        ("sub-agent", 2),
+        ("thinking", 1),
+        ("tool result", 69),
+        ("tool use", 73),
+    ];
+    assert_eq!(counts.skipped, expected.map(|(reason, count)| (reason.to_owned(), count)).into());
+}
+
+#[test]
+fn real_transcripts_are_read_in_full() {
+    let data = root().join("../shared/data");
+    let tables =
+        [(Format::ClaudeCode, "raw/claude-code"), (Format::Specstory, "raw/specstory"), (Format::Turns, "turns")];
+    for (format, folder) in tables {
+        let folder = data.join(folder);
+        if !folder.is_dir() {
+            note(&format!("SKIPPED: no real {} transcripts beside the project", format.name()));
+            continue;
+        }
+        for file in files(format, &folder).expect("readable") {
+            let (mut seen, mut last) = (BTreeSet::new(), None);
+            let counts = read(format, &file, &Filter::default(), &mut |event| {
+                assert_eq!(Event::parse(&event.to_json()).as_ref(), Ok(&event), "the wire takes it");
+                assert!(seen.insert(event.id.clone()), "{} comes twice", event.id);
+                last = Some(event.occurred_at);
+            })
+            .expect("readable");
+            assert!(counts.human > 0 && last.is_some(), "{}", file.display());
+            assert!(!counts.skipped.keys().any(|reason| reason.starts_with("unknown")), "{:?}", counts.skipped);
+            let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let Counts { read, events, human, agent, choices, commands, .. } = counts;
+            note(&format!(
+                "{name:<40} read {read:>5} events {events:>5} human {human:>5} agent {agent:>5} choices {choices} commands {commands}"
+            ));
+        }
+    }
+}
+
+/// Says something in the test's output.
+#[allow(clippy::print_stderr)]
+fn note(text: &str) {
+    eprintln!("{text}");
+}

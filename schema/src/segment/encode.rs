@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    CHANNEL, CHUNK, CHUNK_INDEX, DATA_END, FOOTER, FORMAT, HEADER, Info, MAGIC, MESSAGE, METADATA, METADATA_INDEX,
-    Message, PREFIX, PROFILE, SCHEMA, STATISTICS, schema_text,
+    CHANNEL, CHUNK, CHUNK_INDEX, DATA_END, FOOTER, FORMAT, HEADER, Info, MAGIC, MESSAGE, METADATA, Message, PREFIX,
+    PROFILE, SCHEMA, STATISTICS, schema_text,
 };
 use crate::topic::TOPICS;
 
@@ -63,12 +63,6 @@ fn id_of(topic: usize) -> u16 {
 
 fn library() -> String {
     format!("clone {}", env!("CARGO_PKG_VERSION"))
-}
-
-/// Where the metadata record of a file starts and how long it is.
-fn metadata_place(home: &str) -> (u64, u64) {
-    let start = MAGIC.len() + PREFIX + 8 + PROFILE.len() + library().len();
-    (start as u64, (header(home).len() - start) as u64)
 }
 
 /// The bytes that a segment of this home starts with.
@@ -203,7 +197,7 @@ impl Tally {
 
     /// DataEnd, summary, Footer and magic for a file whose data ends at `at` and has the checksum `crc` up to there.
     #[must_use]
-    pub fn tail(&self, home: &str, first: u64, at: u64, crc: u32) -> Vec<u8> {
+    pub fn tail(&self, first: u64, at: u64, crc: u32) -> Vec<u8> {
         let mut out = Vec::new();
         record(&mut out, DATA_END, |out| u32_le(out, crc));
         let summary = out.len();
@@ -215,12 +209,6 @@ impl Tally {
         for info in &self.chunks {
             chunk_index(&mut out, info);
         }
-        let (offset, length) = metadata_place(home);
-        record(&mut out, METADATA_INDEX, |out| {
-            u64_le(out, offset);
-            u64_le(out, length);
-            string(out, PROFILE);
-        });
         out.push(FOOTER);
         u64_le(&mut out, 20);
         u64_le(&mut out, at + summary as u64);

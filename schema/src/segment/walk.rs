@@ -6,7 +6,10 @@
 use super::decode::{Cursor, Frame, NoFrame, decode_frame, frame};
 use super::{CHUNK, Chunk, DATA_END, FOOTER, HEADER, MAGIC, METADATA, PREFIX, PROFILE};
 
-/// A range of bytes that holds nothing believable, with something valid after it.
+/// A range of bytes that is not as it was written, with something valid after it or before its end.
+///
+/// The one that begins at 0 and covers all data says that some byte changed, in or between the events; what is lost of the
+/// events, if anything, is told by the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bad {
     /// Where it starts, in bytes.
@@ -73,6 +76,12 @@ pub fn walk(bytes: &[u8], first: u64, each: impl FnMut(Chunk)) -> Walk {
         match walker.step() {
             Step::Forward => {}
             Step::Sealed(end) => {
+                // Damage that was there when the file was sealed is inside the checksum: the range was reported above.
+                if bytes.get(offset + PREFIX..offset + PREFIX + 4)
+                    != Some(&crc32fast::hash(&bytes[..offset]).to_le_bytes())
+                {
+                    bad.push(range(0, offset, "bytes changed after the file was sealed"));
+                }
                 if end < bytes.len() {
                     bad.push(range(end, bytes.len(), "there are bytes after the end"));
                 }
@@ -162,10 +171,22 @@ impl<F: FnMut(Chunk)> Walker<'_, F> {
 }
 
 /// The length of the Header or the Metadata record that starts here.
+///
+/// No checksum covers it, so its parts must fill it exactly: a longer one would swallow the chunks behind it.
 fn preamble(here: &[u8]) -> Option<usize> {
-    let (_, body) = Cursor { rest: here }.record()?;
+    let (opcode, body) = Cursor { rest: here }.record()?;
     let mut cursor = Cursor { rest: body };
-    (cursor.text()? == PROFILE).then_some(PREFIX + body.len())
+    let named = cursor.text()? == PROFILE;
+    if opcode == METADATA && usize::try_from(cursor.u32()?).ok()? != cursor.rest.len() {
+        return None;
+    }
+    let mut texts = 0;
+    while !cursor.rest.is_empty() {
+        cursor.text()?;
+        texts += 1;
+    }
+    let filled = if opcode == METADATA { texts % 2 == 0 } else { texts == 1 };
+    (named && filled).then_some(PREFIX + body.len())
 }
 
 /// The length of the sealing tail that starts here, if it is whole and its checksum agrees.

@@ -24,6 +24,8 @@ const MAX_INPUT_BYTES: usize = 500;
 const MAX_PLAN_BYTES: usize = 8000;
 
 const REFUSED: &str = "The user doesn't want to proceed with this tool use";
+/// What stands in the results of tools that an interrupt cut off.
+const CANCELLED: [&str; 2] = ["The user doesn't want to take this action right now", "[Request interrupted by user"];
 const REASON: &str = "the user said:\n";
 /// Words that the tool itself puts after or in place of a reason.
 const REASON_NOTE: &str = "\n\nNote: The user's next message may contain";
@@ -72,9 +74,13 @@ impl Tools {
     /// What the person did, where a tool's result says so.
     pub(super) fn answered(&mut self, block: &Block<'_>, details: Option<&RawValue>) -> Vec<Answer> {
         let id = block.tool_use_id.as_deref().unwrap_or_default();
+        let said = wire::texts(block.content).join("\n");
+        if CANCELLED.iter().any(|cancelled| said.starts_with(cancelled)) {
+            // The note of the interrupt follows, and asks which tool it was.
+            return Vec::new();
+        }
         let at = self.waiting.iter().position(|(of, _)| of == id);
         let tool = at.and_then(|at| self.waiting.remove(at)).map(|(_, tool)| tool);
-        let said = wire::texts(block.content).join("\n");
         if said.starts_with(REFUSED) || (block.is_error == Some(true) && is_refusal(details)) {
             return refused(tool, reason(&said));
         }
@@ -85,6 +91,11 @@ impl Tools {
             }
             _ => Vec::new(),
         }
+    }
+
+    /// Forgets every use: the person has typed something new, so what has no result never gets one.
+    pub(super) fn clear(&mut self) {
+        self.waiting.clear();
     }
 
     /// The person stopped the agent: in the middle of the last tool that has no result, else of what it said.

@@ -38,7 +38,8 @@ pub(in crate::sources) enum Act {
     Nothing(&'static str),
 }
 
-const INTERRUPT: &str = "[Request interrupted by user";
+/// How the note of an interrupt begins.
+pub(super) const INTERRUPT: &str = "[Request interrupted by user";
 
 /// Texts that a tool puts in the place of a prompt, by how they begin.
 const INJECTED: &[(&str, &str)] = &[

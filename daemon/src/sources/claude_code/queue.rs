@@ -8,6 +8,8 @@ use std::collections::VecDeque;
 
 use clone_schema::{Timestamp, time};
 
+use crate::sources::MAX_TEXT_BYTES;
+
 /// How many prompts wait at once; the oldest gives way.
 pub(super) const MAX_QUEUED: usize = 64;
 /// How many prompts that were handed out are remembered, so that a repetition is known.
@@ -21,8 +23,17 @@ pub(super) struct Queued {
     pub(super) at: Timestamp,
     /// The words, where a person typed them.
     pub(super) text: Option<String>,
+    /// What the words are known by: those that nobody typed are not kept, and can be long.
+    hash: [u8; 32],
     /// It went to the agent.
-    pub(super) ready: bool,
+    ready: bool,
+}
+
+impl Queued {
+    pub(super) fn new(session: String, at: Timestamp, words: &str, typed: bool) -> Self {
+        let kept = &words[..words.floor_char_boundary(MAX_TEXT_BYTES)];
+        Self { session, at, text: typed.then(|| kept.to_owned()), hash: hash(words), ready: false }
+    }
 }
 
 /// What waits, and what was handed out.
@@ -59,16 +70,21 @@ impl Queue {
 
     /// Takes out a waiting prompt whose record has come; whether there was one.
     pub(super) fn take(&mut self, session: &str, text: &str) -> bool {
-        let same = |queued: &Queued| queued.session == session && queued.text.as_deref() == Some(text);
+        let hash = hash(text);
+        let same = |queued: &Queued| queued.session == session && queued.hash == hash;
         let at = self.waiting.iter().position(same);
         at.and_then(|at| self.waiting.remove(at)).is_some()
     }
 
-    /// Forgets what waits and says how many that were.
-    pub(super) fn clear(&mut self) -> u64 {
-        let waiting = self.waiting.len() as u64;
-        self.waiting.clear();
-        waiting
+    /// Takes out a waiting text that nobody typed, whose record has come; whether there was one.
+    pub(super) fn take_untyped(&mut self, session: &str, text: &str) -> bool {
+        // Most files never queue anything, and hashing every text for them would be waste.
+        self.waiting.iter().any(|queued| queued.text.is_none()) && self.take(session, text)
+    }
+
+    /// Gives back and forgets what waits.
+    pub(super) fn clear(&mut self) -> Vec<Queued> {
+        self.waiting.drain(..).collect()
     }
 
     /// Remembers a prompt that was handed out without a user record.
@@ -99,14 +115,14 @@ mod tests {
     use super::*;
 
     fn queued(text: &str) -> Queued {
-        Queued { session: "s".into(), at: Timestamp::UNIX_EPOCH, text: Some(text.into()), ready: false }
+        Queued::new("s".into(), Timestamp::UNIX_EPOCH, text, true)
     }
 
     #[test]
     fn the_queue_and_its_memory_are_bounded() {
         let mut queue = Queue::default();
         let dropped = (0..MAX_QUEUED + 2).filter(|n| queue.enqueue(queued(&n.to_string()))).count();
-        assert_eq!((dropped, queue.clear()), (2, MAX_QUEUED as u64));
+        assert_eq!((dropped, queue.clear().len()), (2, MAX_QUEUED));
         for n in 0..=MAX_SENT {
             queue.sent("s", &n.to_string(), Timestamp::UNIX_EPOCH);
         }

@@ -1,0 +1,75 @@
+//! Why the log refuses; every error says what to do or which file it is about.
+
+use std::io;
+use std::sync::Arc;
+
+use super::MAX_EVENT_BYTES;
+
+/// Why the log refused.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum LogError {
+    /// Another process holds the log.
+    #[error("the log in `{folder}` is held by process {pid}")]
+    Locked {
+        /// The folder of the log.
+        folder: String,
+        /// The holder, or `unknown`.
+        pid: String,
+    },
+    /// The disk is full. Nothing of the batch is in the log; the next append tries again.
+    #[error("no space is left to write `{file}`")]
+    DiskFull {
+        /// The file that could not grow.
+        file: String,
+    },
+    /// The file system failed. Whether the batch survives is not known; the next append tries again.
+    #[error("cannot {what} `{file}`: {source}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// With which file.
+        file: String,
+        /// What the system said.
+        source: Arc<io::Error>,
+    },
+    /// The topic is not in the table.
+    #[error("the topic `{0}` is not known")]
+    UnknownTopic(String),
+    /// The JSON of an entry does not carry its id.
+    #[error("the JSON of event `{0}` does not hold that id")]
+    WrongId(String),
+    /// An event is larger than [`MAX_EVENT_BYTES`].
+    #[error("event `{id}` has {bytes} bytes, more than {MAX_EVENT_BYTES}")]
+    TooLarge {
+        /// The event.
+        id: String,
+        /// Its size.
+        bytes: usize,
+    },
+    /// A chunk went bad after the log was opened.
+    #[error("`{segment}` is damaged at byte {offset}: {reason}")]
+    Damaged {
+        /// The file.
+        segment: String,
+        /// Of the chunk, in bytes.
+        offset: u64,
+        /// What is wrong.
+        reason: String,
+    },
+    /// `KEY` does not hold 32 bytes.
+    #[error("the key file `{0}` is damaged; restore it from a backup")]
+    Key(String),
+    /// The log was closed.
+    #[error("the log is closed")]
+    Closed,
+}
+
+impl LogError {
+    pub(super) fn io(what: &'static str, file: impl Into<String>, source: io::Error) -> Self {
+        let file = file.into();
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull { file },
+            _ => Self::Io { what, file, source: Arc::new(source) },
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Tests of the writer over a disk that fails where it is told to.
+
+#![allow(clippy::unwrap_used)]
+
+use std::io;
+use std::path::Path;
+use std::sync::Mutex;
+
+use super::storage::{Disk, Faults};
+use super::tests::{FIRST_OPEN, assert_events, copy, entries, entry, folder, names, open, options};
+use super::*;
+
+/// Opens a log over a disk whose faults the test holds.
+fn open_faulty(dir: &Path) -> (Log, Arc<Mutex<Faults>>) {
+    let disk = Disk::open(dir).unwrap();
+    let faults = disk.faults.clone();
+    (Log::open_on(disk, options()).unwrap().0, faults)
+}
+
+#[test]
+fn a_full_disk_is_named_and_leaves_nothing_behind() {
+    let dir = folder();
+    let (log, faults) = open_faulty(dir.path());
+    log.append(entries(0..2)).unwrap();
+    let before = std::fs::read(dir.path().join(FIRST_OPEN)).unwrap();
+    for through in [0, 1, 50, usize::MAX] {
+        faults.lock().unwrap().append = vec![(through, io::ErrorKind::StorageFull)];
+        let error = log.append(entries(2..4)).unwrap_err();
+        assert!(matches!(error, LogError::DiskFull { .. }), "{error}");
+        assert_eq!(std::fs::read(dir.path().join(FIRST_OPEN)).unwrap(), before, "{through} bytes got through");
+        assert_eq!(log.head(), Position(2));
+    }
+    assert_eq!(log.append(entries(2..4)).unwrap()[0], Appended { position: Position(2), new: true });
+    assert_eq!(names(dir.path()), [FIRST_OPEN], "the file that was cut back is used on");
+    drop(log);
+    assert_events(&open(dir.path()).0, 0..4);
+}
+
+#[test]
+fn a_short_write_that_cannot_be_cut_back_moves_on_to_another_file() {
+    let dir = folder();
+    let (log, faults) = open_faulty(dir.path());
+    log.append(entries(0..2)).unwrap();
+    {
+        let mut faults = faults.lock().unwrap();
+        (faults.append, faults.truncate) = (vec![(70, io::ErrorKind::Other)], 2);
+    }
+    assert_eq!(log.append(entries(2..4)).unwrap()[0].position, Position(2));
+    assert_events(&log, 0..4);
+    assert_eq!(names(dir.path()), [FIRST_OPEN, "00000000000000000002.open.mcap"]);
+    drop(log);
+    let (log, recovery) = open(dir.path());
+    assert_eq!((recovery.events, recovery.torn.len(), recovery.torn[0].bytes), (4, 1, 70));
+    assert_events(&log, 0..4);
+}
+
+#[test]
+fn a_failed_sync_is_never_tried_again_on_the_same_file() {
+    for truncations_fail in [0, 9] {
+        let dir = folder();
+        let (log, faults) = open_faulty(dir.path());
+        log.append(entries(0..2)).unwrap();
+        {
+            let mut faults = faults.lock().unwrap();
+            (faults.sync, faults.truncate, faults.calls) = (1, truncations_fail, vec![]);
+        }
+        assert_eq!(log.append(entries(2..4)).unwrap()[0].position, Position(2));
+        let calls = faults.lock().unwrap().calls.clone();
+        assert_eq!(calls, ["append", "sync", "truncate", "create", "append", "sync", "sync_dir", "append", "sync"]);
+        faults.lock().unwrap().truncate = 0;
+        drop(log);
+        // With the batch in both files it is read once.
+        let (log, recovery) = open(dir.path());
+        assert_eq!((recovery.events, log.head()), (4, Position(4)));
+        assert_events(&log, 0..4);
+    }
+}
+
+#[test]
+fn the_first_commit_survives_a_failed_sync_too() {
+    let dir = folder();
+    let (log, faults) = open_faulty(dir.path());
+    // The header is synced first.
+    for failing in [1, 2] {
+        let number = log.head().0;
+        let live = names(dir.path());
+        faults.lock().unwrap().sync = failing;
+        match log.append(vec![entry(number)]) {
+            Ok(appended) => assert_eq!(appended[0].position, Position(number), "{live:?}"),
+            Err(error) => {
+                assert!(error.to_string().contains("injected sync error"), "{error}");
+                faults.lock().unwrap().sync = 0;
+                log.append(vec![entry(number)]).unwrap();
+            }
+        }
+        assert_events(&log, 0..number + 1);
+    }
+    drop(log);
+    assert_events(&open(dir.path()).0, 0..2);
+}
+
+#[test]
+fn a_log_that_fails_refuses_and_tries_again() {
+    let dir = folder();
+    let (log, faults) = open_faulty(dir.path());
+    log.append(entries(0..2)).unwrap();
+    for _ in 0..3 {
+        {
+            let mut faults = faults.lock().unwrap();
+            (faults.sync, faults.create, faults.truncate) = (2, 2, 2);
+        }
+        let error = log.append(entries(2..4)).unwrap_err();
+        assert!(error.to_string().contains("injected"), "{error}");
+        assert_eq!((log.head(), log.position("event-2")), (Position(2), None));
+        *faults.lock().unwrap() = Faults::default();
+    }
+    let appended = log.append(entries(2..4)).unwrap();
+    assert!(appended[0].position >= Position(2), "{appended:?}");
+    assert_events(&log, 0..4);
+    let positions: Vec<_> = (2..4).map(|number| log.position(&format!("event-{number}"))).collect();
+    drop(log);
+    let (log, _) = open(dir.path());
+    assert_events(&log, 0..4);
+    assert_eq!((2..4).map(|number| log.position(&format!("event-{number}"))).collect::<Vec<_>>(), positions);
+}
+
+#[test]
+fn bulk_is_kept_while_the_disk_is_full() {
+    let dir = folder();
+    let (log, faults) = open_faulty(dir.path());
+    faults.lock().unwrap().append = vec![(0, io::ErrorKind::StorageFull); 4];
+    log.append_later(entries(0..3)).unwrap();
+    // Creating the file, then each try of the batch, fails for want of room.
+    let mut refused = 0;
+    while let Err(error) = log.append(vec![entry(3)]) {
+        assert!(matches!(error, LogError::DiskFull { .. }), "{error}");
+        refused += 1;
+    }
+    assert!((1..=4).contains(&refused), "{refused}");
+    assert_events(&log, 0..4);
+}
+
+#[test]
+fn the_positions_of_a_failed_batch_are_not_given_to_other_events() {
+    let dir = folder();
+    let (log, faults) = open_faulty(dir.path());
+    log.append(entries(0..2)).unwrap();
+    {
+        let mut faults = faults.lock().unwrap();
+        (faults.sync, faults.create, faults.truncate) = (1, 1, 1);
+    }
+    log.append(entries(10..13)).unwrap_err();
+    let position = log.append(vec![entry(2)]).unwrap()[0].position;
+    assert_eq!((position, log.head()), (Position(5), Position(6)));
+    let cited = |log: &Log| log.read(position).unwrap().unwrap().id;
+    assert_eq!(cited(&log), "event-2");
+    drop(log);
+    // The refused events were written after all: they are there, in places of their own.
+    let (log, recovery) = open(dir.path());
+    assert_eq!((recovery.events, cited(&log).as_str()), (6, "event-2"));
+    assert_eq!(log.position("event-10"), Some(Position(2)));
+}
+
+/// Puts some faults in, by chance.
+fn harm(faults: &Mutex<Faults>, number: &mut impl FnMut(usize) -> usize) {
+    let kinds = [io::ErrorKind::StorageFull, io::ErrorKind::Other];
+    let mut faults = faults.lock().unwrap();
+    *faults = Faults::default();
+    match number(4) {
+        0 => faults.append = (0..number(3)).map(|_| (number(400), kinds[number(2)])).collect(),
+        1 => faults.sync = number(4),
+        2 => faults.append = vec![(number(400), io::ErrorKind::Other); number(4)],
+        _ => return,
+    }
+    (faults.truncate, faults.create) = (number(3), number(3));
+}
+
+#[test]
+fn whatever_fails_an_acked_event_stays_where_it_is_once() {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut number = move |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((state >> 33) % below as u64) as usize
+    };
+    let mut refusals = 0;
+    for _ in 0..25 {
+        let dir = folder();
+        let mut acked: Vec<Position> = Vec::new();
+        for _run in 0..4 {
+            let (log, faults) = open_faulty(dir.path());
+            for _ in 0..12 {
+                let from = acked.len() as u64;
+                let batch = entries(from..from + 1 + number(4) as u64);
+                harm(&faults, &mut number);
+                // As a client does: until it is taken.
+                let appended = loop {
+                    match log.append(batch.clone()) {
+                        Ok(appended) => break appended,
+                        Err(_) => refusals += 1,
+                    }
+                    assert_eq!(log.head(), acked.last().map_or(Position(0), |last| last.next()));
+                    if number(3) == 0 {
+                        *faults.lock().unwrap() = Faults::default();
+                    }
+                };
+                acked.extend(appended.iter().map(|one| one.position));
+            }
+            let crashed = folder();
+            copy(dir.path(), crashed.path());
+            for log in [&log, &open(crashed.path()).0] {
+                assert_events(log, 0..acked.len() as u64);
+                let found = (0..acked.len()).map(|event| log.position(&format!("event-{event}")).unwrap());
+                assert_eq!(found.collect::<Vec<_>>(), acked);
+                assert!(acked.is_sorted_by(|one, next| one < next));
+            }
+            *faults.lock().unwrap() = Faults::default();
+        }
+    }
+    assert!(refusals > 50, "only {refusals} refusals: the faults do not bite");
+}
