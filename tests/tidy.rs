@@ -111,7 +111,7 @@ fn places<'a>(code: &'a str, needle: &'a str) -> impl Iterator<Item = usize> + '
     code.match_indices(needle).map(|(at, _)| at).filter(move |&at| {
         let before = at.checked_sub(1).map(|i| bytes[i]);
         let after = bytes.get(at + needle.len()).copied();
-        !(is_word(ends.0) && before.is_some_and(is_word)) && !(is_word(ends.1) && after.is_some_and(is_word))
+        !(is_word(ends.0) && before.is_some_and(is_word) || is_word(ends.1) && after.is_some_and(is_word))
     })
 }
 
@@ -184,17 +184,42 @@ fn closing(code: &str, open: usize) -> usize {
     code.len().saturating_sub(1)
 }
 
+/// Where the item that begins at `from` has its body or its end: the first `{` or `;` outside of brackets.
+fn body(code: &str, from: usize) -> usize {
+    let mut depth = 0_usize;
+    for (at, byte) in code.bytes().enumerate().skip(from) {
+        match byte {
+            b'(' | b'[' => depth += 1,
+            b')' | b']' => depth = depth.saturating_sub(1),
+            b'{' | b';' if depth == 0 => return at,
+            _ => {}
+        }
+    }
+    code.len()
+}
+
+/// Where what stands under a `#[cfg(test)]` ends: an item at its brace, a field or a statement at its own end.
+fn test_end(code: &str, from: usize) -> usize {
+    const ITEMS: &[&str] = &["mod", "fn", "pub", "impl", "struct", "enum", "trait", "const", "static", "type", "use"];
+    let mut rest = code[from..].trim_start();
+    while let Some(attribute) = rest.strip_prefix("#[") {
+        rest = attribute.split_once(']').map_or("", |(_, rest)| rest).trim_start();
+    }
+    let word: String = rest.chars().take_while(|c| c.is_ascii_alphabetic()).collect();
+    if !ITEMS.contains(&word.as_str()) {
+        return code[from..].find([',', ';', '}']).map_or(code.len(), |n| from + n);
+    }
+    let end = body(code, code.len() - rest.len());
+    if code.as_bytes().get(end) == Some(&b'{') { closing(code, end) + 1 } else { (end + 1).min(code.len()) }
+}
+
 /// Bare code as (what ships, the `#[cfg(test)]` modules), each with the other blanked.
 fn split_tests(code: &str) -> (String, String) {
     let blank = |part: &str| part.chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect::<String>();
     let (mut shipped, mut tests) = (String::new(), String::new());
     let mut from = 0;
     while let Some(at) = code[from..].find("#[cfg(test)]").map(|at| from + at) {
-        let end = match code[at..].find(['{', ';']).map(|n| at + n) {
-            Some(open) if code.as_bytes()[open] == b'{' => closing(code, open) + 1,
-            Some(semicolon) => semicolon + 1,
-            None => code.len(),
-        };
+        let end = test_end(code, at + "#[cfg(test)]".len());
         shipped += &code[from..at];
         shipped += &blank(&code[at..end]);
         tests += &blank(&code[from..at]);
@@ -228,8 +253,10 @@ fn function_lengths(file: &File) -> Vec<String> {
     let mut out = Vec::new();
     for at in places(&code, "fn") {
         let name = code[at + 2..].trim_start();
-        let body = code[at..].find(['{', ';']).map(|n| at + n);
-        let Some(open) = body.filter(|open| code.as_bytes()[*open] == b'{') else { continue };
+        let open = body(&code, at);
+        if code.as_bytes().get(open) != Some(&b'{') {
+            continue;
+        }
         let lines = line_of(&code, closing(&code, open)) - line_of(&code, at) + 1;
         if name.starts_with(|c: char| c.is_alphabetic() || c == '_') && lines > MAX_FUNCTION_LINES {
             let name: String = name.chars().take_while(|c| is_word(*c as u8)).collect();
@@ -491,6 +518,15 @@ fn every_rule_catches_a_planted_violation() {
         (function_lengths, "schema/src/a.rs", long(MAX_FUNCTION_LINES), 0),
         (function_lengths, "schema/src/a.rs", in_tests(&long(90)), 0),
         (function_lengths, "daemon/src/log/tests.rs", long(90), 0),
+        (function_lengths, "daemon/src/a.rs", long(90).replace("fn f()", "fn f(x: [u8; 2]) -> [u8; 4]"), 1),
+        (function_lengths, "daemon/src/a.rs", format!("fn g() {{ A {{\n#[cfg(test)]\nx: y(),\n}} }}\n{}", long(60)), 0),
+        (function_lengths, "daemon/src/a.rs", format!("fn g() {{ A {{\n#[cfg(test)]\nx: y(),\n}} }}\n{}", long(90)), 1),
+        (
+            sleeping_tests,
+            "daemon/src/a.rs",
+            "#[cfg(test)]\n#[rustfmt::skip]\npub(crate) fn f() { sleep(1) }\nfn g() { sleep(2) }".into(),
+            1,
+        ),
         (module_names, "daemon/src/log/helpers.rs", "//! X.\n".into(), 1),
         (module_names, "daemon/src/utils/a.rs", "//! X.\n".into(), 1),
         (module_names, "a.rs", "mod common;\nmod commons;\n// mod types;\n".into(), 1),

@@ -1,5 +1,7 @@
 //! Tests of the index as its callers see it.
 
+#![allow(clippy::unwrap_used)]
+
 use clone_schema::Timestamp;
 use proptest::prelude::*;
 
