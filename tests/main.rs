@@ -1,1 +1,3 @@
-//! Black-box tests through the real binary.
+//! Black-box tests through the real binary, and checks over the source itself.
+
+mod tidy;

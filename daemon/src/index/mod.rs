@@ -36,7 +36,7 @@ const ARENA_BYTES: usize = 30_000_000;
 /// How many ids may wait before they are committed unasked.
 pub const MAX_PENDING: usize = 4_096;
 /// How much text may wait before it is committed unasked, in bytes.
-pub const MAX_PENDING_BYTES: usize = 32 * 1024 * 1024;
+pub const MAX_PENDING_BYTES: usize = 8 * 1024 * 1024;
 
 /// Why the index could not do it.
 #[derive(Debug, thiserror::Error)]

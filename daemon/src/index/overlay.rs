@@ -1,10 +1,11 @@
 //! What was put or removed and is not committed yet, so that a search sees a write at once.
 //!
 //! A commit costs tens of milliseconds whatever its size, so writes wait here for the next one. An entry hides the
-//! committed document of the same id, and counts its words only when the first search asks.
+//! committed document of the same id. Words are counted only when a search asks, and once: a long import that nobody
+//! searches pays nothing.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::document::Document;
 use super::tokens;
@@ -12,7 +13,7 @@ use super::tokens;
 /// How often each term occurs in one field of one document.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
-    terms: BTreeMap<String, u32>,
+    terms: HashMap<String, u32>,
     total: u32,
 }
 
@@ -61,10 +62,48 @@ impl Entry {
     }
 }
 
+/// The sums over all entries that were counted: [text, title].
+#[derive(Debug, Default)]
+struct Tally {
+    counted: HashSet<u64>,
+    documents: HashMap<String, [u64; 2]>,
+    totals: [u64; 2],
+}
+
+impl Tally {
+    fn add(&mut self, entry: &Entry) {
+        let Some((text, title)) = entry.counts() else { return };
+        if self.counted.insert(entry.sequence) {
+            for (field, counts) in [text, title].into_iter().enumerate() {
+                counts.terms.keys().for_each(|term| self.documents.entry(term.clone()).or_default()[field] += 1);
+                self.totals[field] += u64::from(counts.total);
+            }
+        }
+    }
+
+    fn subtract(&mut self, entry: &Entry) {
+        if !self.counted.remove(&entry.sequence) {
+            return;
+        }
+        let Some((text, title)) = entry.counts() else { return };
+        for (field, counts) in [text, title].into_iter().enumerate() {
+            self.totals[field] -= u64::from(counts.total);
+            for term in counts.terms.keys() {
+                let Some(documents) = self.documents.get_mut(term) else { continue };
+                documents[field] -= 1;
+                if *documents == [0, 0] {
+                    self.documents.remove(term);
+                }
+            }
+        }
+    }
+}
+
 /// The entries that wait for a commit, by id.
 #[derive(Debug, Default)]
 pub(super) struct Overlay {
     entries: BTreeMap<String, Arc<Entry>>,
+    tally: Mutex<Tally>,
     sequence: u64,
     bytes: usize,
 }
@@ -76,8 +115,30 @@ impl Overlay {
         let entry = Entry { sequence: self.sequence, document, hides, counts: OnceLock::new() };
         self.bytes += entry.bytes();
         if let Some(old) = self.entries.insert(id, Arc::new(entry)) {
-            self.bytes -= old.bytes();
+            self.forget(&old);
         }
+    }
+
+    fn forget(&mut self, entry: &Entry) {
+        self.bytes -= entry.bytes();
+        self.tally.get_mut().unwrap_or_else(PoisonError::into_inner).subtract(entry);
+    }
+
+    /// Counts what was not counted yet; the sums below are over what was counted.
+    pub fn count(&self) {
+        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        self.entries.values().for_each(|entry| tally.add(entry));
+    }
+
+    /// In how many documents the term occurs: in the text, in the title.
+    pub fn frequencies(&self, term: &str) -> [u64; 2] {
+        let tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        tally.documents.get(term).copied().unwrap_or_default()
+    }
+
+    /// How many terms there are: in all texts, in all titles.
+    pub fn totals(&self) -> [u64; 2] {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).totals
     }
 
     /// Whether an entry stands in for the committed document of this id.
@@ -120,8 +181,8 @@ impl Overlay {
         for (id, done) in committed {
             match self.entries.get(id) {
                 Some(entry) if entry.sequence == done.sequence => {
-                    self.bytes -= entry.bytes();
                     self.entries.remove(id);
+                    self.forget(done);
                 }
                 Some(entry) if entry.hides != done.document.is_some() => {
                     let later = entry.document.clone();
@@ -162,6 +223,24 @@ mod tests {
         let snapshot = overlay.snapshot();
         overlay.settle(&snapshot);
         assert_eq!((overlay.len(), overlay.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn sums_follow_every_change() {
+        let mut overlay = Overlay::default();
+        overlay.set("a".into(), Some(document("one two")), false);
+        overlay.set("b".into(), Some(document("two")), false);
+        assert_eq!(overlay.frequencies("two"), [0, 0], "nobody asked");
+        overlay.count();
+        overlay.count();
+        assert_eq!((overlay.frequencies("two"), overlay.totals()), ([2, 0], [3, 0]));
+        overlay.set("a".into(), Some(document("three")), false);
+        overlay.set("b".into(), None, false);
+        overlay.count();
+        assert_eq!((overlay.frequencies("two"), overlay.totals()), ([0, 0], [1, 0]));
+        let snapshot = overlay.snapshot();
+        overlay.settle(&snapshot);
+        assert_eq!((overlay.frequencies("three"), overlay.totals()), ([0, 0], [0, 0]));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{DocAddress, DocSet, Searcher, TERMINATED, TantivyDocument, TantivyError, Term};
 
 use super::document::{Document, Fields, Tier, key, micros};
-use super::overlay::{Counts, Overlay};
+use super::overlay::Overlay;
 use super::tokens::{self, Kind};
 
 /// How many terms of a query are searched: the rarest ones.
@@ -94,8 +94,9 @@ struct Statistics<'a> {
 }
 
 impl Statistics<'_> {
-    fn counts<'c>(&self, field: Field, counts: &'c (Counts, Counts)) -> &'c Counts {
-        if field == self.fields.title { &counts.1 } else { &counts.0 }
+    /// The place of a field in the sums of the overlay.
+    fn place(&self, field: Field) -> usize {
+        usize::from(field == self.fields.title)
     }
 
     fn documents(&self, field: Field, word: &str) -> tantivy::Result<u64> {
@@ -105,9 +106,8 @@ impl Statistics<'_> {
 
 impl Bm25StatisticsProvider for Statistics<'_> {
     fn total_num_tokens(&self, field: Field) -> tantivy::Result<u64> {
-        let waiting: u64 =
-            self.overlay.documents().map(|(_, counts)| u64::from(self.counts(field, counts).total())).sum();
-        Ok(Bm25StatisticsProvider::total_num_tokens(self.searcher, field)? + waiting)
+        let committed = Bm25StatisticsProvider::total_num_tokens(self.searcher, field)?;
+        Ok(committed + self.overlay.totals()[self.place(field)])
     }
 
     fn total_num_docs(&self) -> tantivy::Result<u64> {
@@ -118,9 +118,7 @@ impl Bm25StatisticsProvider for Statistics<'_> {
     fn doc_freq(&self, term: &Term) -> tantivy::Result<u64> {
         let value = term.value();
         let word = value.as_str().unwrap_or_default();
-        let has = |counts: &(Counts, Counts)| self.counts(term.field(), counts).frequency(word) > 0;
-        let waiting = self.overlay.documents().filter(|(_, counts)| has(counts)).count() as u64;
-        Ok(self.searcher.doc_freq(term)? + waiting)
+        Ok(self.searcher.doc_freq(term)? + self.overlay.frequencies(word)[self.place(term.field())])
     }
 }
 
@@ -132,6 +130,7 @@ pub(super) fn search(
     query: &Query<'_>,
 ) -> Result<Vec<Hit>, TantivyError> {
     let limit = query.limit.min(MAX_HITS);
+    overlay.count();
     let statistics = Statistics { searcher, overlay, fields };
     let clauses = clauses(&statistics, query.text)?;
     if limit == 0 || clauses.is_empty() {

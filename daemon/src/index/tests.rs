@@ -1,5 +1,7 @@
 //! Tests of the index as its callers see it.
 
+#![allow(clippy::unwrap_used)]
+
 use clone_schema::Timestamp;
 use proptest::prelude::*;
 
@@ -221,6 +223,68 @@ fn a_broken_or_foreign_index_is_set_aside() {
         index.commit(1).unwrap();
         assert_eq!(found(&index, "apples"), ["b"], "{name}");
     }
+}
+
+/// No byte of the index can be lost so that opening it fails for ever or panics.
+#[test]
+fn a_file_cut_short_is_broken_or_harmless() {
+    let (home, index) = new();
+    let dir = home.path().join("index");
+    index.put(vec![document("a", "apples")]).unwrap();
+    index.commit(5).unwrap();
+    drop(index);
+    let files: Vec<_> = std::fs::read_dir(&dir).unwrap().map(|file| file.unwrap().path()).collect();
+    for path in files.iter().filter(|path| path.is_file()) {
+        let whole = std::fs::read(path).unwrap();
+        let copy = tempfile::tempdir().unwrap();
+        let dir = copy.path().join("index");
+        std::fs::create_dir(&dir).unwrap();
+        for file in &files {
+            std::fs::copy(file, dir.join(file.file_name().unwrap())).unwrap();
+        }
+        std::fs::write(dir.join(path.file_name().unwrap()), &whole[..whole.len() / 2]).unwrap();
+        let index = Index::open(&dir).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let known = if index.cursor() == Some(5) { 1 } else { 0 };
+        assert_eq!(found(&index, "apples").len(), known, "{}", path.display());
+        index.put(vec![document("b", "pears")]).unwrap();
+        index.commit(6).unwrap();
+        assert_eq!(found(&index, "pears"), ["b"], "{}", path.display());
+    }
+}
+
+#[test]
+fn what_a_failed_commit_could_not_keep_stays_visible_and_waits() {
+    let (home, index) = new();
+    let dir = home.path().join("index");
+    index.put(vec![document("a", "apples")]).unwrap();
+    std::fs::rename(&dir, home.path().join("away")).unwrap();
+    for _ in 0..2 {
+        assert!(index.commit(1).is_err());
+        assert_eq!((index.pending(), index.cursor()), (1, None));
+        assert_eq!(found(&index, "apples"), ["a"]);
+    }
+    std::fs::rename(home.path().join("away"), &dir).unwrap();
+    index.commit(1).unwrap();
+    assert_eq!((index.pending(), index.cursor()), (0, Some(1)));
+    assert_eq!(found(&index, "apples"), ["a"]);
+}
+
+#[test]
+fn searches_go_on_during_commits_and_never_see_half() {
+    let (_home, index) = new();
+    index.put((0..10).map(|i| document(&format!("d{i}"), "common")).collect()).unwrap();
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for round in 0..4 {
+                index.put((0..10).map(|i| document(&format!("d{i}"), &format!("common r{round}"))).collect()).unwrap();
+                index.commit(round).unwrap();
+            }
+        });
+        while !writer.is_finished() {
+            assert_eq!(found(&index, "common").len(), 10);
+            assert_eq!(index.count(), 10);
+        }
+    });
 }
 
 #[test]
