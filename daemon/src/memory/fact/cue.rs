@@ -1,0 +1,474 @@
+//! Standing rules that a person states in so many words.
+//!
+//! Precision over recall: a rule is taken only from the start of a sentence, and only when it tells an agent how to work.
+//! What sounds alike and is none: orders for now, questions, complaints, and how the product should behave.
+
+use clone_schema::id::normal;
+
+use crate::memory::words::{one_line, spoken};
+
+/// The most words of a sentence that is read.
+const MAX_WORDS: usize = 32;
+/// The most characters of a sentence in a script without spaces.
+const MAX_CHARS: usize = 240;
+
+/// One standing rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Cue {
+    /// What it is about: `tool`, `workflow`, `style` or `practice`.
+    pub(super) attribute: &'static str,
+    /// What is wanted or not, in normal form.
+    pub(super) value: String,
+    /// Whether it is wanted.
+    pub(super) positive: bool,
+    /// Whether the sentence names this project.
+    pub(super) scoped: bool,
+    /// Whether it says so only when it is repeated.
+    pub(super) weak: bool,
+    /// The sentence.
+    pub(super) text: String,
+}
+
+/// The rules in a prompt.
+pub(super) fn cues(prompt: &str) -> Vec<Cue> {
+    spoken(prompt).into_iter().filter_map(cue).collect()
+}
+
+const LEADS: &[&str] = &[
+    "please",
+    "pls",
+    "also",
+    "and",
+    "but",
+    "so",
+    "ok",
+    "okay",
+    "yes",
+    "no",
+    "note",
+    "remember",
+    "remember to",
+    "btw",
+    "by the way",
+    "important",
+    "just",
+    "as a rule",
+    "in general",
+    "generally",
+    "too",
+    "por favor",
+    "y",
+    "además",
+    "no wait",
+];
+
+/// Words that make a sentence an order for now, a question or talk about the product.
+const NOT_STANDING: &[&str] = &[
+    "yet",
+    "for now",
+    "this time",
+    "right now",
+    "at the moment",
+    "today",
+    "currently",
+    "this line",
+    "this bug",
+    "this error",
+    "this file",
+    "this function",
+    "this button",
+    "users",
+    "the user",
+    "this one",
+    "those",
+    "once again",
+    "por ahora",
+    "todavía",
+    "esta vez",
+    "user",
+];
+
+/// Verbs that tell an agent how to work, and what kind of rule each makes.
+const VERBS: &[(&str, &[&str])] = &[
+    ("tool", &["use", "run", "install", "prefer", "execute", "usa", "usar", "ejecuta", "utiliza", "prefiero"]),
+    (
+        "style",
+        &[
+            "write",
+            "format",
+            "explain",
+            "respond",
+            "reply",
+            "answer",
+            "name",
+            "document",
+            "comment",
+            "summarize",
+            "be",
+            "speak",
+            "talk",
+            "translate",
+            "escribe",
+            "responde",
+            "explica",
+            "comenta",
+        ],
+    ),
+    (
+        "workflow",
+        &[
+            "commit",
+            "push",
+            "merge",
+            "ask",
+            "test",
+            "verify",
+            "check",
+            "review",
+            "plan",
+            "build",
+            "deploy",
+            "restart",
+            "start",
+            "stop",
+            "wait",
+            "confirm",
+            "read",
+            "follow",
+            "update",
+            "create",
+            "delete",
+            "remove",
+            "edit",
+            "change",
+            "touch",
+            "modify",
+            "add",
+            "generate",
+            "report",
+            "tell",
+            "make",
+            "do",
+            "double-check",
+            "lint",
+            "rebase",
+            "revert",
+            "overwrite",
+            "pregunta",
+            "haz",
+            "verifica",
+            "actualiza",
+            "crea",
+            "borra",
+            "modifica",
+            "cambies",
+            "hagas",
+            "uses",
+            "crees",
+            "borres",
+            "modifiques",
+            "preguntes",
+        ],
+    ),
+    (
+        "practice",
+        &[
+            "assume",
+            "guess",
+            "mention",
+            "include",
+            "import",
+            "mock",
+            "hardcode",
+            "skip",
+            "rely",
+            "call",
+            "break",
+            "leave",
+            "keep",
+            "avoid",
+            "put",
+            "provide",
+            "give",
+            "refactor",
+            "implement",
+            "save",
+            "log",
+            "disable",
+            "hard-code",
+            "try",
+            "omit",
+            "mantén",
+            "mantener",
+            "evita",
+            "incluye",
+        ],
+    ),
+];
+
+fn cue(sentence: &str) -> Option<Cue> {
+    let text = one_line(sentence.trim_matches(['*', '_', ' ']));
+    if text.ends_with(['?', '？', ':', '：']) || text.chars().count() > MAX_CHARS {
+        return None;
+    }
+    wide(&text).or_else(|| spaced(&text))
+}
+
+/// English and Spanish.
+fn spaced(text: &str) -> Option<Cue> {
+    let lower = text.to_lowercase().replace('’', "'");
+    let count = lower.split_whitespace().count();
+    let padded = format!(" {} ", lower.replace([',', '.', '!', ';', ':'], " "));
+    if !(3..=MAX_WORDS).contains(&count) || NOT_STANDING.iter().any(|word| padded.contains(&format!(" {word} "))) {
+        return None;
+    }
+    let rest = strip_leads(lower.trim_end_matches(['.', '!', ' ']));
+    let found = marked(rest).or_else(|| timed(rest)).or_else(|| preferred(rest)).or_else(|| conditioned(rest));
+    let (order, positive, weak) = found.or_else(|| replaced(rest))?;
+    finish(text, order, positive, weak)
+}
+
+fn finish(text: &str, order: &str, positive: bool, weak: bool) -> Option<Cue> {
+    let (positive, order) = negated(order).map_or((positive, order), |order| (!positive, order));
+    let order = strip_leads(order);
+    let attribute = attribute(order)?;
+    let value = normal(order);
+    let vague =
+        |word: &str| matches!(word, "that" | "this" | "it" | "them" | "these" | "so" | "again" | "do" | "always");
+    if value.split(' ').filter(|word| !vague(word)).count() < 2 {
+        return None;
+    }
+    let scoped =
+        ["this project", "this repo", "this codebase", "este proyecto"].iter().any(|name| value.contains(name));
+    Some(Cue { attribute, value, positive, scoped, weak, text: text.to_owned() })
+}
+
+fn strip_leads(mut text: &str) -> &str {
+    'again: loop {
+        for lead in LEADS {
+            if let Some(rest) = text.strip_prefix(lead)
+                && rest.starts_with([' ', ',', ':', '.', '-', '!'])
+            {
+                text = rest.trim_start_matches([' ', ',', ':', '.', '-', '!']);
+                continue 'again;
+            }
+        }
+        return text;
+    }
+}
+
+fn negated(order: &str) -> Option<&str> {
+    let marks =
+        ["don't ", "do not ", "dont ", "never ", "you don't ", "you do not ", "no ", "nunca ", "i don't want you to "];
+    marks.iter().find_map(|mark| order.strip_prefix(mark))
+}
+
+fn attribute(order: &str) -> Option<&'static str> {
+    let verb = order.split(' ').next()?;
+    VERBS.iter().find(|(_, verbs)| verbs.contains(&verb)).map(|(attribute, _)| *attribute)
+}
+
+type Found<'a> = Option<(&'a str, bool, bool)>;
+
+/// `always X`, `you should never X`, `siempre X`.
+fn marked(rest: &str) -> Found<'_> {
+    const SUBJECTS: &[&str] = &[
+        "you should ",
+        "you must ",
+        "you need to ",
+        "we should ",
+        "we must ",
+        "i always want you to ",
+        "i want you to ",
+        "debes ",
+        "tienes que ",
+    ];
+    if let Some(order) = rest.strip_prefix("i always want you to ") {
+        return Some((order, true, false));
+    }
+    let rest = SUBJECTS.iter().find_map(|subject| rest.strip_prefix(subject)).unwrap_or(rest);
+    let positive = ["always ", "siempre "].iter().find_map(|mark| rest.strip_prefix(mark));
+    let negative = ["never ever ", "never ", "nunca ", "do not ever ", "don't ever "]
+        .iter()
+        .find_map(|mark| rest.strip_prefix(mark));
+    positive.map(|order| (order, true, false)).or(negative.map(|order| (order, false, false)))
+}
+
+/// `from now on, X`, `X going forward`.
+fn timed(rest: &str) -> Found<'_> {
+    const TIMES: &[&str] = &[
+        "from now on",
+        "going forward",
+        "in the future",
+        "in future",
+        "from here on",
+        "moving forward",
+        "a partir de ahora",
+        "de ahora en adelante",
+        "en el futuro",
+    ];
+    let order = TIMES.iter().find_map(|time| {
+        let before = rest.strip_prefix(time).map(|order| order.trim_start_matches([',', ' ', ':']));
+        before.or_else(|| rest.strip_suffix(time).map(|order| order.trim_end_matches([',', ' '])))
+    })?;
+    let order = strip_leads(order);
+    let order = ["i want you to ", "you should ", "always ", "i'd like you to ", "quiero que ", "siempre "]
+        .iter()
+        .find_map(|lead| order.strip_prefix(lead))
+        .unwrap_or(order);
+    Some((order, true, false))
+}
+
+/// `I prefer X`, `prefer X over Y`.
+fn preferred(rest: &str) -> Found<'_> {
+    let compared = [" over ", " to ", " instead of ", " rather than "].iter().any(|word| rest.contains(word));
+    let stated = ["i prefer ", "i always prefer ", "i generally prefer ", "i usually prefer ", "we prefer "];
+    if stated.iter().any(|lead| rest.starts_with(lead)) {
+        return rest.find("prefer ").map(|at| (&rest[at..], true, false));
+    }
+    (compared && rest.starts_with("prefer ")).then_some((rest, true, false))
+}
+
+/// `don't X unless I ask`, `before every commit, X`, `X after each change`.
+fn conditioned(rest: &str) -> Found<'_> {
+    const UNLESS: &[&str] = &[
+        " unless i ",
+        " without asking",
+        " without my ",
+        " without confirm",
+        " unless explicitly",
+        " ever again",
+        " sin preguntar",
+        " sin mi permiso",
+    ];
+    const EACH: &[&str] = &[
+        "after every ",
+        "after each ",
+        "before every ",
+        "before each ",
+        "before any ",
+        "whenever you ",
+        "every time you ",
+        "each time you ",
+        "after any ",
+        "cada vez que ",
+    ];
+    if negated(rest).is_some() && UNLESS.iter().any(|word| rest.contains(word)) {
+        return Some((rest, true, false));
+    }
+    if EACH.iter().any(|lead| rest.starts_with(lead)) {
+        let order = rest.split_once(", ").map(|(_, order)| strip_leads(order).trim_start_matches("always "))?;
+        // The condition belongs to the rule: the order alone picks the kind, the whole is the value.
+        attribute(negated(order).unwrap_or(order))?;
+        return Some((order, true, false));
+    }
+    let late = EACH.iter().any(|word| rest.contains(&format!(" {word}")));
+    (late && negated(rest).is_none()).then_some((rest, true, true))
+}
+
+/// `use X instead of Y`: standing only when it is said again.
+fn replaced(rest: &str) -> Found<'_> {
+    let order = rest.strip_prefix("let's ").unwrap_or(rest);
+    (order.starts_with("use ") && order.contains(" instead of ")).then_some((order, true, true))
+}
+
+/// Chinese, Japanese and Korean: a word for always or from now on, and the form of a request.
+fn wide(text: &str) -> Option<Cue> {
+    const WIDE: &[(&[&str], &[&str], bool)] = &[
+        (&["以后", "今后", "从现在开始", "從現在開始", "以後"], &["不要", "别", "不用", "不准"], false),
+        (&["永远不要", "千万不要", "绝对不要", "永遠不要"], &[""], false),
+        (&["以后", "今后", "从现在开始", "從現在開始"], &["请", "都", "要", "用", "請"], true),
+        (&["请总是", "总是用", "一律", "务必每次", "每次都要", "請總是"], &[""], true),
+        (&["今後は", "これからは", "以降は", "二度と", "決して", "絶対に"], &["ないで", "しないこと", "禁止"], false),
+        (&["今後は", "これからは", "いつも", "常に", "必ず"], &["てください", "して", "でください", "すること"], true),
+        (&["앞으로", "절대", "다시는"], &["하지 마", "하지마", "지 마", "지마", "말아", "말고"], false),
+        (&["앞으로", "항상", "언제나"], &["해줘", "해 줘", "하세요", "주세요", "해라", "할 것", "하도록"], true),
+    ];
+    if text.chars().count() < 5 || ["吗", "か。", "까"].iter().any(|mark| text.ends_with(mark)) {
+        return None;
+    }
+    let (_, _, positive) = WIDE.iter().find(|(leads, forms, _)| {
+        // The request must stand behind the word for always.
+        let behind = leads.iter().filter_map(|lead| text.split_once(lead)).map(|(_, behind)| behind);
+        behind.into_iter().any(|behind| forms.iter().any(|form| behind.contains(form)))
+    })?;
+    let value = normal(text);
+    let scoped = ["这个项目", "このプロジェクト", "이 프로젝트"].iter().any(|name| text.contains(name));
+    Some(Cue { attribute: "practice", value, positive: *positive, scoped, weak: false, text: text.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn standing_rules() {
+        let table = [
+            ("Always use tabs for indentation.", "tool", "use tabs for indentation", true),
+            ("please never commit to main", "workflow", "commit to main", false),
+            ("From now on, don't write comments in tests", "style", "write comments in tests", false),
+            ("Run the linter after changes from now on", "tool", "run the linter after changes", true),
+            ("You should always ask before a push", "workflow", "ask before a push", true),
+            ("I prefer small functions", "tool", "prefer small functions", true),
+            ("prefer composition over inheritance", "tool", "prefer composition over inheritance", true),
+            ("Don't push unless I say so", "workflow", "push unless i say so", false),
+            ("Before every commit, run the tests", "tool", "run the tests", true),
+            ("do not update seeds, never update seeds in production", "", "", false),
+            ("Siempre usa comillas simples", "tool", "usa comillas simples", true),
+            ("A partir de ahora, escribe en castellano", "style", "escribe en castellano", true),
+            ("以后请用中文回答。", "practice", "以后请用中文回答", true),
+            ("今後は敬語を使わないでください", "practice", "今後は敬語を使わないでください", false),
+            ("앞으로 항상 테스트를 실행해줘", "practice", "앞으로 항상 테스트를 실행해줘", true),
+        ];
+        for (text, attribute, value, positive) in table {
+            let found = cues(text);
+            let Some(cue) = found.first() else {
+                assert_eq!(attribute, "", "{text:?}");
+                continue;
+            };
+            assert_eq!((cue.attribute, cue.value.as_str(), cue.positive), (attribute, value, positive), "{text:?}");
+            assert!(!cue.weak, "{text:?}");
+        }
+        assert!(cues("use one instead of the other")[0].weak);
+        assert!(cues("In this project always use tabs").is_empty());
+        assert!(cues("Always use tabs in this project")[0].scoped);
+    }
+
+    #[test]
+    fn what_only_sounds_like_one() {
+        let table = [
+            "Make sure to fix the bug on line 3 now",
+            "Why does it always use the cache?",
+            "It always fails",
+            "the modal never closes",
+            "Always show the sidebar",
+            "never mind",
+            "always redirect the user to login",
+            "don't do that yet",
+            "Never do that again",
+            "> always use tabs for indentation",
+            "```\nalways use tabs for indentation\n```",
+            "'x' is declared but never used",
+            "we could do it in the future",
+            "Would that be easier to change in the future?",
+            "I'd prefer the second option",
+            "以后再说吧",
+            "それは必ず失敗する",
+        ];
+        for text in table {
+            assert_eq!(cues(text), [], "{text:?}");
+        }
+        assert_eq!(cues(&"Always use tabs for indentation. ".repeat(60)), []);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read(text in any::<String>(), word in "(always|from now on|prefer|以后不要|必ず)[ ,a-z?.]{0,30}") {
+            for cue in cues(&text).into_iter().chain(cues(&word)) {
+                prop_assert!(!cue.value.is_empty() && !cue.text.is_empty());
+            }
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! How often something was seen, where, and which events say so.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use clone_schema::memory::Evidence;
+use clone_schema::{Event, Timestamp};
+
+/// How many of the first events are cited.
+pub(super) const FIRST: usize = 3;
+/// How many of the newest events are cited.
+pub(super) const NEWEST: usize = 17;
+/// Up to how many sessions are told apart.
+pub(super) const MAX_SESSIONS: usize = 256;
+
+/// The events that support a claim: all counted, the first and the newest kept.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Support {
+    count: u32,
+    sessions: BTreeSet<String>,
+    first: Vec<(Evidence, Timestamp)>,
+    newest: VecDeque<(Evidence, Timestamp)>,
+    span: Option<(Timestamp, Timestamp)>,
+}
+
+impl Support {
+    pub(super) fn add(&mut self, event: &Event) {
+        self.count = self.count.saturating_add(1);
+        if self.sessions.len() < MAX_SESSIONS {
+            self.sessions.insert(event.session_id.clone());
+        }
+        let at = event.occurred_at;
+        self.span = Some(self.span.map_or((at, at), |(from, to)| (from.min(at), to.max(at))));
+        let evidence = (Evidence { id: event.id.clone(), origin: event.origin() }, at);
+        if self.first.len() < FIRST {
+            self.first.push(evidence);
+            return;
+        }
+        if self.newest.len() == NEWEST {
+            self.newest.pop_front();
+        }
+        self.newest.push_back(evidence);
+    }
+
+    pub(super) fn count(&self) -> u32 {
+        self.count
+    }
+
+    pub(super) fn sessions(&self) -> u32 {
+        u32::try_from(self.sessions.len()).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn evidence(&self) -> Vec<Evidence> {
+        self.first.iter().chain(&self.newest).map(|(evidence, _)| evidence.clone()).collect()
+    }
+
+    pub(super) fn first_at(&self) -> Option<Timestamp> {
+        self.span.map(|(from, _)| from)
+    }
+
+    pub(super) fn newest(&self) -> Option<Timestamp> {
+        self.span.map(|(_, to)| to)
+    }
+
+    /// The first kept time after another.
+    pub(super) fn first_after(&self, at: Option<Timestamp>) -> Option<Timestamp> {
+        self.first.iter().chain(&self.newest).map(|(_, time)| *time).filter(|time| Some(*time) > at).min()
+    }
+}
+
+/// The lower end of the 90 % Wilson interval of `k` in `n`, one-sided.
+pub(super) fn lower_bound(k: u32, n: u32) -> f64 {
+    const Z: f64 = 1.2816;
+    if n == 0 {
+        return 0.0;
+    }
+    let (k, n) = (f64::from(k.min(n)), f64::from(n));
+    let (p, z2) = (k / n, Z * Z);
+    let middle = p + z2 / (2.0 * n);
+    let spread = Z * (p * (1.0 - p) / n + z2 / (4.0 * n * n)).sqrt();
+    ((middle - spread) / (1.0 + z2 / n)).clamp(0.0, 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::session::tests::prompt;
+
+    #[test]
+    fn evidence_is_capped_and_counts_are_not() {
+        let mut support = Support::default();
+        for n in 0..400 {
+            support.add(&prompt(&n.to_string(), &n.to_string(), n, "x"));
+        }
+        let ids: Vec<_> = support.evidence().into_iter().map(|evidence| evidence.id).collect();
+        assert_eq!((ids.len(), ids[2].as_str(), ids[3].as_str(), ids[19].as_str()), (20, "2", "383", "399"));
+        assert_eq!((support.count(), support.sessions()), (400, 256));
+    }
+
+    #[test]
+    fn bounds() {
+        for (k, n, low, high) in [(0, 0, 0.0, 0.0), (5, 5, 0.74, 0.76), (9, 12, 0.56, 0.59), (1, 1, 0.37, 0.38)] {
+            let bound = lower_bound(k, n);
+            assert!((low..=high).contains(&bound), "{k} of {n}: {bound}");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The standing profile and the soul card: active facts as a person would be introduced to an agent.
+
+use clone_markdown::profile::{Line, Section, render};
+use clone_schema::memory::{Fact, Status, Tier};
+
+/// The largest soul card, in tokens of four characters.
+pub const SOUL_TOKENS: usize = 600;
+/// The most facts of one heading of the profile.
+pub const MAX_LINES: usize = 40;
+
+/// Which facts stand under which heading, and how that heading addresses an agent.
+const HEADINGS: &[(&str, &[&str])] = &[
+    ("Said by the person", &["statement"]),
+    ("Standing preferences", &["preference"]),
+    ("Habits", &["habit"]),
+    ("Skills", &["skill"]),
+    ("Commands and artifacts", &["artifact"]),
+];
+
+/// `profile.md`, whole.
+#[must_use]
+pub fn profile(facts: &[Fact]) -> String {
+    let ranked = ranked(facts);
+    if ranked.is_empty() {
+        return render("Profile", "Nothing is known yet: no active fact rests on anything this person typed.", &[]);
+    }
+    let known: Vec<&str> = HEADINGS.iter().flat_map(|(_, kinds)| kinds.iter().copied()).collect();
+    let mut sections: Vec<Section> = HEADINGS
+        .iter()
+        .map(|(heading, kinds)| section(heading, &ranked, |fact| kinds.contains(&fact.claim.kind.as_str())))
+        .collect();
+    sections.push(section("Other", &ranked, |fact| !known.contains(&fact.claim.kind.as_str())));
+    sections.retain(|section| !section.lines.is_empty());
+    let intro = "You work for one person. What follows was stated or typed by them; every line cites the facts it rests \
+                 on. Follow what is certain, treat “tentative” as a hint, and ask when nothing here applies.";
+    render("Profile", intro, &sections)
+}
+
+fn section(heading: &str, facts: &[&Fact], belongs: impl Fn(&Fact) -> bool) -> Section {
+    let lines = facts.iter().filter(|fact| belongs(fact)).take(MAX_LINES).map(|fact| line(fact));
+    Section { heading: heading.to_owned(), lines: lines.collect() }
+}
+
+fn line(fact: &Fact) -> Line {
+    let scope = if fact.claim.scope.is_empty() { String::new() } else { format!(" [in {}]", fact.claim.scope) };
+    let doubt = if fact.tier == Tier::Strong { "" } else { " — tentative" };
+    Line { text: format!("{}{scope}{doubt}", fact.text), facts: vec![fact.id.clone()] }
+}
+
+/// `soul.md`, whole: the most important facts that fit in so many tokens of four characters.
+#[must_use]
+pub fn soul(facts: &[Fact], budget_tokens: usize) -> String {
+    let ranked = ranked(facts);
+    let mut out = String::from("# Soul card\n\n");
+    if ranked.is_empty() {
+        out.push_str("Nothing is known about this person yet.\n");
+    }
+    let mut room = budget_tokens.saturating_mul(4).saturating_sub(out.chars().count());
+    for line in ranked.iter().map(|fact| line(fact).render()) {
+        let length = line.chars().count();
+        if length <= room {
+            room -= length;
+            out.push_str(&line);
+        }
+    }
+    out
+}
+
+/// The active facts by importance, then id: an order that only changes when a fact does.
+fn ranked(facts: &[Fact]) -> Vec<&Fact> {
+    let mut active: Vec<_> =
+        facts.iter().filter(|fact| fact.status == Status::Active && fact.tier != Tier::Candidate).collect();
+    active.sort_by(|a, b| b.importance.total_cmp(&a.importance).then_with(|| a.id.cmp(&b.id)));
+    active
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::fact::tests::mined;
+
+    #[test]
+    fn says_so_when_nothing_is_known() {
+        assert!(profile(&[]).contains("Nothing is known yet"));
+        assert!(soul(&[], SOUL_TOKENS).contains("Nothing is known"));
+    }
+
+    #[test]
+    fn cites_every_active_fact_and_no_other() {
+        let mut facts = mined(&[("s1", "always use tabs for indentation"), ("s1", "never commit to the main branch")]);
+        facts[1].status = Status::Archived;
+        for text in [profile(&facts), soul(&facts, SOUL_TOKENS)] {
+            assert!(text.contains(&facts[0].id) && !text.contains(&facts[1].id), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_soul_card_keeps_its_budget_and_its_bytes() {
+        let rules: Vec<_> = (0..200).map(|n| format!("always use library number {n} for everything")).collect();
+        let rules: Vec<_> = rules.iter().map(|rule| ("s1", rule.as_str())).collect();
+        let mut facts = mined(&rules);
+        assert_eq!(facts.len(), 200);
+        let card = soul(&facts, SOUL_TOKENS);
+        assert!(card.chars().count() <= SOUL_TOKENS * 4 && card.lines().count() > 10);
+        facts.reverse();
+        assert_eq!(soul(&facts, SOUL_TOKENS), card);
+    }
+}

@@ -1,0 +1,133 @@
+//! What an agent's last words put in front of the person, by simple word scans.
+//!
+//! English only: a scene that is not recognised costs a habit, a wrong one would make it up.
+
+use crate::memory::words::tail;
+
+/// How much of the end of an agent's text is read, in characters.
+pub const READ: usize = 1_200;
+
+/// A kind of situation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scene {
+    /// The agent offers to do something and waits.
+    Offer,
+    /// The agent asks something else.
+    Question,
+    /// The agent shows a plan.
+    Plan,
+    /// Tests failed.
+    TestsFailed,
+    /// Tests passed.
+    TestsPassed,
+    /// Something went wrong.
+    Error,
+    /// The agent says that it is done.
+    Done,
+}
+
+impl Scene {
+    /// The word in a fact's attribute.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Offer => "offer",
+            Self::Question => "question",
+            Self::Plan => "plan",
+            Self::TestsFailed => "tests-failed",
+            Self::TestsPassed => "tests-passed",
+            Self::Error => "error",
+            Self::Done => "done",
+        }
+    }
+
+    /// The start of a sentence about it.
+    #[must_use]
+    pub const fn when(self) -> &'static str {
+        match self {
+            Self::Offer => "When an agent offers to act",
+            Self::Question => "When an agent asks a question",
+            Self::Plan => "When an agent shows a plan",
+            Self::TestsFailed => "After tests fail",
+            Self::TestsPassed => "After the tests pass",
+            Self::Error => "After an error",
+            Self::Done => "When an agent reports that it is done",
+        }
+    }
+}
+
+/// In order: what stands first wins, because the person answers the question rather than the report before it.
+const SCANS: &[(Scene, &[&str])] = &[
+    (Scene::Plan, &["here is the plan", "here's the plan", "here's my plan", "proposed plan", "implementation plan"]),
+    (Scene::TestsFailed, &["tests failed", "test failed", "tests are failing", "tests still fail", "failing tests"]),
+    (Scene::TestsPassed, &["tests pass", "tests are passing", "tests passed", "test suite passes", "all green"]),
+    (Scene::Error, &["error occurred", "failed to", "i encountered an error", "build failed", "ran into an error"]),
+    (
+        Scene::Done,
+        &[
+            "successfully",
+            "is complete",
+            "are complete",
+            "completed",
+            "is now ready",
+            "done!",
+            "i've added",
+            "i've updated",
+            "i've fixed",
+            "i have updated",
+            "i've implemented",
+            "summary of changes",
+            "is now working",
+        ],
+    ),
+];
+
+const OFFERS: &[&str] = &[
+    "shall i",
+    "should i",
+    "would you like me",
+    "do you want me",
+    "want me to",
+    "ready to proceed",
+    "may i",
+    "let me know if you'd like me",
+    "would you like to proceed",
+    "if you want, i can",
+];
+
+/// The scene at the end of an agent's text; none where nothing is recognised.
+#[must_use]
+pub fn scene(agent_text: &str) -> Option<Scene> {
+    let end = tail(agent_text, READ).to_lowercase().replace('’', "'");
+    let last = end.trim_end().rsplit("\n\n").next().unwrap_or_default();
+    if OFFERS.iter().any(|offer| last.contains(offer)) {
+        return Some(Scene::Offer);
+    }
+    if last.trim_end().ends_with(['?', '？']) {
+        return Some(Scene::Question);
+    }
+    SCANS.iter().find(|(_, words)| words.iter().any(|word| end.contains(word))).map(|(scene, _)| *scene)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scenes() {
+        let table = [
+            ("All 12 tests pass.", Some(Scene::TestsPassed)),
+            ("All tests pass.\n\nShall I commit?", Some(Scene::Offer)),
+            ("2 tests failed, others passed", Some(Scene::TestsFailed)),
+            ("Which database do you use?", Some(Scene::Question)),
+            ("Here's the plan: one, two", Some(Scene::Plan)),
+            ("I’ve updated the file.", Some(Scene::Done)),
+            ("The build failed", Some(Scene::Error)),
+            ("Reading the file", None),
+            ("", None),
+        ];
+        for (text, expected) in table {
+            assert_eq!(scene(text), expected, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! Sessions, and the open stretches that become episodes once they are closed.
+//!
+//! A stretch ends only when a `session.closed` event is folded: [`Sessions::close_due`] proposes, the log decides. A gap
+//! inside a session is a boundary too, so that an import in one go gives the same stretches as a life lived slowly.
+
+use std::collections::BTreeMap;
+
+use clone_schema::memory::Session;
+use clone_schema::time::seconds_between;
+use clone_schema::{Body, Event, Position, Timestamp};
+
+/// A stretch is over when nothing happened for this long, in seconds.
+pub const IDLE_SECONDS: i64 = 30 * 60;
+/// The most events of one open stretch that are kept.
+pub const MAX_EVENTS: usize = 5_000;
+/// The most characters of one text in an open stretch: half from its start, half from its end.
+pub const MAX_TEXT: usize = 4_000;
+
+/// An event and its place in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Its place.
+    pub position: Position,
+    /// The event; long texts are cut in the middle.
+    pub event: Event,
+}
+
+/// The events of a session between two closings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// Which session.
+    pub session_id: String,
+    /// Its events in log order, without input and frames.
+    pub events: Vec<Told>,
+}
+
+/// A stretch that is over and waits for its `session.closed` event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closing {
+    /// Which session.
+    pub session_id: String,
+    /// The last event that belongs to the stretch.
+    pub upto: Position,
+    /// `stopped`, `idle`, or `full` where [`MAX_EVENTS`] was reached.
+    pub reason: &'static str,
+}
+
+/// Every session, and what is open in each.
+#[derive(Clone, Debug, Default)]
+pub struct Sessions {
+    rows: BTreeMap<String, Session>,
+    open: BTreeMap<String, Open>,
+}
+
+#[derive(Clone, Debug)]
+struct Open {
+    events: Vec<Told>,
+    last: Position,
+    last_at: Timestamp,
+    boundaries: Vec<(Position, &'static str)>,
+    /// Events kept since the last boundary.
+    kept: usize,
+}
+
+impl Sessions {
+    /// Takes one event in.
+    pub fn fold(&mut self, position: Position, event: &Event) {
+        self.row_of(event);
+        let open = self.open.entry(event.session_id.clone()).or_insert_with(|| Open {
+            events: Vec::new(),
+            last: position,
+            last_at: event.occurred_at,
+            boundaries: Vec::new(),
+            kept: 0,
+        });
+        open.fold(position, event);
+    }
+
+    fn row_of(&mut self, event: &Event) {
+        let row = self.rows.entry(event.session_id.clone()).or_insert_with(|| Session {
+            id: event.session_id.clone(),
+            started_at: event.occurred_at,
+            ended_at: None,
+            source: event.source.name().to_owned(),
+            source_detail: event.source_detail.clone(),
+            event_count: 0,
+        });
+        row.event_count += 1;
+        match event.body {
+            Body::SessionStarted => {
+                row.started_at = event.occurred_at;
+                row.source = event.source.name().to_owned();
+                row.source_detail.clone_from(&event.source_detail);
+            }
+            Body::SessionStopped => row.ended_at = row.ended_at.max(Some(event.occurred_at)),
+            _ => {}
+        }
+    }
+
+    /// The stretches that are over at `now`, in order of session and position.
+    #[must_use]
+    pub fn close_due(&self, now: Timestamp) -> Vec<Closing> {
+        let due = self.open.iter().flat_map(|(id, open)| {
+            let idle = seconds_between(open.last_at, now) > IDLE_SECONDS;
+            let stopped = open.boundaries.last().is_some_and(|(upto, _)| *upto == open.last);
+            let end = (idle && !stopped).then_some((open.last, "idle"));
+            open.boundaries
+                .iter()
+                .copied()
+                .chain(end)
+                .map(|(upto, reason)| (id.clone(), upto, reason))
+                .collect::<Vec<_>>()
+        });
+        due.map(|(session_id, upto, reason)| Closing { session_id, upto, reason }).collect()
+    }
+
+    /// Takes a `session.closed` event in: what it closes, or nothing when that was closed before.
+    pub fn closed(&mut self, session_id: &str, upto: Position) -> Option<Stretch> {
+        let open = self.open.get_mut(session_id)?;
+        let keep = open.events.iter().position(|told| told.position > upto).unwrap_or(open.events.len());
+        let rest = open.events.split_off(keep);
+        let events = std::mem::replace(&mut open.events, rest);
+        open.boundaries.retain(|(boundary, _)| *boundary > upto);
+        if open.boundaries.is_empty() {
+            open.kept = open.events.len();
+        }
+        if open.last <= upto {
+            self.open.remove(session_id);
+        }
+        (!events.is_empty()).then(|| Stretch { session_id: session_id.to_owned(), events })
+    }
+
+    /// The row of a session.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<&Session> {
+        self.rows.get(id)
+    }
+
+    /// Every row, by id.
+    pub fn rows(&self) -> impl Iterator<Item = &Session> {
+        self.rows.values()
+    }
+}
+
+impl Open {
+    /// Ends a stretch here; events go on to the next one.
+    fn end(&mut self, upto: Position, reason: &'static str) {
+        self.boundaries.push((upto, reason));
+        self.kept = 0;
+    }
+
+    fn fold(&mut self, position: Position, event: &Event) {
+        let gap = seconds_between(self.last_at, event.occurred_at) > IDLE_SECONDS;
+        if gap && self.boundaries.last().is_none_or(|(upto, _)| *upto < self.last) {
+            self.end(self.last, "idle");
+        }
+        self.last = position;
+        self.last_at = self.last_at.max(event.occurred_at);
+        if is_told(&event.body) {
+            let mut event = event.clone();
+            event.texts_mut().into_iter().for_each(shorten);
+            self.events.push(Told { position, event });
+            self.kept += 1;
+        }
+        if matches!(event.body, Body::SessionStopped) {
+            self.end(position, "stopped");
+        } else if self.kept == MAX_EVENTS {
+            self.end(position, "full");
+        }
+    }
+}
+
+/// Input and frames say nothing in words.
+fn is_told(body: &Body) -> bool {
+    !matches!(
+        body,
+        Body::InputKeystroke { .. } | Body::InputClick { .. } | Body::InputScroll { .. } | Body::CaptureFrame { .. }
+    )
+}
+
+/// Cuts the middle out of a text over [`MAX_TEXT`] characters.
+fn shorten(text: &mut String) {
+    if text.len() <= MAX_TEXT || text.chars().count() <= MAX_TEXT {
+        return;
+    }
+    let head: String = text.chars().take(MAX_TEXT / 2).collect();
+    *text = format!("{head}\n…\n{}", crate::memory::words::tail(text, MAX_TEXT / 2));
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use clone_schema::{Meta, Origin, Source};
+
+    use super::*;
+
+    pub(crate) fn event(id: &str, session: &str, second: i64, body: Body) -> Event {
+        let occurred_at = Timestamp::from_second(second).expect("in range");
+        let meta = matches!(body, Body::AgentPrompt { .. } | Body::AgentChoice(_))
+            .then(|| Meta { origin: Some(Origin::Typed), ..Meta::default() });
+        Event {
+            id: id.into(),
+            session_id: session.into(),
+            occurred_at,
+            source: Source::Agent,
+            source_detail: None,
+            meta,
+            body,
+        }
+    }
+
+    pub(crate) fn prompt(id: &str, session: &str, second: i64, text: &str) -> Event {
+        event(id, session, second, Body::AgentPrompt { agent: "agent".into(), prompt: text.into() })
+    }
+
+    pub(crate) fn response(id: &str, session: &str, second: i64, text: &str) -> Event {
+        let body = Body::AgentResponse { agent: "agent".into(), response: text.into(), in_response_to: None };
+        event(id, session, second, body)
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("in range")
+    }
+
+    #[test]
+    fn bookends() {
+        let mut sessions = Sessions::default();
+        sessions.fold(Position(0), &prompt("a", "s", 100, "x"));
+        sessions.fold(Position(1), &event("b", "s", 90, Body::SessionStarted));
+        sessions.fold(Position(2), &event("c", "s", 200, Body::SessionStopped));
+        sessions.fold(Position(3), &event("d", "s", 150, Body::SessionStopped));
+        let row = sessions.get("s").expect("a row");
+        assert_eq!((row.started_at, row.ended_at, row.event_count), (at(90), Some(at(200)), 4));
+    }
+
+    #[test]
+    fn stopped_at_once_idle_later() {
+        let mut sessions = Sessions::default();
+        sessions.fold(Position(0), &prompt("a", "s", 0, "x"));
+        assert_eq!(sessions.close_due(at(IDLE_SECONDS)), []);
+        let idle = Closing { session_id: "s".into(), upto: Position(0), reason: "idle" };
+        assert_eq!(sessions.close_due(at(IDLE_SECONDS + 1)), [idle]);
+        sessions.fold(Position(1), &event("b", "s", 5, Body::SessionStopped));
+        let stopped = Closing { session_id: "s".into(), upto: Position(1), reason: "stopped" };
+        assert_eq!(sessions.close_due(at(IDLE_SECONDS * 9)), [stopped]);
+        assert_eq!(sessions.closed("s", Position(1)).map(|stretch| stretch.events.len()), Some(2));
+        assert_eq!(sessions.closed("s", Position(1)), None);
+        assert_eq!(sessions.close_due(at(IDLE_SECONDS * 9)), []);
+    }
+
+    #[test]
+    fn a_gap_parts_stretches_however_they_were_batched() {
+        let events = [prompt("a", "s", 0, "x"), prompt("b", "s", 10_000, "y"), prompt("c", "s", 20_000, "z")];
+        let (mut batch, mut slow) = (Sessions::default(), Sessions::default());
+        let mut told = Vec::new();
+        for (position, event) in (0..).map(Position).zip(&events) {
+            batch.fold(position, event);
+            for closing in slow.close_due(event.occurred_at) {
+                told.extend(slow.closed(&closing.session_id, closing.upto));
+            }
+            slow.fold(position, event);
+        }
+        let batched: Vec<_> =
+            batch.close_due(at(20_001)).iter().filter_map(|closing| batch.closed("s", closing.upto)).collect();
+        assert_eq!((batched.len(), &batched), (2, &told));
+    }
+
+    #[test]
+    fn stretches_are_bounded() {
+        let mut sessions = Sessions::default();
+        for n in 0..=MAX_EVENTS as u64 {
+            sessions.fold(Position(n), &prompt(&n.to_string(), "s", 0, "x"));
+        }
+        let due = sessions.close_due(at(0));
+        assert_eq!((due.len(), due[0].reason, due[0].upto), (1, "full", Position(MAX_EVENTS as u64 - 1)));
+        assert_eq!(sessions.closed("s", due[0].upto).map(|stretch| stretch.events.len()), Some(MAX_EVENTS));
+        assert_eq!(sessions.closed("s", Position(u64::MAX)).map(|stretch| stretch.events.len()), Some(1));
+
+        sessions.fold(Position(9_000), &prompt("long", "s", 0, &"é".repeat(MAX_TEXT + 1)));
+        let stretch = sessions.closed("s", Position(9_000)).expect("open");
+        let Body::AgentPrompt { prompt, .. } = &stretch.events[0].event.body else { panic!("a prompt") };
+        assert_eq!(prompt.chars().count(), MAX_TEXT + 3);
+    }
+}
