@@ -103,7 +103,7 @@ impl Miner {
             return None;
         }
         let claim = Claim {
-            kind: "preference".into(),
+            kind: if key.attribute == "remember" { "statement" } else { "preference" }.into(),
             subject: "user".into(),
             attribute: key.attribute.into(),
             scope: key.scope.clone(),

@@ -15,7 +15,7 @@ const MAX_CHARS: usize = 240;
 /// One standing rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Cue {
-    /// What it is about: `tool`, `workflow`, `style` or `practice`.
+    /// What it is about: `tool`, `workflow`, `style`, `practice` or `remember`.
     pub(super) attribute: &'static str,
     /// What is wanted or not, in normal form.
     pub(super) value: String,
@@ -75,6 +75,7 @@ const NOT_STANDING: &[&str] = &[
     "this bug",
     "this error",
     "this file",
+    "for this",
     "this function",
     "this button",
     "users",
@@ -151,6 +152,11 @@ const VERBS: &[(&str, &[&str])] = &[
             "do",
             "double-check",
             "lint",
+            "git",
+            "exit",
+            "handle",
+            "print",
+            "access",
             "rebase",
             "revert",
             "overwrite",
@@ -223,6 +229,18 @@ fn spaced(text: &str) -> Option<Cue> {
         return None;
     }
     let rest = strip_leads(lower.trim_end_matches(['.', '!', ' ']));
+    let rest = rest.strip_suffix(" please").unwrap_or(rest);
+    if let Some(note) = noted(&lower) {
+        let attribute = "remember";
+        return Some(Cue {
+            attribute,
+            value: normal(note),
+            positive: true,
+            scoped: false,
+            weak: false,
+            text: text.to_owned(),
+        });
+    }
     let found = marked(rest).or_else(|| timed(rest)).or_else(|| preferred(rest)).or_else(|| conditioned(rest));
     let (order, positive, weak) = found.or_else(|| replaced(rest))?;
     finish(text, order, positive, weak)
@@ -270,52 +288,54 @@ fn attribute(order: &str) -> Option<&'static str> {
 
 type Found<'a> = Option<(&'a str, bool, bool)>;
 
-/// `always X`, `you should never X`, `siempre X`.
+/// `always X`, `you should never X`, `if Y, always X`.
 fn marked(rest: &str) -> Found<'_> {
     const SUBJECTS: &[&str] = &[
+        "i always want you to ",
         "you should ",
         "you must ",
         "you need to ",
         "we should ",
         "we must ",
-        "i always want you to ",
         "i want you to ",
         "debes ",
         "tienes que ",
     ];
-    if let Some(order) = rest.strip_prefix("i always want you to ") {
+    const ALWAYS: &[&str] = &["always ", "siempre "];
+    const NEVER: &[&str] = &["never ever ", "never ", "nunca ", "do not ever ", "don't ever "];
+    if let Some(order) = rest.strip_prefix(SUBJECTS[0]) {
         return Some((order, true, false));
     }
-    let rest = SUBJECTS.iter().find_map(|subject| rest.strip_prefix(subject)).unwrap_or(rest);
-    let positive = ["always ", "siempre "].iter().find_map(|mark| rest.strip_prefix(mark));
-    let negative = ["never ever ", "never ", "nunca ", "do not ever ", "don't ever "]
-        .iter()
-        .find_map(|mark| rest.strip_prefix(mark));
-    positive.map(|order| (order, true, false)).or(negative.map(|order| (order, false, false)))
+    let read = |clause: &'_ str| -> Option<(usize, bool)> {
+        let subject = SUBJECTS.iter().find(|subject| clause.starts_with(**subject)).map_or(0, |subject| subject.len());
+        let find = |marks: &[&str]| {
+            marks.iter().find(|mark| clause[subject..].starts_with(**mark)).map(|mark| subject + mark.len())
+        };
+        find(ALWAYS).map(|at| (at, true)).or_else(|| find(NEVER).map(|at| (at, false)))
+    };
+    let last = rest.rfind(", ").map_or(0, |at| at + 2);
+    [0, last]
+        .into_iter()
+        .find_map(|from| read(&rest[from..]).map(|(at, positive)| (&rest[from + at..], positive, false)))
 }
 
 /// `from now on, X`, `X going forward`.
 fn timed(rest: &str) -> Found<'_> {
-    const TIMES: &[&str] = &[
+    // Only these close a sentence: behind an order, "in the future" tells what a change is for.
+    const CLOSING: &[&str] = &[
         "from now on",
         "going forward",
-        "in the future",
-        "in future",
         "from here on",
         "moving forward",
         "a partir de ahora",
         "de ahora en adelante",
-        "en el futuro",
     ];
-    let order = TIMES.iter().find_map(|time| {
-        let before = rest.strip_prefix(time).map(|order| order.trim_start_matches([',', ' ', ':']));
-        before.or_else(|| rest.strip_suffix(time).map(|order| order.trim_end_matches([',', ' '])))
-    })?;
-    let order = strip_leads(order);
-    let order = ["i want you to ", "you should ", "always ", "i'd like you to ", "quiero que ", "siempre "]
-        .iter()
-        .find_map(|lead| order.strip_prefix(lead))
-        .unwrap_or(order);
+    const OPENING: &[&str] = &["in the future", "in future", "en el futuro"];
+    const ASKS: &[&str] = &["i want you to ", "i'd like you to ", "you should ", "always ", "quiero que ", "siempre "];
+    let before = CLOSING.iter().chain(OPENING).find_map(|time| rest.strip_prefix(time));
+    let behind = || CLOSING.iter().find_map(|time| rest.strip_suffix(time));
+    let order = strip_leads(before.or_else(behind)?.trim_matches([',', ' ', ':']));
+    let order = ASKS.iter().find_map(|ask| order.strip_prefix(ask)).unwrap_or(order);
     Some((order, true, false))
 }
 
@@ -363,7 +383,21 @@ fn conditioned(rest: &str) -> Found<'_> {
         return Some((order, true, false));
     }
     let late = EACH.iter().any(|word| rest.contains(&format!(" {word}")));
-    (late && negated(rest).is_none()).then_some((rest, true, true))
+    late.then_some((rest, true, negated(rest).is_none()))
+}
+
+/// `remember that X`: what the person wants to be known.
+fn noted(lower: &str) -> Option<&str> {
+    const SUBJECTS: &[&str] =
+        &["i", "i'm", "we", "we're", "the", "our", "my", "it's", "there", "this is", "you are", "you're", "these are"];
+    let mut rest = lower.trim_end_matches(['.', '!', ' ']);
+    for lead in ["and ", "also ", "but ", "please ", "so ", "ok ", "note: "] {
+        rest = rest.strip_prefix(lead).unwrap_or(rest);
+    }
+    let note = rest.strip_prefix("remember")?.strip_prefix([' ', ',', ':'])?.trim_start();
+    let note = note.strip_prefix("that ").unwrap_or(note);
+    let fits = SUBJECTS.iter().any(|subject| note.strip_prefix(subject).is_some_and(|behind| behind.starts_with(' ')));
+    (fits && note.split_whitespace().count() >= 4).then_some(note)
 }
 
 /// `use X instead of Y`: standing only when it is said again.
@@ -415,7 +449,11 @@ mod tests {
             ("prefer composition over inheritance", "tool", "prefer composition over inheritance", true),
             ("Don't push unless I say so", "workflow", "push unless i say so", false),
             ("Before every commit, run the tests", "tool", "run the tests", true),
-            ("do not update seeds, never update seeds in production", "", "", false),
+            ("remember back to our linting work", "", "", false),
+            ("If there is an error, always exit with one", "workflow", "exit with one", true),
+            ("Do not touch the seeds, never update seeds please.", "workflow", "update seeds", false),
+            ("Do not ask me after each step", "workflow", "ask me after each step", false),
+            ("Also remember the demo is a static page", "remember", "the demo is a static page", true),
             ("Siempre usa comillas simples", "tool", "usa comillas simples", true),
             ("A partir de ahora, escribe en castellano", "style", "escribe en castellano", true),
             ("以后请用中文回答。", "practice", "以后请用中文回答", true),
@@ -431,6 +469,8 @@ mod tests {
             assert_eq!((cue.attribute, cue.value.as_str(), cue.positive), (attribute, value, positive), "{text:?}");
             assert!(!cue.weak, "{text:?}");
         }
+        assert!(cues("Please git commit after each step")[0].weak);
+        assert_eq!(cues("remember we're in a large tree, but for this deployment it is small"), []);
         assert!(cues("use one instead of the other")[0].weak);
         assert!(cues("In this project always use tabs").is_empty());
         assert!(cues("Always use tabs in this project")[0].scoped);
@@ -452,6 +492,9 @@ mod tests {
             "```\nalways use tabs for indentation\n```",
             "'x' is declared but never used",
             "we could do it in the future",
+            "update the plan so that we can use it in the future",
+            "Please remember that for your instructions",
+            "run the tests after each change?",
             "Would that be easier to change in the future?",
             "I'd prefer the second option",
             "以后再说吧",
