@@ -5,6 +5,7 @@
 
 use clone_schema::id::normal;
 
+use crate::memory::fact::wide::wide;
 use crate::memory::words::{one_line, spoken};
 
 /// The most words of a sentence that is read.
@@ -90,125 +91,24 @@ const NOT_STANDING: &[&str] = &[
 ];
 
 /// Verbs that tell an agent how to work, and what kind of rule each makes.
-const VERBS: &[(&str, &[&str])] = &[
-    ("tool", &["use", "run", "install", "prefer", "execute", "usa", "usar", "ejecuta", "utiliza", "prefiero"]),
+const VERBS: &[(&str, &str)] = &[
+    ("tool", "use run install prefer execute usa usar ejecuta utiliza prefiero"),
     (
         "style",
-        &[
-            "write",
-            "format",
-            "explain",
-            "respond",
-            "reply",
-            "answer",
-            "name",
-            "document",
-            "comment",
-            "summarize",
-            "be",
-            "speak",
-            "talk",
-            "translate",
-            "escribe",
-            "responde",
-            "explica",
-            "comenta",
-        ],
+        "write format explain respond reply answer name document comment summarize be speak talk translate \
+         escribe responde explica comenta",
     ),
     (
         "workflow",
-        &[
-            "commit",
-            "push",
-            "merge",
-            "ask",
-            "test",
-            "verify",
-            "check",
-            "review",
-            "plan",
-            "build",
-            "deploy",
-            "restart",
-            "start",
-            "stop",
-            "wait",
-            "confirm",
-            "read",
-            "follow",
-            "update",
-            "create",
-            "delete",
-            "remove",
-            "edit",
-            "change",
-            "touch",
-            "modify",
-            "add",
-            "generate",
-            "report",
-            "tell",
-            "make",
-            "do",
-            "double-check",
-            "lint",
-            "git",
-            "exit",
-            "handle",
-            "print",
-            "access",
-            "rebase",
-            "revert",
-            "overwrite",
-            "pregunta",
-            "haz",
-            "verifica",
-            "actualiza",
-            "crea",
-            "borra",
-            "modifica",
-            "cambies",
-            "hagas",
-            "uses",
-            "crees",
-            "borres",
-            "modifiques",
-            "preguntes",
-        ],
+        "commit push merge ask test verify check review plan build deploy restart start stop wait confirm \
+         read follow update create delete remove edit change touch modify add generate report tell make do \
+         double-check lint git exit handle print access rebase revert overwrite pregunta haz verifica \
+         actualiza crea borra modifica cambies hagas uses crees borres modifiques preguntes",
     ),
     (
         "practice",
-        &[
-            "assume",
-            "guess",
-            "mention",
-            "include",
-            "import",
-            "mock",
-            "hardcode",
-            "skip",
-            "rely",
-            "call",
-            "break",
-            "leave",
-            "keep",
-            "avoid",
-            "put",
-            "provide",
-            "give",
-            "refactor",
-            "implement",
-            "save",
-            "log",
-            "disable",
-            "hard-code",
-            "try",
-            "omit",
-            "mantén",
-            "mantener",
-            "evita",
-            "incluye",
-        ],
+        "assume guess mention include import mock hardcode skip rely call break leave keep avoid put provide \
+         give refactor implement save log disable hard-code try omit mantén mantener evita incluye",
     ),
 ];
 
@@ -283,7 +183,7 @@ fn negated(order: &str) -> Option<&str> {
 
 fn attribute(order: &str) -> Option<&'static str> {
     let verb = order.split(' ').next()?;
-    VERBS.iter().find(|(_, verbs)| verbs.contains(&verb)).map(|(attribute, _)| *attribute)
+    VERBS.iter().find(|(_, verbs)| verbs.split(' ').any(|known| known == verb)).map(|(attribute, _)| *attribute)
 }
 
 type Found<'a> = Option<(&'a str, bool, bool)>;
@@ -404,31 +304,6 @@ fn noted(lower: &str) -> Option<&str> {
 fn replaced(rest: &str) -> Found<'_> {
     let order = rest.strip_prefix("let's ").unwrap_or(rest);
     (order.starts_with("use ") && order.contains(" instead of ")).then_some((order, true, true))
-}
-
-/// Chinese, Japanese and Korean: a word for always or from now on, and the form of a request.
-fn wide(text: &str) -> Option<Cue> {
-    const WIDE: &[(&[&str], &[&str], bool)] = &[
-        (&["以后", "今后", "从现在开始", "從現在開始", "以後"], &["不要", "别", "不用", "不准"], false),
-        (&["永远不要", "千万不要", "绝对不要", "永遠不要"], &[""], false),
-        (&["以后", "今后", "从现在开始", "從現在開始"], &["请", "都", "要", "用", "請"], true),
-        (&["请总是", "总是用", "一律", "务必每次", "每次都要", "請總是"], &[""], true),
-        (&["今後は", "これからは", "以降は", "二度と", "決して", "絶対に"], &["ないで", "しないこと", "禁止"], false),
-        (&["今後は", "これからは", "いつも", "常に", "必ず"], &["てください", "して", "でください", "すること"], true),
-        (&["앞으로", "절대", "다시는"], &["하지 마", "하지마", "지 마", "지마", "말아", "말고"], false),
-        (&["앞으로", "항상", "언제나"], &["해줘", "해 줘", "하세요", "주세요", "해라", "할 것", "하도록"], true),
-    ];
-    if text.chars().count() < 5 || ["吗", "か。", "까"].iter().any(|mark| text.ends_with(mark)) {
-        return None;
-    }
-    let (_, _, positive) = WIDE.iter().find(|(leads, forms, _)| {
-        // The request must stand behind the word for always.
-        let behind = leads.iter().filter_map(|lead| text.split_once(lead)).map(|(_, behind)| behind);
-        behind.into_iter().any(|behind| forms.iter().any(|form| behind.contains(form)))
-    })?;
-    let value = normal(text);
-    let scoped = ["这个项目", "このプロジェクト", "이 프로젝트"].iter().any(|name| text.contains(name));
-    Some(Cue { attribute: "practice", value, positive: *positive, scoped, weak: false, text: text.to_owned() })
 }
 
 #[cfg(test)]

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use clone_schema::Event;
 use clone_schema::id::{Claim, normal};
 use clone_schema::memory::{Fact, Tier};
 
 use crate::memory::fact::support::{Support, lower_bound};
 use crate::memory::scene::{Scene, scene};
+use crate::memory::session::Told;
 use crate::memory::words::one_line;
 
 /// The longest reply that can be a habit, in words.
@@ -46,7 +46,7 @@ struct Reply {
 
 impl Habits {
     /// Takes one reply to an agent's text in.
-    pub(super) fn observe(&mut self, event: &Event, before: &str, prompt: &str) {
+    pub(super) fn observe(&mut self, told: &Told, before: &str, prompt: &str) {
         self.clock += 1;
         self.answers = self.answers.saturating_add(1);
         let scene = scene(before);
@@ -61,7 +61,7 @@ impl Habits {
             let fresh = || Reply { text: one_line(prompt), seen: clock, support: Support::default() };
             let reply = self.replies.entry((scene, key)).or_insert_with(fresh);
             reply.seen = clock;
-            reply.support.add(event);
+            reply.support.add(told);
         }
         self.make_room();
     }
@@ -145,13 +145,19 @@ fn short(prompt: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use clone_schema::Position;
+
     use super::*;
     use crate::memory::session::tests::prompt;
+
+    fn told(id: &str, session: &str, second: i64, text: &str) -> Told {
+        Told { position: Position(0), event: prompt(id, session, second, text) }
+    }
 
     fn habits(replies: &[(&str, &str, &str)]) -> Vec<Fact> {
         let mut habits = Habits::default();
         for (n, (session, before, reply)) in replies.iter().enumerate() {
-            habits.observe(&prompt(&format!("e{n}"), session, n as i64, reply), before, reply);
+            habits.observe(&told(&format!("e{n}"), session, n as i64, reply), before, reply);
         }
         habits.facts().collect()
     }
@@ -198,7 +204,7 @@ mod tests {
         let mut habits = Habits::default();
         for n in 0..(MAX_REPLIES as i64 + 2_000) {
             let text = format!("reply {n}");
-            habits.observe(&prompt(&text, "s", n, &text), "All tests pass.", &text);
+            habits.observe(&told(&text, "s", n, &text), "All tests pass.", &text);
             assert!(habits.replies.len() <= MAX_REPLIES && habits.anywhere.len() <= MAX_REPLIES);
         }
     }
