@@ -108,7 +108,7 @@ pub(crate) fn scalar(text: &str, special: &str) -> String {
 fn is_plain(text: &str, special: &str) -> bool {
     const WORDS: &[&str] = &["null", "true", "false", "yes", "no", "on", "off", "y", "n", "nan", "inf"];
     let first = text.chars().next().is_some_and(char::is_alphabetic);
-    let last = text.chars().next_back().is_some_and(|c| c.is_alphanumeric() || ".?!)".contains(c));
+    let last = text.chars().next_back().is_some_and(|c| c.is_alphanumeric() || ".?!)…”".contains(c));
     let word = WORDS.iter().any(|word| word.eq_ignore_ascii_case(text));
     let odd = |c: char| must_escape(c) || special.contains(c) || c == '\u{a0}';
     first && last && !word && !text.contains(": ") && !text.contains(" #") && !text.contains(odd)

@@ -373,6 +373,10 @@ mod tests {
             "Would that be easier to change in the future?",
             "I'd prefer the second option",
             "以后再说吧",
+            "以后要做的功能",
+            "必ず失敗してしまう",
+            "常に表示してください",
+            "앞으로 이동해줘",
             "それは必ず失敗する",
         ];
         for text in table {
