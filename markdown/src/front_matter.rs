@@ -125,13 +125,15 @@ pub(crate) fn scan(text: &str, offset: usize) -> (Vec<Entry>, Vec<Problem>) {
     let mut seen = std::collections::BTreeSet::new();
     let mut rest = lines.as_slice();
     while let Some((head, tail)) = rest.split_first() {
+        // First, so that a header of nothing but empty lines is walked once.
+        if head.is_idle() {
+            rest = tail;
+            continue;
+        }
         let more = tail.iter().take_while(|line| line.continues()).count();
         let more = more - tail[..more].iter().rev().take_while(|line| line.is_idle()).count();
         let (block, next) = tail.split_at(more);
         rest = next;
-        if head.is_idle() {
-            continue;
-        }
         match read_entry(head, block) {
             Ok((entry, found)) => {
                 problems.extend(found);
