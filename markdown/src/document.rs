@@ -287,6 +287,14 @@ mod tests {
     }
 
     #[test]
+    fn headers_of_many_lines_are_walked_once() {
+        for line in ["\n", "a\n", "a:\n", "- a\n", "a: [\n", "\t\n"] {
+            let text = format!("---\n{}---\n", line.repeat(MAX_FRONT_MATTER / line.len()));
+            assert_eq!(Document::parse(&text).body(), "", "{line:?}");
+        }
+    }
+
+    #[test]
     fn problems_are_capped() {
         let text = format!("---\n{}---\n", "no colon\n".repeat(MAX_PROBLEMS + 5));
         assert_eq!(messages(&text).len(), MAX_PROBLEMS);

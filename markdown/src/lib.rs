@@ -19,6 +19,7 @@ pub mod front_matter;
 pub mod name;
 pub mod problem;
 pub mod profile;
+mod scalar;
 
 pub use document::Document;
 pub use problem::Problem;

@@ -143,7 +143,7 @@ fn outcome<'a>(events: &[&'a Event]) -> Option<(String, &'a Event)> {
             Scene::Error => "an error was reported",
             Scene::Done => "the agent reported that it was done",
             Scene::Plan => "a plan was shown",
-            Scene::Offer | Scene::Question => return None,
+            Scene::Offer | Scene::Question | Scene::Midway => return None,
         };
         Some((told.to_owned(), *event))
     })

@@ -5,12 +5,14 @@
 mod cue;
 mod habit;
 mod support;
+mod wide;
 
 use std::collections::BTreeMap;
 
+use clone_schema::event::{Choice, Outcome};
 use clone_schema::id::Claim;
 use clone_schema::memory::{Fact, Provenance, Status, Tier};
-use clone_schema::{Body, Event, Origin, Timestamp};
+use clone_schema::{Body, Origin, Timestamp};
 
 use crate::memory::fact::cue::{Cue, cues};
 use crate::memory::fact::habit::Habits;
@@ -57,26 +59,33 @@ impl Miner {
     /// Takes one event in; `before` is the agent's last text in the session, when no other prompt came between.
     pub fn observe(&mut self, told: &Told, before: Option<&str>) {
         let event = &told.event;
-        let Body::AgentPrompt { prompt, .. } = &event.body else { return };
         if event.origin() != Origin::Typed {
             return;
         }
+        let prompt = match &event.body {
+            Body::AgentPrompt { prompt, .. } => prompt,
+            Body::AgentChoice(Choice { outcome: Outcome::Other, choice: Some(words), .. }) => {
+                cues(words).into_iter().for_each(|cue| self.state(cue, told));
+                return;
+            }
+            _ => return,
+        };
         self.prompts = self.prompts.saturating_add(1);
         if let Some(command) = command(prompt) {
             let known = self.commands.len();
             if known < MAX_CLAIMS || self.commands.contains_key(command) {
-                self.commands.entry(command.to_owned()).or_default().add(event);
+                self.commands.entry(command.to_owned()).or_default().add(told);
             }
             return;
         }
-        cues(prompt).into_iter().for_each(|cue| self.state(cue, event));
+        cues(prompt).into_iter().for_each(|cue| self.state(cue, told));
         if let Some(before) = before {
-            self.habits.observe(event, before, prompt);
+            self.habits.observe(told, before, prompt);
         }
     }
 
-    fn state(&mut self, cue: Cue, event: &Event) {
-        let scope = if cue.scoped { event.project().unwrap_or_default().to_owned() } else { String::new() };
+    fn state(&mut self, cue: Cue, told: &Told) {
+        let scope = if cue.scoped { told.event.project().unwrap_or_default().to_owned() } else { String::new() };
         let key = Stated { attribute: cue.attribute, scope, value: cue.value, positive: cue.positive };
         if self.stated.len() >= MAX_CLAIMS && !self.stated.contains_key(&key) {
             return;
@@ -84,7 +93,7 @@ impl Miner {
         let fresh = || Rule { text: clip(&cue.text, MAX_TEXT), weak: cue.weak, support: Support::default() };
         let rule = self.stated.entry(key).or_insert_with(fresh);
         rule.weak &= cue.weak;
-        rule.support.add(event);
+        rule.support.add(told);
     }
 
     /// Every fact that the events so far support, by id.
@@ -103,7 +112,7 @@ impl Miner {
             return None;
         }
         let claim = Claim {
-            kind: "preference".into(),
+            kind: if key.attribute == "remember" { "statement" } else { "preference" }.into(),
             subject: "user".into(),
             attribute: key.attribute.into(),
             scope: key.scope.clone(),
@@ -119,11 +128,10 @@ impl Miner {
         Some(fact)
     }
 
-    /// When the opposite was stated last, where that is newer.
+    /// When the opposite was stated after this, if it was.
     fn contradicted(&self, key: &Stated, support: &Support) -> Option<Timestamp> {
         let opposite = self.stated.get(&Stated { positive: !key.positive, ..key.clone() })?;
-        let newer = opposite.support.newest()?;
-        (newer > support.newest()?).then(|| opposite.support.first_after(support.newest())).flatten()
+        (opposite.support.last() > support.last()).then(|| opposite.support.first_since(support.newest())).flatten()
     }
 
     fn command(&self, name: &str, support: &Support) -> Option<Fact> {
@@ -186,10 +194,11 @@ impl Support {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use clone_schema::event::ChoiceKind;
     use clone_schema::{Meta, Position};
 
     use super::*;
-    use crate::memory::session::tests::prompt;
+    use crate::memory::session::tests::{event, prompt};
 
     pub(crate) fn mined(prompts: &[(&str, &str)]) -> Vec<Fact> {
         let mut miner = Miner::default();
@@ -219,6 +228,34 @@ pub(crate) mod tests {
         let find = |polarity: &str| facts.iter().find(|fact| fact.claim.polarity == polarity).expect("both");
         assert_eq!((find("+").status, find("+").valid_until), (Status::Archived, Some(find("-").created)));
         assert_eq!((find("-").status, find("-").valid_until), (Status::Active, None));
+    }
+
+    #[test]
+    fn the_opposite_counts_at_the_same_instant_and_not_in_another_scope() {
+        let mut miner = Miner::default();
+        for (n, text) in
+            ["never use tabs here", "always use tabs here", "never use tabs here in this project"].iter().enumerate()
+        {
+            miner.observe(&Told { position: Position(n as u64), event: prompt(&n.to_string(), "s", 7, text) }, None);
+        }
+        let status: Vec<_> = miner.facts().into_iter().map(|fact| (fact.evidence[0].id.clone(), fact.status)).collect();
+        assert!(status.contains(&("0".into(), Status::Archived)) && status.contains(&("1".into(), Status::Active)));
+    }
+
+    #[test]
+    fn words_typed_into_a_choice_state_rules_too() {
+        let choice = Choice {
+            agent: "agent".into(),
+            kind: ChoiceKind::Permission,
+            question: "Run it?".into(),
+            options: vec![],
+            choice: Some("never push without asking me".into()),
+            outcome: Outcome::Other,
+            in_response_to: None,
+        };
+        let mut miner = Miner::default();
+        miner.observe(&Told { position: Position(0), event: event("e", "s", 0, Body::AgentChoice(choice)) }, None);
+        assert_eq!(miner.facts()[0].claim.polarity, "-");
     }
 
     #[test]
@@ -257,9 +294,10 @@ pub(crate) mod tests {
     /// Prints counts only; the turns are somebody's.
     #[test]
     fn real_turns() {
+        use std::io::Write as _;
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
         if !root.exists() {
-            let _ = std::io::Write::write_all(&mut std::io::stderr(), b"SKIPPED: no shared data\n");
+            let _ = writeln!(std::io::stderr(), "SKIPPED: no shared data");
             return;
         }
         for folder in ["turns", "turns-small"] {
@@ -270,12 +308,8 @@ pub(crate) mod tests {
                 let facts = of_turns(&std::fs::read_to_string(path).expect("readable"));
                 assert!(facts.len() < 60, "{} facts are more than anybody reads", facts.len());
                 assert!(facts.iter().all(|fact| fact.evidence.iter().all(|evidence| evidence.origin == Origin::Typed)));
-                if let Some(out) = std::env::var_os("CLONE_TEST_FACTS") {
-                    let lines: Vec<_> =
-                        facts.iter().map(|f| format!("{:?}\t{}\t{}\n", f.tier, f.claim.kind, f.text)).collect();
-                    let name = path.file_stem().and_then(|stem| stem.to_str()).expect("a name");
-                    std::fs::write(std::path::Path::new(&out).join(name), lines.concat()).expect("writable");
-                }
+                let name = path.file_stem().unwrap_or_default().to_string_lossy();
+                let _ = writeln!(std::io::stderr(), "{name}: {} facts", facts.len());
             }
         }
     }

@@ -24,6 +24,8 @@ pub enum Scene {
     Error,
     /// The agent says that it is done.
     Done,
+    /// The agent said what it does next and stopped there.
+    Midway,
 }
 
 impl Scene {
@@ -38,6 +40,7 @@ impl Scene {
             Self::TestsPassed => "tests-passed",
             Self::Error => "error",
             Self::Done => "done",
+            Self::Midway => "midway",
         }
     }
 
@@ -52,6 +55,7 @@ impl Scene {
             Self::TestsPassed => "After the tests pass",
             Self::Error => "After an error",
             Self::Done => "When an agent reports that it is done",
+            Self::Midway => "When an agent stops midway",
         }
     }
 }
@@ -95,6 +99,8 @@ const OFFERS: &[&str] = &[
     "if you want, i can",
 ];
 
+const MIDWAY: &[&str] = &["let me ", "now let me ", "now i'll ", "next, i'll ", "i'll now ", "now let's "];
+
 /// The scene at the end of an agent's text; none where nothing is recognised.
 #[must_use]
 pub fn scene(agent_text: &str) -> Option<Scene> {
@@ -105,6 +111,10 @@ pub fn scene(agent_text: &str) -> Option<Scene> {
     }
     if last.trim_end().ends_with(['?', '？']) {
         return Some(Scene::Question);
+    }
+    let line = last.lines().last().unwrap_or_default().trim_start().replace("let me know", "tell me");
+    if MIDWAY.iter().any(|start| line.starts_with(start) || line.contains(&format!(". {start}"))) {
+        return Some(Scene::Midway);
     }
     SCANS.iter().find(|(_, words)| words.iter().any(|word| end.contains(word))).map(|(scene, _)| *scene)
 }
@@ -123,6 +133,8 @@ mod tests {
             ("Here's the plan: one, two", Some(Scene::Plan)),
             ("I’ve updated the file.", Some(Scene::Done)),
             ("The build failed", Some(Scene::Error)),
+            ("Tests pass.\n\nFound it. Let me mend the parser:", Some(Scene::Midway)),
+            ("Let me know how it goes", None),
             ("Reading the file", None),
             ("", None),
         ];

@@ -212,6 +212,7 @@ fn shorten(text: &mut String) {
 #[cfg(test)]
 pub(crate) mod tests {
     use clone_schema::{Meta, Origin, Source};
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -301,5 +302,40 @@ pub(crate) mod tests {
         let stretch = sessions.closed("s", Position(9_000)).expect("open");
         let Body::AgentPrompt { prompt, .. } = &stretch.events[0].event.body else { panic!("a prompt") };
         assert_eq!(prompt.chars().count(), MAX_TEXT + 3);
+    }
+
+    proptest! {
+        /// However often closings are asked for on the way, the same events end up in the same stretches.
+        #[test]
+        fn stretches_do_not_depend_on_batches(
+            steps in prop::collection::vec((0_i64..4_000, 0_u8..3, any::<bool>(), any::<bool>()), 1..40),
+        ) {
+            let (mut once, mut often) = (Sessions::default(), Sessions::default());
+            let (mut a, mut b) = (Vec::new(), Vec::new());
+            let mut now = 0;
+            for (n, (wait, session, stop, ask)) in steps.into_iter().enumerate() {
+                now += wait;
+                let body = Body::AgentPrompt { agent: "agent".into(), prompt: "x".into() };
+                let body = if stop { Body::SessionStopped } else { body };
+                let event = event(&n.to_string(), &session.to_string(), now, body);
+                if ask {
+                    drain(&mut often, at(now), &mut b);
+                }
+                once.fold(Position(n as u64), &event);
+                often.fold(Position(n as u64), &event);
+            }
+            drain(&mut once, Timestamp::MAX, &mut a);
+            drain(&mut often, Timestamp::MAX, &mut b);
+            a.sort();
+            b.sort();
+            prop_assert_eq!(a, b);
+        }
+    }
+
+    fn drain(sessions: &mut Sessions, now: Timestamp, into: &mut Vec<Vec<u64>>) {
+        for closing in sessions.close_due(now) {
+            let stretch = sessions.closed(&closing.session_id, closing.upto).expect("due only when open");
+            into.push(stretch.events.iter().map(|told| told.position.0).collect());
+        }
     }
 }

@@ -5,6 +5,7 @@
 
 use clone_schema::id::normal;
 
+use crate::memory::fact::wide::wide;
 use crate::memory::words::{one_line, spoken};
 
 /// The most words of a sentence that is read.
@@ -15,7 +16,7 @@ const MAX_CHARS: usize = 240;
 /// One standing rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Cue {
-    /// What it is about: `tool`, `workflow`, `style` or `practice`.
+    /// What it is about: `tool`, `workflow`, `style`, `practice` or `remember`.
     pub(super) attribute: &'static str,
     /// What is wanted or not, in normal form.
     pub(super) value: String,
@@ -75,6 +76,7 @@ const NOT_STANDING: &[&str] = &[
     "this bug",
     "this error",
     "this file",
+    "for this",
     "this function",
     "this button",
     "users",
@@ -89,120 +91,24 @@ const NOT_STANDING: &[&str] = &[
 ];
 
 /// Verbs that tell an agent how to work, and what kind of rule each makes.
-const VERBS: &[(&str, &[&str])] = &[
-    ("tool", &["use", "run", "install", "prefer", "execute", "usa", "usar", "ejecuta", "utiliza", "prefiero"]),
+const VERBS: &[(&str, &str)] = &[
+    ("tool", "use run install prefer execute usa usar ejecuta utiliza prefiero"),
     (
         "style",
-        &[
-            "write",
-            "format",
-            "explain",
-            "respond",
-            "reply",
-            "answer",
-            "name",
-            "document",
-            "comment",
-            "summarize",
-            "be",
-            "speak",
-            "talk",
-            "translate",
-            "escribe",
-            "responde",
-            "explica",
-            "comenta",
-        ],
+        "write format explain respond reply answer name document comment summarize be speak talk translate \
+         escribe responde explica comenta",
     ),
     (
         "workflow",
-        &[
-            "commit",
-            "push",
-            "merge",
-            "ask",
-            "test",
-            "verify",
-            "check",
-            "review",
-            "plan",
-            "build",
-            "deploy",
-            "restart",
-            "start",
-            "stop",
-            "wait",
-            "confirm",
-            "read",
-            "follow",
-            "update",
-            "create",
-            "delete",
-            "remove",
-            "edit",
-            "change",
-            "touch",
-            "modify",
-            "add",
-            "generate",
-            "report",
-            "tell",
-            "make",
-            "do",
-            "double-check",
-            "lint",
-            "rebase",
-            "revert",
-            "overwrite",
-            "pregunta",
-            "haz",
-            "verifica",
-            "actualiza",
-            "crea",
-            "borra",
-            "modifica",
-            "cambies",
-            "hagas",
-            "uses",
-            "crees",
-            "borres",
-            "modifiques",
-            "preguntes",
-        ],
+        "commit push merge ask test verify check review plan build deploy restart start stop wait confirm \
+         read follow update create delete remove edit change touch modify add generate report tell make do \
+         double-check lint git exit handle print access rebase revert overwrite pregunta haz verifica \
+         actualiza crea borra modifica cambies hagas uses crees borres modifiques preguntes",
     ),
     (
         "practice",
-        &[
-            "assume",
-            "guess",
-            "mention",
-            "include",
-            "import",
-            "mock",
-            "hardcode",
-            "skip",
-            "rely",
-            "call",
-            "break",
-            "leave",
-            "keep",
-            "avoid",
-            "put",
-            "provide",
-            "give",
-            "refactor",
-            "implement",
-            "save",
-            "log",
-            "disable",
-            "hard-code",
-            "try",
-            "omit",
-            "mantén",
-            "mantener",
-            "evita",
-            "incluye",
-        ],
+        "assume guess mention include import mock hardcode skip rely call break leave keep avoid put provide \
+         give refactor implement save log disable hard-code try omit mantén mantener evita incluye",
     ),
 ];
 
@@ -223,6 +129,18 @@ fn spaced(text: &str) -> Option<Cue> {
         return None;
     }
     let rest = strip_leads(lower.trim_end_matches(['.', '!', ' ']));
+    let rest = rest.strip_suffix(" please").unwrap_or(rest);
+    if let Some(note) = noted(&lower) {
+        let attribute = "remember";
+        return Some(Cue {
+            attribute,
+            value: normal(note),
+            positive: true,
+            scoped: false,
+            weak: false,
+            text: text.to_owned(),
+        });
+    }
     let found = marked(rest).or_else(|| timed(rest)).or_else(|| preferred(rest)).or_else(|| conditioned(rest));
     let (order, positive, weak) = found.or_else(|| replaced(rest))?;
     finish(text, order, positive, weak)
@@ -265,57 +183,59 @@ fn negated(order: &str) -> Option<&str> {
 
 fn attribute(order: &str) -> Option<&'static str> {
     let verb = order.split(' ').next()?;
-    VERBS.iter().find(|(_, verbs)| verbs.contains(&verb)).map(|(attribute, _)| *attribute)
+    VERBS.iter().find(|(_, verbs)| verbs.split(' ').any(|known| known == verb)).map(|(attribute, _)| *attribute)
 }
 
 type Found<'a> = Option<(&'a str, bool, bool)>;
 
-/// `always X`, `you should never X`, `siempre X`.
+/// `always X`, `you should never X`, `if Y, always X`.
 fn marked(rest: &str) -> Found<'_> {
     const SUBJECTS: &[&str] = &[
+        "i always want you to ",
         "you should ",
         "you must ",
         "you need to ",
         "we should ",
         "we must ",
-        "i always want you to ",
         "i want you to ",
         "debes ",
         "tienes que ",
     ];
-    if let Some(order) = rest.strip_prefix("i always want you to ") {
+    const ALWAYS: &[&str] = &["always ", "siempre "];
+    const NEVER: &[&str] = &["never ever ", "never ", "nunca ", "do not ever ", "don't ever "];
+    if let Some(order) = rest.strip_prefix(SUBJECTS[0]) {
         return Some((order, true, false));
     }
-    let rest = SUBJECTS.iter().find_map(|subject| rest.strip_prefix(subject)).unwrap_or(rest);
-    let positive = ["always ", "siempre "].iter().find_map(|mark| rest.strip_prefix(mark));
-    let negative = ["never ever ", "never ", "nunca ", "do not ever ", "don't ever "]
-        .iter()
-        .find_map(|mark| rest.strip_prefix(mark));
-    positive.map(|order| (order, true, false)).or(negative.map(|order| (order, false, false)))
+    let read = |clause: &'_ str| -> Option<(usize, bool)> {
+        let subject = SUBJECTS.iter().find(|subject| clause.starts_with(**subject)).map_or(0, |subject| subject.len());
+        let find = |marks: &[&str]| {
+            marks.iter().find(|mark| clause[subject..].starts_with(**mark)).map(|mark| subject + mark.len())
+        };
+        find(ALWAYS).map(|at| (at, true)).or_else(|| find(NEVER).map(|at| (at, false)))
+    };
+    let last = rest.rfind(", ").map_or(0, |at| at + 2);
+    [0, last]
+        .into_iter()
+        .find_map(|from| read(&rest[from..]).map(|(at, positive)| (&rest[from + at..], positive, false)))
 }
 
 /// `from now on, X`, `X going forward`.
 fn timed(rest: &str) -> Found<'_> {
-    const TIMES: &[&str] = &[
+    // Only these close a sentence: behind an order, "in the future" tells what a change is for.
+    const CLOSING: &[&str] = &[
         "from now on",
         "going forward",
-        "in the future",
-        "in future",
         "from here on",
         "moving forward",
         "a partir de ahora",
         "de ahora en adelante",
-        "en el futuro",
     ];
-    let order = TIMES.iter().find_map(|time| {
-        let before = rest.strip_prefix(time).map(|order| order.trim_start_matches([',', ' ', ':']));
-        before.or_else(|| rest.strip_suffix(time).map(|order| order.trim_end_matches([',', ' '])))
-    })?;
-    let order = strip_leads(order);
-    let order = ["i want you to ", "you should ", "always ", "i'd like you to ", "quiero que ", "siempre "]
-        .iter()
-        .find_map(|lead| order.strip_prefix(lead))
-        .unwrap_or(order);
+    const OPENING: &[&str] = &["in the future", "in future", "en el futuro"];
+    const ASKS: &[&str] = &["i want you to ", "i'd like you to ", "you should ", "always ", "quiero que ", "siempre "];
+    let before = CLOSING.iter().chain(OPENING).find_map(|time| rest.strip_prefix(time));
+    let behind = || CLOSING.iter().find_map(|time| rest.strip_suffix(time));
+    let order = strip_leads(before.or_else(behind)?.trim_matches([',', ' ', ':']));
+    let order = ASKS.iter().find_map(|ask| order.strip_prefix(ask)).unwrap_or(order);
     Some((order, true, false))
 }
 
@@ -363,38 +283,27 @@ fn conditioned(rest: &str) -> Found<'_> {
         return Some((order, true, false));
     }
     let late = EACH.iter().any(|word| rest.contains(&format!(" {word}")));
-    (late && negated(rest).is_none()).then_some((rest, true, true))
+    late.then_some((rest, true, negated(rest).is_none()))
+}
+
+/// `remember that X`: what the person wants to be known.
+fn noted(lower: &str) -> Option<&str> {
+    const SUBJECTS: &[&str] =
+        &["i", "i'm", "we", "we're", "the", "our", "my", "it's", "there", "this is", "you are", "you're", "these are"];
+    let mut rest = lower.trim_end_matches(['.', '!', ' ']);
+    for lead in ["and ", "also ", "but ", "please ", "so ", "ok ", "note: "] {
+        rest = rest.strip_prefix(lead).unwrap_or(rest);
+    }
+    let note = rest.strip_prefix("remember")?.strip_prefix([' ', ',', ':'])?.trim_start();
+    let note = note.strip_prefix("that ").unwrap_or(note);
+    let fits = SUBJECTS.iter().any(|subject| note.strip_prefix(subject).is_some_and(|behind| behind.starts_with(' ')));
+    (fits && note.split_whitespace().count() >= 4).then_some(note)
 }
 
 /// `use X instead of Y`: standing only when it is said again.
 fn replaced(rest: &str) -> Found<'_> {
     let order = rest.strip_prefix("let's ").unwrap_or(rest);
     (order.starts_with("use ") && order.contains(" instead of ")).then_some((order, true, true))
-}
-
-/// Chinese, Japanese and Korean: a word for always or from now on, and the form of a request.
-fn wide(text: &str) -> Option<Cue> {
-    const WIDE: &[(&[&str], &[&str], bool)] = &[
-        (&["以后", "今后", "从现在开始", "從現在開始", "以後"], &["不要", "别", "不用", "不准"], false),
-        (&["永远不要", "千万不要", "绝对不要", "永遠不要"], &[""], false),
-        (&["以后", "今后", "从现在开始", "從現在開始"], &["请", "都", "要", "用", "請"], true),
-        (&["请总是", "总是用", "一律", "务必每次", "每次都要", "請總是"], &[""], true),
-        (&["今後は", "これからは", "以降は", "二度と", "決して", "絶対に"], &["ないで", "しないこと", "禁止"], false),
-        (&["今後は", "これからは", "いつも", "常に", "必ず"], &["てください", "して", "でください", "すること"], true),
-        (&["앞으로", "절대", "다시는"], &["하지 마", "하지마", "지 마", "지마", "말아", "말고"], false),
-        (&["앞으로", "항상", "언제나"], &["해줘", "해 줘", "하세요", "주세요", "해라", "할 것", "하도록"], true),
-    ];
-    if text.chars().count() < 5 || ["吗", "か。", "까"].iter().any(|mark| text.ends_with(mark)) {
-        return None;
-    }
-    let (_, _, positive) = WIDE.iter().find(|(leads, forms, _)| {
-        // The request must stand behind the word for always.
-        let behind = leads.iter().filter_map(|lead| text.split_once(lead)).map(|(_, behind)| behind);
-        behind.into_iter().any(|behind| forms.iter().any(|form| behind.contains(form)))
-    })?;
-    let value = normal(text);
-    let scoped = ["这个项目", "このプロジェクト", "이 프로젝트"].iter().any(|name| text.contains(name));
-    Some(Cue { attribute: "practice", value, positive: *positive, scoped, weak: false, text: text.to_owned() })
 }
 
 #[cfg(test)]
@@ -415,7 +324,11 @@ mod tests {
             ("prefer composition over inheritance", "tool", "prefer composition over inheritance", true),
             ("Don't push unless I say so", "workflow", "push unless i say so", false),
             ("Before every commit, run the tests", "tool", "run the tests", true),
-            ("do not update seeds, never update seeds in production", "", "", false),
+            ("remember back to our linting work", "", "", false),
+            ("If there is an error, always exit with one", "workflow", "exit with one", true),
+            ("Do not touch the seeds, never update seeds please.", "workflow", "update seeds", false),
+            ("Do not ask me after each step", "workflow", "ask me after each step", false),
+            ("Also remember the demo is a static page", "remember", "the demo is a static page", true),
             ("Siempre usa comillas simples", "tool", "usa comillas simples", true),
             ("A partir de ahora, escribe en castellano", "style", "escribe en castellano", true),
             ("以后请用中文回答。", "practice", "以后请用中文回答", true),
@@ -431,6 +344,8 @@ mod tests {
             assert_eq!((cue.attribute, cue.value.as_str(), cue.positive), (attribute, value, positive), "{text:?}");
             assert!(!cue.weak, "{text:?}");
         }
+        assert!(cues("Please git commit after each step")[0].weak);
+        assert_eq!(cues("remember we're in a large tree, but for this deployment it is small"), []);
         assert!(cues("use one instead of the other")[0].weak);
         assert!(cues("In this project always use tabs").is_empty());
         assert!(cues("Always use tabs in this project")[0].scoped);
@@ -452,9 +367,16 @@ mod tests {
             "```\nalways use tabs for indentation\n```",
             "'x' is declared but never used",
             "we could do it in the future",
+            "update the plan so that we can use it in the future",
+            "Please remember that for your instructions",
+            "run the tests after each change?",
             "Would that be easier to change in the future?",
             "I'd prefer the second option",
             "以后再说吧",
+            "以后要做的功能",
+            "必ず失敗してしまう",
+            "常に表示してください",
+            "앞으로 이동해줘",
             "それは必ず失敗する",
         ];
         for text in table {

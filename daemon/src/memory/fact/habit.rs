@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use clone_schema::Event;
 use clone_schema::id::{Claim, normal};
 use clone_schema::memory::{Fact, Tier};
 
 use crate::memory::fact::support::{Support, lower_bound};
 use crate::memory::scene::{Scene, scene};
+use crate::memory::session::Told;
 use crate::memory::words::one_line;
 
 /// The longest reply that can be a habit, in words.
@@ -17,8 +17,10 @@ pub(super) const MAX_CHARS: usize = 60;
 /// The most different replies that are counted; those seen once make room, oldest first.
 pub(super) const MAX_REPLIES: usize = 5_000;
 
-/// A tentative habit needs this share of its opportunities.
+/// A tentative habit of three or four replies needs this share of its opportunities.
 const MIN_SHARE: f64 = 0.1;
+/// A tentative habit of five replies or more needs this share.
+const MIN_SHARE_OFTEN: f64 = 0.05;
 /// A tentative habit is this much more likely in its situation than in general.
 const MIN_LIFT: f64 = 1.5;
 
@@ -44,7 +46,7 @@ struct Reply {
 
 impl Habits {
     /// Takes one reply to an agent's text in.
-    pub(super) fn observe(&mut self, event: &Event, before: &str, prompt: &str) {
+    pub(super) fn observe(&mut self, told: &Told, before: &str, prompt: &str) {
         self.clock += 1;
         self.answers = self.answers.saturating_add(1);
         let scene = scene(before);
@@ -59,7 +61,7 @@ impl Habits {
             let fresh = || Reply { text: one_line(prompt), seen: clock, support: Support::default() };
             let reply = self.replies.entry((scene, key)).or_insert_with(fresh);
             reply.seen = clock;
-            reply.support.add(event);
+            reply.support.add(told);
         }
         self.make_room();
     }
@@ -89,10 +91,16 @@ impl Habits {
         let anywhere = f64::from(self.anywhere.get(key).map_or(k, |(count, _)| *count).max(k));
         let lift = share / (anywhere / f64::from(self.answers.max(1)));
         let strong = k >= 5 && lower_bound(k, n) >= 0.5;
-        if !strong && (share < MIN_SHARE || lift < MIN_LIFT) {
+        if !strong && (share < if k >= 5 { MIN_SHARE_OFTEN } else { MIN_SHARE } || lift < MIN_LIFT) {
             return None;
         }
-        let how = if share >= 0.5 { "usually" } else { "often" };
+        let how = if share >= 0.5 {
+            "usually"
+        } else if share >= 0.2 {
+            "often"
+        } else {
+            "sometimes"
+        };
         let text = format!("{}, {how} replies “{}” ({k} of {n} times)", scene.when(), reply.text);
         let claim = Claim {
             kind: "habit".into(),
@@ -113,7 +121,15 @@ fn middle(seen: impl Iterator<Item = u64>) -> u64 {
     seen.get(at).copied().unwrap_or_default()
 }
 
-/// The form in which two short replies are the same; nothing for a reply that is too long or has no letters.
+/// Replies that say the same.
+const SAME: &[(&str, &[&str])] = &[
+    ("yes", &["y", "yep", "yeah", "yup", "si", "sí", "sure", "はい", "是", "是的", "네"]),
+    ("continue", &["go on", "keep going", "continúa", "continua", "sigue", "继续", "続けて"]),
+    ("go ahead", &["proceed", "yes proceed", "yes go ahead", "ok go ahead", "adelante"]),
+];
+
+/// The form in which two short replies are the same; nothing for a reply that is too long, or that only picks a number or
+/// a letter of a list.
 fn short(prompt: &str) -> Option<String> {
     if prompt.len() > MAX_CHARS * 4 {
         return None;
@@ -121,19 +137,27 @@ fn short(prompt: &str) -> Option<String> {
     let normal = normal(prompt);
     let words: Vec<_> = normal.split(' ').filter(|word| !matches!(*word, "please" | "pls" | "por" | "favor")).collect();
     let key = words.join(" ");
-    let fits = words.len() <= MAX_WORDS && key.chars().count() <= MAX_CHARS && key.chars().any(char::is_alphanumeric);
-    fits.then_some(key)
+    let same = SAME.iter().find(|(_, forms)| forms.contains(&key.as_str())).map(|(one, _)| (*one).to_owned());
+    let key = same.unwrap_or(key);
+    let fits = words.len() <= MAX_WORDS && key.chars().count() <= MAX_CHARS;
+    (fits && key.chars().filter(|c| c.is_alphabetic()).count() >= 2).then_some(key)
 }
 
 #[cfg(test)]
 mod tests {
+    use clone_schema::Position;
+
     use super::*;
     use crate::memory::session::tests::prompt;
+
+    fn told(id: &str, session: &str, second: i64, text: &str) -> Told {
+        Told { position: Position(0), event: prompt(id, session, second, text) }
+    }
 
     fn habits(replies: &[(&str, &str, &str)]) -> Vec<Fact> {
         let mut habits = Habits::default();
         for (n, (session, before, reply)) in replies.iter().enumerate() {
-            habits.observe(&prompt(&format!("e{n}"), session, n as i64, reply), before, reply);
+            habits.observe(&told(&format!("e{n}"), session, n as i64, reply), before, reply);
         }
         habits.facts().collect()
     }
@@ -151,6 +175,23 @@ mod tests {
     }
 
     #[test]
+    fn one_reply_in_many_forms() {
+        let table = [
+            ("Y!", Some("yes")),
+            ("please continue", Some("continue")),
+            ("sigue por favor", Some("continue")),
+            ("1", None),
+            ("b", None),
+            ("2 3", None),
+            ("one two three four five six seven eight nine", None),
+            ("", None),
+        ];
+        for (text, key) in table {
+            assert_eq!(short(text).as_deref(), key, "{text:?}");
+        }
+    }
+
+    #[test]
     fn what_is_said_everywhere_is_no_habit() {
         let mut replies = vec![("s1", "All tests pass.", "ok"); 4];
         replies.extend([("s2", "All tests pass.", "what is next"); 9]);
@@ -163,7 +204,7 @@ mod tests {
         let mut habits = Habits::default();
         for n in 0..(MAX_REPLIES as i64 + 2_000) {
             let text = format!("reply {n}");
-            habits.observe(&prompt(&text, "s", n, &text), "All tests pass.", &text);
+            habits.observe(&told(&text, "s", n, &text), "All tests pass.", &text);
             assert!(habits.replies.len() <= MAX_REPLIES && habits.anywhere.len() <= MAX_REPLIES);
         }
     }

@@ -3,7 +3,9 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use clone_schema::memory::Evidence;
-use clone_schema::{Event, Timestamp};
+use clone_schema::{Position, Timestamp};
+
+use crate::memory::session::Told;
 
 /// How many of the first events are cited.
 pub(super) const FIRST: usize = 3;
@@ -20,15 +22,18 @@ pub(super) struct Support {
     first: Vec<(Evidence, Timestamp)>,
     newest: VecDeque<(Evidence, Timestamp)>,
     span: Option<(Timestamp, Timestamp)>,
+    last: Option<(Timestamp, Position)>,
 }
 
 impl Support {
-    pub(super) fn add(&mut self, event: &Event) {
+    pub(super) fn add(&mut self, told: &Told) {
+        let event = &told.event;
         self.count = self.count.saturating_add(1);
         if self.sessions.len() < MAX_SESSIONS {
             self.sessions.insert(event.session_id.clone());
         }
         let at = event.occurred_at;
+        self.last = self.last.max(Some((at, told.position)));
         self.span = Some(self.span.map_or((at, at), |(from, to)| (from.min(at), to.max(at))));
         let evidence = (Evidence { id: event.id.clone(), origin: event.origin() }, at);
         if self.first.len() < FIRST {
@@ -61,9 +66,15 @@ impl Support {
         self.span.map(|(_, to)| to)
     }
 
-    /// The first kept time after another.
-    pub(super) fn first_after(&self, at: Option<Timestamp>) -> Option<Timestamp> {
-        self.first.iter().chain(&self.newest).map(|(_, time)| *time).filter(|time| Some(*time) > at).min()
+    /// The newest time, and among like times the newest place in the log: some sources know only when a session began.
+    pub(super) fn last(&self) -> Option<(Timestamp, Position)> {
+        self.last
+    }
+
+    /// The first kept time that is not before another.
+    pub(super) fn first_since(&self, at: Option<Timestamp>) -> Option<Timestamp> {
+        let kept = self.first.iter().chain(&self.newest).map(|(_, time)| *time);
+        kept.filter(|time| Some(*time) >= at).min().or(self.newest())
     }
 }
 
@@ -89,7 +100,8 @@ mod tests {
     fn evidence_is_capped_and_counts_are_not() {
         let mut support = Support::default();
         for n in 0..400 {
-            support.add(&prompt(&n.to_string(), &n.to_string(), n, "x"));
+            let event = prompt(&n.to_string(), &n.to_string(), n, "x");
+            support.add(&Told { position: Position(0), event });
         }
         let ids: Vec<_> = support.evidence().into_iter().map(|evidence| evidence.id).collect();
         assert_eq!((ids.len(), ids[2].as_str(), ids[3].as_str(), ids[19].as_str()), (20, "2", "383", "399"));
