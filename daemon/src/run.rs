@@ -55,7 +55,9 @@ pub fn daemon(env: &Env, paths: &Paths) -> Result<(), Failure> {
         config,
         paths: paths.clone(),
         recovery,
-        key_made: Box::new(move || drop(http_wanted.send(true))),
+        key_made: Box::new(move || {
+            http_wanted.send_replace(true);
+        }),
     }));
     let _watcher = watch_vault(&paths.vault, &wake);
     let looping = thread::Builder::new().name("derive".to_owned()).spawn(move || derive.run(&wakes)).map_err(Failure::new)?;
