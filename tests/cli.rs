@@ -1,0 +1,88 @@
+//! Exit codes, JSON errors, and what is printed where.
+
+use crate::support::Home;
+
+#[test]
+fn no_daemon_is_exit_3_and_says_how_to_start_it() {
+    let home = Home::new();
+    let output = home.command().arg("status").output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{told}");
+    assert!(told.starts_with("error: ") && told.contains("hint: ") && told.contains("clone daemon"), "{told}");
+    assert!(output.stdout.is_empty());
+    let json = home.json(&["status"]);
+    assert!(json["error"].is_string() && json["hint"].is_string());
+}
+
+#[test]
+fn a_wrong_command_line_is_exit_2() {
+    let home = Home::new();
+    for arguments in [&["nonsense"][..], &["feedback", "id", "maybe"], &["import", "nothing-known", "/tmp"], &["auto", "perhaps"]] {
+        assert_eq!(home.command().args(arguments).output().unwrap().status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn paths_are_told_without_a_daemon() {
+    let home = Home::new();
+    for (name, file) in [("vault", "vault"), ("log", "log"), ("socket", "clone.sock"), ("config", "config.toml")] {
+        let output = home.command().args(["path", name]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), home.path(file).display().to_string());
+    }
+}
+
+#[test]
+fn status_and_doctor_pass_in_a_new_home() {
+    let home = Home::new();
+    let _daemon = home.start();
+    for verb in ["status", "doctor"] {
+        let output = home.run(&[verb]);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+    }
+}
+
+#[test]
+fn predict_says_by_its_exit_whether_to_ask() {
+    let home = Home::new();
+    let _daemon = home.start();
+    assert_eq!(home.run(&["predict", "--exit-status", "Continue?"]).status.code(), Some(10));
+    assert_eq!(home.run(&["predict", "Continue?"]).status.code(), Some(0));
+}
+
+#[test]
+fn auto_is_shadow_until_the_person_says_so() {
+    let home = Home::new();
+    let daemon = home.start();
+    assert_eq!(home.json(&["auto"])["auto"], "shadow");
+    assert_eq!(home.json(&["auto", "on"])["auto"], "on");
+    assert_eq!(home.json(&["auto", "off"])["auto"], "off");
+    assert_eq!(home.json(&["predict", "Continue?"])["gate"], "off");
+    daemon.stop();
+    let _daemon = home.start();
+    assert_eq!(home.json(&["auto"])["auto"], "off", "it survives a restart");
+}
+
+#[test]
+fn ingest_takes_an_array_or_lines_and_says_what_it_refused() {
+    let home = Home::new();
+    let _daemon = home.start();
+    let event = |id: &str| crate::support::prompt(id, "s", "words", "2026-05-05T12:00:00Z").to_string();
+    let lines = home.path("events.jsonl");
+    std::fs::write(&lines, format!("{}\nnot json\n{}\n", event("a"), event("b"))).unwrap();
+    let output = home.run(&["ingest", lines.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1), "something was refused");
+    let array = home.path("events.json");
+    std::fs::write(&array, format!("[{}, {}]", event("a"), event("c"))).unwrap();
+    let reply = home.json(&["ingest", array.to_str().unwrap()]);
+    assert_eq!((reply["accepted"].as_u64(), reply["duplicates"].as_u64()), (Some(1), Some(1)));
+}
+
+#[test]
+fn a_wrong_setting_stops_the_start_and_names_itself() {
+    let home = Home::new();
+    std::fs::write(home.path("config.toml"), "[predict]\ngates = \"strict\"\n").unwrap();
+    let output = home.command().arg("daemon").output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(told.contains("gates") && told.contains("config.toml"), "{told}");
+}

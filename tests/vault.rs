@@ -1,0 +1,177 @@
+//! Editing the vault with any editor is the API: edits, new files, renames and deletions are found, and never covered.
+
+use std::io::{Seek, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::support::{Daemon, Home, prompt, repository, response};
+
+fn home() -> (Home, Daemon) {
+    let home = Home::new();
+    let daemon = home.start();
+    let sample = repository("tests/data/sample/claude-code").display().to_string();
+    home.json(&["import", "claude-code", &sample]);
+    (home, daemon)
+}
+
+fn facts(home: &Home) -> Vec<Value> {
+    home.json(&["memory", "list", "facts", "--limit", "200"]).as_array().unwrap().clone()
+}
+
+fn fact_file(home: &Home, id: &str) -> PathBuf {
+    let short = &id[4..];
+    let files = std::fs::read_dir(home.vault().join("facts")).unwrap().flatten().map(|entry| entry.path());
+    files.into_iter().find(|path| path.to_string_lossy().contains(short)).expect("the file of the fact")
+}
+
+/// Waits, by asking, until a search finds the word.
+fn found(daemon: &Daemon, word: &str) -> bool {
+    let body = json!({"query": word, "limit": 5});
+    (0..20_000).any(|_| {
+        let hits = daemon.post("/api/memory/search/", &body).body;
+        hits.as_array().is_some_and(|hits| hits.iter().any(|hit| hit["snippet"].as_str().unwrap_or("").contains(word)))
+    })
+}
+
+#[test]
+fn a_sentence_in_a_new_file_is_a_stated_fact() {
+    let (home, daemon) = home();
+    std::fs::write(home.vault().join("facts/tea.md"), "I drink zitronentee while reviewing.\n").unwrap();
+    daemon.sync();
+    let fact = facts(&home).into_iter().find(|fact| fact["text"].as_str().unwrap().contains("zitronentee")).unwrap();
+    assert_eq!((fact["provenance"].as_str(), fact["tier"].as_str()), (Some("stated"), Some("strong")));
+    assert_eq!(fact["evidence"][0]["origin"], "typed");
+    let text = std::fs::read_to_string(home.vault().join("facts/tea.md")).unwrap();
+    assert_eq!(text, "I drink zitronentee while reviewing.\n", "the daemon writes nothing into a person's file");
+    let id = fact["id"].clone();
+    std::fs::write(home.vault().join("facts/tea.md"), "I drink zitronentee and coffee.\n").unwrap();
+    daemon.sync();
+    assert!(facts(&home).iter().any(|fact| fact["id"] == id), "an edit keeps the identity");
+}
+
+#[test]
+fn an_edit_outranks_the_inference_and_is_never_written_over() {
+    let (home, daemon) = home();
+    let fact = facts(&home).into_iter().find(|fact| fact["text"].as_str().unwrap().contains("uv")).unwrap();
+    let file = fact_file(&home, fact["id"].as_str().unwrap());
+    let text = std::fs::read_to_string(&file).unwrap().replace("always use uv", "mostly use quux");
+    std::fs::write(&file, &text).unwrap();
+    daemon.sync();
+    let now = daemon.get(&format!("/api/memory/facts/{}/", fact["id"].as_str().unwrap())).body;
+    assert!(now["text"].as_str().unwrap().contains("quux"), "{now}");
+    assert_eq!(now["provenance"], "edited");
+    say_again(&daemon, "always use uv, never pip");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text, "the edit stands");
+}
+
+/// The person says the same in three more sessions.
+fn say_again(daemon: &Daemon, words: &str) {
+    let events: Vec<Value> = (0..3)
+        .flat_map(|i| {
+            let session = format!("again-{i}");
+            let at = format!("2026-10-1{i}T10:00:00Z");
+            [response(&format!("r{i}"), &session, "Ready.", &at), prompt(&format!("p{i}"), &session, words, &at)]
+        })
+        .collect();
+    assert_eq!(daemon.post("/api/recording/events/", &json!(events)).status, 201);
+    daemon.sync();
+}
+
+#[test]
+fn a_deleted_claim_is_not_inferred_again() {
+    let (home, daemon) = home();
+    let fact = facts(&home).into_iter().find(|fact| fact["text"].as_str().unwrap().contains("uv")).unwrap();
+    std::fs::remove_file(fact_file(&home, fact["id"].as_str().unwrap())).unwrap();
+    daemon.sync();
+    assert!(facts(&home).iter().all(|other| other["id"] != fact["id"]));
+    say_again(&daemon, "always use uv, never pip");
+    let back: Vec<Value> = facts(&home).into_iter().filter(|f| f["text"].as_str().unwrap().contains("uv, never")).collect();
+    assert!(back.is_empty(), "it came back: {back:?}");
+    let profile = daemon.get("/api/memory/profile/").body;
+    assert!(!profile["body"].as_str().unwrap().contains("use uv"), "the profile follows");
+}
+
+#[test]
+fn a_rename_keeps_the_fact() {
+    let (home, daemon) = home();
+    let fact = facts(&home)[0].clone();
+    let file = fact_file(&home, fact["id"].as_str().unwrap());
+    std::fs::rename(&file, home.vault().join("facts/a name of my own.md")).unwrap();
+    daemon.sync();
+    let now = daemon.get(&format!("/api/memory/facts/{}/", fact["id"].as_str().unwrap())).body;
+    assert_eq!(now["text"], fact["text"]);
+    assert!(!file.exists(), "the old file is not written again");
+}
+
+#[test]
+fn three_editors_save_and_search_finds_it() {
+    let (home, daemon) = home();
+    let fact = facts(&home)[0].clone();
+    let file = fact_file(&home, fact["id"].as_str().unwrap());
+    append_truncating(&file, "Written by a truncating editor: wordalpha.\n");
+    assert!(found(&daemon, "wordalpha") || in_notes(&home, "wordalpha"));
+    let sed = Command::new("sed").args(["-i", "s/^text: .*/text: \"wordbeta stands here\"/"]).arg(&file).status();
+    assert!(sed.unwrap().success());
+    assert!(found(&daemon, "wordbeta"), "after sed -i");
+    let temp = home.vault().join("facts/.4913.swp");
+    let text = std::fs::read_to_string(&file).unwrap().replace("wordbeta", "wordgamma");
+    std::fs::write(&temp, text).unwrap();
+    std::fs::rename(&temp, &file).unwrap();
+    assert!(found(&daemon, "wordgamma"), "after a rename, as vim saves");
+}
+
+fn append_truncating(file: &Path, line: &str) {
+    let text = std::fs::read_to_string(file).unwrap();
+    let mut handle = std::fs::OpenOptions::new().write(true).truncate(true).open(file).unwrap();
+    handle.write_all(text.as_bytes()).unwrap();
+    handle.rewind().unwrap();
+    let mut handle = std::fs::OpenOptions::new().append(true).open(file).unwrap();
+    handle.write_all(line.as_bytes()).unwrap();
+}
+
+/// A word in the body below the claim is kept, though the claim alone is what the index holds.
+fn in_notes(home: &Home, word: &str) -> bool {
+    home.vault_bytes().iter().any(|(_, bytes)| String::from_utf8_lossy(bytes).contains(word))
+}
+
+#[test]
+fn a_malformed_file_is_kept_and_reported() {
+    let (home, daemon) = home();
+    let text = "---\nid: [broken\ntier: nonsense\n---\nA sentence all the same.\n";
+    std::fs::write(home.vault().join("facts/broken.md"), text).unwrap();
+    std::fs::write(home.vault().join("facts/binary.md"), [0xff, 0xfe, 0x00]).unwrap();
+    daemon.sync();
+    let status = home.run(&["status"]);
+    assert_eq!(status.status.code(), Some(4), "degraded: there are problems");
+    let shown = String::from_utf8_lossy(&status.stdout).into_owned();
+    assert!(shown.contains("broken.md") && shown.contains("binary.md"), "{shown}");
+    assert_eq!(std::fs::read_to_string(home.vault().join("facts/broken.md")).unwrap(), text);
+    assert_eq!(std::fs::read(home.vault().join("facts/binary.md")).unwrap(), [0xff, 0xfe, 0x00]);
+}
+
+#[test]
+fn an_edit_made_while_the_daemon_was_down_is_found_at_start() {
+    let (home, daemon) = home();
+    let fact = facts(&home)[0].clone();
+    let file = fact_file(&home, fact["id"].as_str().unwrap());
+    daemon.stop();
+    std::fs::write(home.vault().join("facts/offline.md"), "I wrote this offline: worddelta.\n").unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let daemon = home.start();
+    assert!(found(&daemon, "worddelta"));
+    assert_eq!(daemon.get(&format!("/api/memory/facts/{}/", fact["id"].as_str().unwrap())).status, 404);
+}
+
+#[test]
+fn a_lost_vault_comes_back_and_is_no_deletion() {
+    let (home, daemon) = home();
+    daemon.sync();
+    let before = home.vault_bytes();
+    daemon.stop();
+    std::fs::remove_dir_all(home.vault()).unwrap();
+    let daemon = home.start();
+    daemon.sync();
+    assert_eq!(home.vault_bytes(), before);
+}
