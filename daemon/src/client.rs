@@ -85,7 +85,9 @@ impl ClientError {
             Self::NotReachable { .. } => {
                 Some("start it with `clone daemon`, or install it once with `clone service install`")
             }
-            Self::Version { .. } => Some("restart the daemon: `clone service install`, or stop it and run `clone daemon`"),
+            Self::Version { .. } => {
+                Some("restart the daemon: `clone service install`, or stop it and run `clone daemon`")
+            }
             Self::Refused { hint, .. } => hint.as_deref(),
             Self::Broken { .. } | Self::Misuse(_) => None,
         }

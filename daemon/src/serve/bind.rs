@@ -18,7 +18,9 @@ pub const MAX_SOCKET_PATH: usize = 107;
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// The path does not fit a socket address.
-    #[error("the socket path `{path}` is {length} bytes, the most is {MAX_SOCKET_PATH}; set CLONE_HOME to a shorter folder")]
+    #[error(
+        "the socket path `{path}` is {length} bytes, the most is {MAX_SOCKET_PATH}; set CLONE_HOME to a shorter folder"
+    )]
     PathTooLong {
         /// The path.
         path: PathBuf,
