@@ -256,7 +256,9 @@ mod tests {
             (name, HeaderValue::from_bytes(value.as_bytes()).expect("value"))
         });
         let mut map = HeaderMap::new();
-        pairs.for_each(|(name, value)| drop(map.append(name, value)));
+        for (name, value) in pairs {
+            map.append(name, value);
+        }
         let operation = api::find(operation).expect("operation");
         admit(&Parts { door, authority, headers: &map }, operation, &authenticate)
     }
