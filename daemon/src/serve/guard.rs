@@ -229,6 +229,9 @@ mod tests {
     const JSON: (&str, &str) = ("content-type", "application/json");
     const SIZE: (&str, &str) = ("content-length", "2");
 
+    /// Operation, headers, status.
+    type Cases<'a> = &'a [(&'a str, &'a [(&'a str, &'a str)], u16)];
+
     fn authenticate(key: &str) -> Option<Caller> {
         let scope = match key {
             "clone_admin" | "jwt.shaped.token" => Scope::Admin,
@@ -341,7 +344,7 @@ mod tests {
 
     #[test]
     fn credentials() {
-        let cases: &[(&str, &[(&str, &str)], u16)] = &[
+        let cases: Cases<'_> = &[
             ("status", &[], 401),
             ("status", &[BAD], 401),
             ("status", &[ADMIN], 200),
@@ -398,7 +401,7 @@ mod tests {
 
     #[test]
     fn bodies() {
-        let cases: &[(&str, &[(&str, &str)], u16)] = &[
+        let cases: Cases<'_> = &[
             ("predict", &[], 200),
             ("predict", &[("content-length", "0"), ("content-type", "text/plain")], 200),
             ("predict", &[SIZE, JSON], 200),
@@ -431,7 +434,7 @@ mod tests {
 
     #[test]
     fn the_socket() {
-        let cases: &[(&str, &[(&str, &str)], u16)] = &[
+        let cases: Cases<'_> = &[
             ("keys_create", &[], 200),
             ("keys_create", &[LOCAL], 200),
             ("keys_create", &[LOCAL, BAD], 200),

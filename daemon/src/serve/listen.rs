@@ -164,8 +164,9 @@ async fn attend<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
 ) {
     let held = Arc::new(held);
     let seat = held.seat.clone();
-    let service = service_fn(move |request| {
-        let (router, busy) = (router.clone(), held.busy());
+    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        let (router, busy) = (router.clone(), Arc::new(held.busy()));
+        request.extensions_mut().insert(busy.clone());
         async move {
             let response = router.oneshot(request).await;
             drop(busy);
@@ -376,6 +377,25 @@ mod tests {
         assert!(early.is_err(), "the only seat is busy, so the next client waits and is not dropped");
         release.notify_one();
         assert!(talk(&mut working, b"").await.starts_with("HTTP/1.1 200"));
+    }
+
+    #[tokio::test]
+    async fn a_client_that_hangs_up_keeps_its_seat_while_its_request_is_in_work() {
+        let (entered, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let limits = Limits { connections: 1, ..Limits::default() };
+        let pipes = Pipes::open(door(Some((entered.clone(), release.clone()))), limits);
+        let mut gone = pipes.join();
+        gone.write_all(GET).await.expect("write");
+        entered.notified().await;
+        drop(gone);
+        let mut next = pipes.join();
+        next.write_all(LAST).await.expect("write");
+        let early = tokio::time::timeout(Duration::from_millis(20), entered.notified()).await;
+        assert!(early.is_err(), "requests that nobody waits for must not pile up beyond the seats");
+        release.notify_one();
+        entered.notified().await;
+        release.notify_one();
+        assert!(talk(&mut next, b"").await.starts_with("HTTP/1.1 200"));
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@
 //! `{"error": ..., "hint"?: ...}`, and every reply forbids caching and sniffing and names our version.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -17,6 +18,7 @@ use clone_schema::Fault;
 use clone_schema::api::{OPERATIONS, Operation};
 use clone_schema::fault::Kind;
 
+use super::seats::Busy;
 use super::{Call, Door, Handler, Reply, VERSION, body, guard};
 
 /// The longest path parameter, in bytes after decoding.
@@ -38,13 +40,11 @@ const HOSTED: &[(&str, &str)] = &[
 ];
 
 /// The router of one door.
-#[must_use]
 pub fn router(handler: Handler, door: Door) -> Router {
     router_with(handler, door, body::BODY_TIME)
 }
 
 /// The router of one door with another time limit for bodies.
-#[must_use]
 pub fn router_with(handler: Handler, door: Door, body_time: Duration) -> Router {
     Router::new().fallback(answer).with_state(Desk { handler, door, body_time })
 }
@@ -58,8 +58,10 @@ struct Desk {
 }
 
 async fn answer(State(desk): State<Desk>, request: Request) -> Response {
+    // The seat stays taken until the handler is done, even when the client is gone by then.
+    let in_work = request.extensions().get::<Arc<Busy>>().cloned();
     let response = match take(&desk, request).await {
-        Ok(call) => run(&desk.handler, call).await,
+        Ok(call) => run(&desk.handler, call, in_work).await,
         Err(refusal) => *refusal,
     };
     sealed(response)
@@ -84,9 +86,13 @@ async fn take(desk: &Desk, request: Request) -> Result<Call, Box<Response>> {
 }
 
 /// Runs the handler on its own task, which lives on when the client hangs up, and whose panic ends only itself.
-async fn run(handler: &Handler, call: Call) -> Response {
+async fn run(handler: &Handler, call: Call, in_work: Option<Arc<Busy>>) -> Response {
     let (answer, name) = (handler.call.clone(), call.operation.name);
-    match tokio::spawn(async move { answer(call).await }).await {
+    let task = tokio::spawn(async move {
+        let _in_work = in_work;
+        answer(call).await
+    });
+    match task.await {
         Ok(Ok(reply)) => json(reply),
         Ok(Err(fault)) => failure(&fault),
         Err(error) => {
@@ -260,7 +266,7 @@ fn sealed(mut response: Response) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use axum::http::HeaderMap;
     use clone_schema::api::Scope;

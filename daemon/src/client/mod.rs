@@ -8,9 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use axum::body::Bytes;
-use clone_schema::Fault;
 use clone_schema::api::{self, Operation};
-use clone_schema::fault::Kind;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
@@ -21,7 +19,12 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
+use self::address::{loopback, target};
+pub use self::error::ClientError;
 use crate::serve::{VERSION, VERSION_HEADER, compatible, guard::KEY_HEADER};
+
+mod address;
+mod error;
 
 /// How long connecting may take.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
@@ -34,104 +37,6 @@ const MAX_REPLY: usize = 64 << 20;
 
 /// How a key starts; any other token is sent as a bearer.
 const KEY_PREFIX: &str = "clone_";
-
-/// Why a call failed.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// Nobody listens.
-    #[error("no daemon answers on `{address}`: {reason}")]
-    NotReachable {
-        /// The socket or the URL.
-        address: String,
-        /// What the operating system said.
-        reason: String,
-    },
-    /// The daemon is of another version.
-    #[error("this is Clone `{client}`, the daemon is `{daemon}`")]
-    Version {
-        /// Our version.
-        client: String,
-        /// The daemon's version.
-        daemon: String,
-    },
-    /// The daemon said no.
-    #[error("{error}")]
-    Refused {
-        /// HTTP status.
-        status: u16,
-        /// What happened.
-        error: String,
-        /// What to do, where the daemon knows.
-        hint: Option<String>,
-    },
-    /// Whatever answers is not a daemon of ours, or it broke off.
-    #[error("the answer of `{address}` cannot be used: {reason}")]
-    Broken {
-        /// The socket or the URL.
-        address: String,
-        /// What is wrong with the answer.
-        reason: String,
-    },
-    /// The call or the address is wrong on our side.
-    #[error("{0}")]
-    Misuse(String),
-}
-
-impl ClientError {
-    /// What the person can do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<&str> {
-        match self {
-            Self::NotReachable { .. } => {
-                Some("start it with `clone daemon`, or install it once with `clone service install`")
-            }
-            Self::Version { .. } => {
-                Some("restart the daemon: `clone service install`, or stop it and run `clone daemon`")
-            }
-            Self::Refused { hint, .. } => hint.as_deref(),
-            Self::Broken { .. } | Self::Misuse(_) => None,
-        }
-    }
-
-    /// The HTTP status, where the daemon answered.
-    #[must_use]
-    pub const fn status(&self) -> Option<u16> {
-        match self {
-            Self::Refused { status, .. } => Some(*status),
-            _ => None,
-        }
-    }
-}
-
-impl From<ClientError> for Fault {
-    fn from(error: ClientError) -> Self {
-        let kind = match &error {
-            ClientError::NotReachable { .. } => Kind::Unavailable,
-            ClientError::Version { .. } => Kind::Conflict,
-            ClientError::Refused { status, .. } => kind(*status),
-            ClientError::Broken { .. } => Kind::Internal,
-            ClientError::Misuse(_) => Kind::Invalid,
-        };
-        Self { kind, message: error.to_string(), hint: error.hint().map(str::to_owned) }
-    }
-}
-
-/// The kind behind a status; one that no kind has is the caller's fault below 500 and ours from there.
-fn kind(status: u16) -> Kind {
-    let kinds = [
-        Kind::Invalid,
-        Kind::Unauthorized,
-        Kind::Forbidden,
-        Kind::NotFound,
-        Kind::Conflict,
-        Kind::TooLarge,
-        Kind::Unsupported,
-        Kind::Unavailable,
-        Kind::DiskFull,
-    ];
-    let other = if status < 500 { Kind::Invalid } else { Kind::Internal };
-    kinds.into_iter().find(|kind| kind.status() == status).unwrap_or(other)
-}
 
 /// A way to one daemon.
 #[derive(Clone, Debug)]
@@ -319,46 +224,13 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// `host:port` of a loopback URL.
-fn loopback(url: &str) -> Option<String> {
-    let authority = url.strip_prefix("http://")?;
-    let authority = authority.strip_suffix('/').unwrap_or(authority);
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, port.parse::<u16>().ok()?),
-        _ => (authority, 80),
-    };
-    matches!(host, "127.0.0.1" | "localhost" | "[::1]").then(|| format!("{host}:{port}"))
-}
-
-/// Path and query of a call.
-fn target(operation: &Operation, id: Option<&str>, query: &[(&str, String)]) -> Result<String, ClientError> {
-    let mut target = match (operation.path.contains("{id}"), id.filter(|id| !id.is_empty())) {
-        (true, Some(id)) => operation.path.replace("{id}", &encoded(id)),
-        (true, None) => return Err(ClientError::Misuse(format!("`{}` needs an id", operation.name))),
-        (false, _) => operation.path.to_owned(),
-    };
-    for (index, (name, value)) in query.iter().enumerate() {
-        target.push(if index == 0 { '?' } else { '&' });
-        target.push_str(&format!("{}={}", encoded(name), encoded(value)));
-    }
-    Ok(target)
-}
-
-/// Percent-encodes everything but the unreserved characters.
-fn encoded(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
-            _ => format!("%{byte:02X}"),
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
+    use clone_schema::Fault;
     use clone_schema::api::Scope;
+    use clone_schema::fault::Kind;
     use serde_json::json;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::sync::watch;
@@ -488,30 +360,6 @@ mod tests {
             let answer = answer.map_err(|error| error.status().expect("status"));
             assert_eq!(answer, expected.map(|caller| Some(caller.to_owned())), "{token:?}");
         }
-    }
-
-    #[test]
-    fn only_loopback_urls_are_taken() {
-        for (url, expected) in [
-            ("http://127.0.0.1:8001", Some("127.0.0.1:8001")),
-            ("http://localhost:8001/", Some("localhost:8001")),
-            ("http://[::1]:8001", Some("[::1]:8001")),
-            ("http://[::1]", Some("[::1]:80")),
-            ("http://localhost", Some("localhost:80")),
-            ("https://127.0.0.1:8001", None),
-            ("http://api.example.org", None),
-            ("http://127.0.0.1.example.org:80", None),
-            ("http://127.0.0.1@example.org:80", None),
-            ("http://localhost:8001/path", None),
-            ("http://localhost:99999", None),
-            ("", None),
-        ] {
-            assert_eq!(loopback(url).as_deref(), expected, "{url}");
-            assert_eq!(Client::http(url, None).is_ok(), expected.is_some(), "{url}");
-        }
-        assert!(Client::http("http://localhost:1", Some("two\r\nlines")).is_err());
-        let client = Client::http("http://localhost:1", Some("clone_secret")).expect("client");
-        assert!(!format!("{client:?}").contains("secret"));
     }
 
     /// A daemon that answers every connection with these bytes.
