@@ -224,6 +224,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_stateless_protocol_is_served_without_initialize() {
+        let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": {"name": "t", "version": "0"},
+            "io.modelcontextprotocol/clientCapabilities": {}});
+        let discover = json!({"jsonrpc": "2.0", "id": 1, "method": "server/discover", "params": {"_meta": meta}});
+        let mut called = tool(2, "predict_next_prompt", json!({"agent": "a", "agent_input": "b"}));
+        called["params"]["_meta"] = meta;
+        let (replies, calls) = talk(&[discover, called]).await;
+        assert!(replies[0]["result"]["supportedVersions"].to_string().contains("2026-07-28"), "{}", replies[0]);
+        assert_eq!(object(&replies[1])["predicted_response"], "yes");
+        assert_eq!(calls.len(), 1);
+    }
+
+    #[tokio::test]
     async fn a_client_that_says_nothing_is_no_error() {
         assert_eq!(talk(&[]).await.0, Vec::<Value>::new());
     }
