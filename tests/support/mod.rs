@@ -24,7 +24,10 @@ pub struct Daemon {
 
 impl Home {
     pub fn new() -> Self {
-        Self { dir: tempfile::tempdir().expect("a temporary folder") }
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(dir.path(), private).expect("a private folder");
+        Self { dir }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

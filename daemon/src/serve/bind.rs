@@ -18,7 +18,9 @@ pub const MAX_SOCKET_PATH: usize = 107;
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// The path does not fit a socket address.
-    #[error("the socket path `{path}` is {length} bytes, the most is {MAX_SOCKET_PATH}; set CLONE_HOME to a shorter folder")]
+    #[error(
+        "the socket path `{path}` is {length} bytes, the most is {MAX_SOCKET_PATH}; set CLONE_HOME to a shorter folder"
+    )]
     PathTooLong {
         /// The path.
         path: PathBuf,
@@ -90,9 +92,9 @@ pub fn bind_unix(path: &Path) -> Result<UnixListener, BindError> {
 
 /// Makes the folder with mode 0700, or checks that one which exists is ours and closed to others.
 fn private_folder(folder: &Path) -> Result<(), BindError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).or_else(|error| match error.kind() {
-        ErrorKind::AlreadyExists => Err(BindError::NotAFolder(folder.to_owned())),
-        _ => Err(io("make the folder", folder.display())(error)),
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => BindError::NotAFolder(folder.to_owned()),
+        _ => io("make the folder", folder.display())(error),
     })?;
     let found = std::fs::symlink_metadata(folder).map_err(io("look at", folder.display()))?;
     if !found.is_dir() {

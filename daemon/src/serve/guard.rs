@@ -189,9 +189,7 @@ fn content(headers: &HeaderMap) -> Result<(), Fault> {
     let types: Vec<&str> = values(headers, "content-type").collect();
     match types.as_slice() {
         [one] if is_json(one) => Ok(()),
-        _ => {
-            Err(Fault::new(Kind::Unsupported, "the body is not JSON").hint("send `Content-Type: application/json`"))
-        }
+        _ => Err(Fault::new(Kind::Unsupported, "the body is not JSON").hint("send `Content-Type: application/json`")),
     }
 }
 
@@ -217,5 +215,259 @@ fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a st
 }
 
 #[cfg(test)]
-#[path = "guard_tests.rs"]
-mod tests;
+mod tests {
+    use axum::http::{HeaderName, HeaderValue};
+    use clone_schema::api;
+
+    use super::*;
+
+    const TCP: Door = Door::Tcp { port: 8001 };
+    const HERE: (&str, &str) = ("host", "127.0.0.1:8001");
+    const LOCAL: (&str, &str) = ("host", "localhost");
+    const ADMIN: (&str, &str) = ("x-clone-api-key", "clone_admin");
+    const BAD: (&str, &str) = ("x-clone-api-key", "clone_bad");
+    const JSON: (&str, &str) = ("content-type", "application/json");
+    const SIZE: (&str, &str) = ("content-length", "2");
+
+    /// Operation, headers, status.
+    type Cases<'a> = &'a [(&'a str, &'a [(&'a str, &'a str)], u16)];
+
+    fn authenticate(key: &str) -> Option<Caller> {
+        let scope = match key {
+            "clone_admin" | "jwt.shaped.token" => Scope::Admin,
+            "clone_write" => Scope::Write,
+            "clone_predict" => Scope::Predict,
+            "clone_read" => Scope::Read,
+            _ => return None,
+        };
+        Some(Caller::Key { id: key.to_owned(), scope })
+    }
+
+    /// The status of a request, 200 where it may pass.
+    fn status(door: Door, operation: &str, headers: &[(&str, &str)]) -> u16 {
+        outcome(door, None, operation, headers).map_or_else(|fault| fault.kind.status(), |_| 200)
+    }
+
+    fn outcome(
+        door: Door,
+        authority: Option<&str>,
+        operation: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Caller, Fault> {
+        let pairs = headers.iter().map(|(name, value)| {
+            let name = HeaderName::from_bytes(name.as_bytes()).expect("name");
+            (name, HeaderValue::from_bytes(value.as_bytes()).expect("value"))
+        });
+        let mut map = HeaderMap::new();
+        for (name, value) in pairs {
+            map.append(name, value);
+        }
+        let operation = api::find(operation).expect("operation");
+        admit(&Parts { door, authority, headers: &map }, operation, &authenticate)
+    }
+
+    #[test]
+    fn hosts() {
+        for (host, expected) in [
+            ("127.0.0.1:8001", 200),
+            ("localhost:8001", 200),
+            ("[::1]:8001", 200),
+            ("127.0.0.1", 403),
+            ("localhost", 403),
+            ("127.0.0.1:8002", 403),
+            ("127.0.0.1:08001", 403),
+            ("localhost.:8001", 403),
+            ("LOCALHOST:8001", 403),
+            ("evil.test", 403),
+            ("evil.test:8001", 403),
+            ("127.0.0.1.evil.test:8001", 403),
+            ("localhost.evil.test:8001", 403),
+            ("0.0.0.0:8001", 403),
+            ("127.0.0.2:8001", 403),
+            ("127.1:8001", 403),
+            ("2130706433:8001", 403),
+            ("[::]:8001", 403),
+            ("::1:8001", 403),
+            ("[::ffff:127.0.0.1]:8001", 403),
+            ("user@127.0.0.1:8001", 403),
+            ("127.0.0.1:8001:8001", 403),
+            ("\u{ff}", 403),
+            (":8001", 403),
+            ("", 403),
+        ] {
+            assert_eq!(status(TCP, "status", &[("host", host), ADMIN]), expected, "{host:?}");
+        }
+        assert_eq!(status(TCP, "status", &[ADMIN]), 403, "no Host");
+        assert_eq!(status(TCP, "status", &[HERE, HERE, ADMIN]), 403, "two Hosts");
+        assert_eq!(status(TCP, "health", &[("host", "evil.test")]), 403, "not even the open one");
+    }
+
+    #[test]
+    fn absolute_targets_count_as_a_host() {
+        for (authority, expected) in
+            [("127.0.0.1:8001", true), ("evil.test", false), ("evil.test:8001", false), ("127.0.0.1:80", false)]
+        {
+            let passed = outcome(TCP, Some(authority), "status", &[HERE, ADMIN]).is_ok();
+            assert_eq!(passed, expected, "{authority}");
+        }
+    }
+
+    #[test]
+    fn origins() {
+        for (name, value, expected) in [
+            ("origin", "http://127.0.0.1:8001", 200),
+            ("origin", "http://localhost:8001", 200),
+            ("origin", "http://[::1]:8001", 200),
+            ("origin", "https://127.0.0.1:8001", 403),
+            ("origin", "http://localhost:3000", 403),
+            ("origin", "http://localhost", 403),
+            ("origin", "http://127.0.0.1:8001/", 403),
+            ("origin", "http://127.0.0.1:8001.evil.test", 403),
+            ("origin", "http://evil.test", 403),
+            ("origin", "https://evil.test:8001", 403),
+            ("origin", "null", 403),
+            ("origin", "", 403),
+            ("origin", "file://", 403),
+            ("origin", "chrome-extension://abcdef", 403),
+            ("sec-fetch-site", "same-origin", 200),
+            ("sec-fetch-site", "none", 200),
+            ("sec-fetch-site", "same-site", 403),
+            ("sec-fetch-site", "cross-site", 403),
+            ("sec-fetch-site", "anything-new", 403),
+        ] {
+            assert_eq!(status(TCP, "status", &[HERE, ADMIN, (name, value)]), expected, "{name}: {value}");
+        }
+        let two = [HERE, ADMIN, ("origin", "http://localhost:8001"), ("origin", "http://evil.test")];
+        assert_eq!(status(TCP, "status", &two), 403, "one good Origin does not excuse a bad one");
+        assert_eq!(status(TCP, "health", &[HERE, ("origin", "http://evil.test")]), 403);
+    }
+
+    #[test]
+    fn credentials() {
+        let cases: Cases<'_> = &[
+            ("status", &[], 401),
+            ("status", &[BAD], 401),
+            ("status", &[ADMIN], 200),
+            ("status", &[("x-clone-api-key", "jwt.shaped.token")], 200),
+            ("status", &[("authorization", "Bearer jwt.shaped.token")], 200),
+            ("status", &[("authorization", "bearer clone_admin")], 200),
+            ("status", &[("authorization", "Bearer  clone_admin ")], 200),
+            ("status", &[("authorization", "Bearer")], 401),
+            ("status", &[("authorization", "Bearer ")], 401),
+            ("status", &[("authorization", "Basic clone_admin")], 401),
+            ("status", &[("authorization", "clone_admin")], 401),
+            ("status", &[("cookie", "key=clone_admin")], 401),
+            ("status", &[BAD, ("authorization", "Bearer clone_admin")], 200),
+            ("status", &[BAD, ("authorization", "Bearer wrong")], 401),
+            ("status", &[ADMIN, ("authorization", "Bearer wrong")], 200),
+            ("status", &[("x-clone-api-key", "")], 401),
+            ("status", &[("x-clone-api-key", "\u{ff}")], 401),
+            ("health", &[], 200),
+            ("health", &[BAD], 200),
+            ("health", &[ADMIN], 200),
+            ("status", &[("x-clone-api-key", "clone_read")], 200),
+            ("predict", &[("x-clone-api-key", "clone_read")], 403),
+            ("predict", &[("x-clone-api-key", "clone_predict")], 200),
+            ("events_ingest", &[("x-clone-api-key", "clone_predict")], 403),
+            ("events_ingest", &[("x-clone-api-key", "clone_write")], 200),
+            ("predict", &[("x-clone-api-key", "clone_write")], 200),
+            ("keys_list", &[("x-clone-api-key", "clone_write")], 403),
+            ("keys_list", &[ADMIN], 200),
+            ("auto_set", &[("x-clone-api-key", "clone_write")], 403),
+        ];
+        for (operation, headers, expected) in cases {
+            let all: Vec<_> = std::iter::once(HERE).chain(headers.iter().copied()).collect();
+            assert_eq!(status(TCP, operation, &all), *expected, "{operation} {headers:?}");
+        }
+        assert_eq!(outcome(TCP, None, "health", &[HERE]).expect("open"), Caller::Nobody);
+    }
+
+    #[test]
+    fn an_endless_key_is_not_looked_up() {
+        let looked = std::cell::Cell::new(0);
+        let mut headers = HeaderMap::new();
+        headers.insert("host", HeaderValue::from_static("127.0.0.1:8001"));
+        for length in [MAX_KEY, MAX_KEY + 1] {
+            headers.insert(KEY_HEADER, HeaderValue::from_str(&"k".repeat(length)).expect("value"));
+            let parts = Parts { door: TCP, authority: None, headers: &headers };
+            let fault = admit(&parts, api::find("status").expect("status"), &|_| {
+                looked.set(looked.get() + 1);
+                None
+            });
+            assert_eq!(fault.expect_err("wrong key").kind, Kind::Unauthorized);
+        }
+        assert_eq!(looked.get(), 1);
+    }
+
+    #[test]
+    fn bodies() {
+        let cases: Cases<'_> = &[
+            ("predict", &[], 200),
+            ("predict", &[("content-length", "0"), ("content-type", "text/plain")], 200),
+            ("predict", &[SIZE, JSON], 200),
+            ("predict", &[SIZE, ("content-type", "application/json; charset=utf-8")], 200),
+            ("predict", &[SIZE, ("content-type", "Application/JSON;charset=\"UTF-8\"")], 200),
+            ("predict", &[SIZE, ("content-type", "application/json;")], 200),
+            ("predict", &[SIZE, ("content-type", "application/json; charset=latin1")], 415),
+            ("predict", &[SIZE, ("content-type", "application/json; boundary=x")], 415),
+            ("predict", &[SIZE], 415),
+            ("predict", &[SIZE, ("content-type", "text/plain")], 415),
+            ("predict", &[SIZE, ("content-type", "application/x-www-form-urlencoded")], 415),
+            ("predict", &[SIZE, ("content-type", "multipart/form-data; boundary=application/json")], 415),
+            ("predict", &[SIZE, ("content-type", "text/plain; application/json")], 415),
+            ("predict", &[SIZE, ("content-type", "application/jsonp")], 415),
+            ("predict", &[SIZE, JSON, ("content-type", "text/plain")], 415),
+            ("predict", &[("transfer-encoding", "chunked")], 415),
+            ("predict", &[("transfer-encoding", "chunked"), JSON], 200),
+            ("predict", &[SIZE, JSON, ("content-encoding", "gzip")], 415),
+            ("predict", &[SIZE, JSON, ("content-encoding", "identity, gzip")], 415),
+            ("predict", &[SIZE, JSON, ("content-encoding", "identity")], 200),
+            ("status", &[SIZE], 200),
+            ("predict", &[("clone-version", VERSION)], 200),
+            ("predict", &[("clone-version", "99.0.0")], 409),
+        ];
+        for (operation, headers, expected) in cases {
+            let all: Vec<_> = [HERE, ADMIN].into_iter().chain(headers.iter().copied()).collect();
+            assert_eq!(status(TCP, operation, &all), *expected, "{operation} {headers:?}");
+        }
+    }
+
+    #[test]
+    fn the_socket() {
+        let cases: Cases<'_> = &[
+            ("keys_create", &[], 200),
+            ("keys_create", &[LOCAL], 200),
+            ("keys_create", &[LOCAL, BAD], 200),
+            ("status", &[("host", "localhost:8001")], 403),
+            ("status", &[("host", "127.0.0.1")], 403),
+            ("status", &[("host", "evil.test")], 403),
+            ("status", &[("host", "")], 403),
+            ("status", &[LOCAL, LOCAL], 403),
+            ("status", &[LOCAL, ("origin", "http://localhost")], 403),
+            ("status", &[LOCAL, ("origin", "http://127.0.0.1:8001")], 403),
+            ("status", &[LOCAL, ("origin", "null")], 403),
+            ("status", &[LOCAL, ("sec-fetch-site", "cross-site")], 403),
+            ("predict", &[LOCAL, SIZE, ("content-type", "text/plain")], 415),
+            ("predict", &[LOCAL, SIZE, JSON], 200),
+        ];
+        for (operation, headers, expected) in cases {
+            assert_eq!(status(Door::Socket, operation, headers), *expected, "{operation} {headers:?}");
+        }
+        assert_eq!(outcome(Door::Socket, None, "status", &[LOCAL]).expect("owner"), Caller::Owner);
+        assert!(outcome(Door::Socket, Some("evil.test"), "status", &[]).is_err());
+    }
+
+    #[test]
+    fn checks_come_in_order() {
+        let evil = ("host", "evil.test");
+        let page = ("origin", "http://evil.test");
+        let form = ("content-type", "text/plain");
+        let read = ("x-clone-api-key", "clone_read");
+        let said = |headers: &[(&str, &str)]| outcome(TCP, None, "predict", headers).expect_err("refused").message;
+        assert!(said(&[evil, page, SIZE, form]).contains("Host"));
+        assert!(said(&[HERE, page, SIZE, form]).contains("origin"));
+        assert!(said(&[HERE, SIZE, form]).contains("credential"));
+        assert!(said(&[HERE, read, SIZE, form]).contains("scope"));
+        assert!(said(&[HERE, ADMIN, SIZE, form]).contains("JSON"));
+    }
+}

@@ -92,13 +92,19 @@ pub struct Reply {
 /// An answer that is still being worked on.
 pub type Answer = Pin<Box<dyn Future<Output = Result<Reply, Fault>> + Send>>;
 
+/// Answers one call.
+pub type Answerer = Arc<dyn Fn(Call) -> Answer + Send + Sync>;
+
+/// Looks up a presented key or token.
+pub type Authenticator = Arc<dyn Fn(&str) -> Option<Caller> + Send + Sync>;
+
 /// The engine as the doors see it.
 #[derive(Clone)]
 pub struct Handler {
     /// Answers one call.
-    pub call: Arc<dyn Fn(Call) -> Answer + Send + Sync>,
+    pub call: Answerer,
     /// The caller behind a presented key or token, where it is a good one.
-    pub authenticate: Arc<dyn Fn(&str) -> Option<Caller> + Send + Sync>,
+    pub authenticate: Authenticator,
 }
 
 impl std::fmt::Debug for Handler {

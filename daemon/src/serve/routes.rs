@@ -5,6 +5,7 @@
 //! `{"error": ..., "hint"?: ...}`, and every reply forbids caching and sniffing and names our version.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -17,6 +18,7 @@ use clone_schema::Fault;
 use clone_schema::api::{OPERATIONS, Operation};
 use clone_schema::fault::Kind;
 
+use super::seats::Busy;
 use super::{Call, Door, Handler, Reply, VERSION, body, guard};
 
 /// The longest path parameter, in bytes after decoding.
@@ -38,13 +40,11 @@ const HOSTED: &[(&str, &str)] = &[
 ];
 
 /// The router of one door.
-#[must_use]
 pub fn router(handler: Handler, door: Door) -> Router {
     router_with(handler, door, body::BODY_TIME)
 }
 
 /// The router of one door with another time limit for bodies.
-#[must_use]
 pub fn router_with(handler: Handler, door: Door, body_time: Duration) -> Router {
     Router::new().fallback(answer).with_state(Desk { handler, door, body_time })
 }
@@ -58,8 +58,10 @@ struct Desk {
 }
 
 async fn answer(State(desk): State<Desk>, request: Request) -> Response {
+    // The seat stays taken until the handler is done, even when the client is gone by then.
+    let in_work = request.extensions().get::<Arc<Busy>>().cloned();
     let response = match take(&desk, request).await {
-        Ok(call) => run(&desk.handler, call).await,
+        Ok(call) => run(&desk.handler, call, in_work).await,
         Err(refusal) => *refusal,
     };
     sealed(response)
@@ -84,9 +86,13 @@ async fn take(desk: &Desk, request: Request) -> Result<Call, Box<Response>> {
 }
 
 /// Runs the handler on its own task, which lives on when the client hangs up, and whose panic ends only itself.
-async fn run(handler: &Handler, call: Call) -> Response {
+async fn run(handler: &Handler, call: Call, in_work: Option<Arc<Busy>>) -> Response {
     let (answer, name) = (handler.call.clone(), call.operation.name);
-    match tokio::spawn(async move { answer(call).await }).await {
+    let task = tokio::spawn(async move {
+        let _in_work = in_work;
+        answer(call).await
+    });
+    match task.await {
         Ok(Ok(reply)) => json(reply),
         Ok(Err(fault)) => failure(&fault),
         Err(error) => {
@@ -143,8 +149,7 @@ fn bare(path: &str) -> &str {
 }
 
 fn hosted(path: &str) -> Option<&'static str> {
-    let under =
-        |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let under = |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     HOSTED.iter().find(|(prefix, _)| under(prefix)).map(|(_, hint)| *hint)
 }
 
@@ -178,7 +183,9 @@ fn hex(digits: &[u8]) -> Option<u8> {
 }
 
 fn query(uri: &Uri) -> Result<BTreeMap<String, String>, Fault> {
-    Query::try_from_uri(uri).map(|Query(pairs)| pairs).map_err(|_| Fault::invalid("the query is not percent-encoded text"))
+    Query::try_from_uri(uri)
+        .map(|Query(pairs)| pairs)
+        .map_err(|_| Fault::invalid("the query is not percent-encoded text"))
 }
 
 fn refused(fault: Fault) -> Box<Response> {
@@ -188,9 +195,9 @@ fn refused(fault: Fault) -> Box<Response> {
 fn missed(missed: Missed) -> Box<Response> {
     Box::new(match missed {
         Missed::Unknown => failure(&Fault::not_found("no such path")),
-        Missed::Hosted(hint) => {
-            failure(&Fault::not_found("this is a single-person daemon; the path belongs to the hosted product").hint(hint))
-        }
+        Missed::Hosted(hint) => failure(
+            &Fault::not_found("this is a single-person daemon; the path belongs to the hosted product").hint(hint),
+        ),
         Missed::Method(mut methods) => {
             if methods.contains(&"GET") {
                 methods.push("HEAD");
@@ -258,5 +265,212 @@ fn sealed(mut response: Response) -> Response {
 }
 
 #[cfg(test)]
-#[path = "routes_tests.rs"]
-mod tests;
+mod tests {
+    use std::sync::Mutex;
+
+    use axum::http::HeaderMap;
+    use clone_schema::api::Scope;
+    use http_body_util::BodyExt;
+    use serde_json::Value;
+    use tower::ServiceExt;
+
+    use super::super::Caller;
+    use super::*;
+
+    type Calls = Arc<Mutex<Vec<Call>>>;
+
+    /// A handler that answers with the operation's name and keeps every call; some ids make it fail.
+    fn recording() -> (Handler, Calls) {
+        let calls = Calls::default();
+        let kept = calls.clone();
+        let handler = Handler {
+            call: Arc::new(move |call| {
+                kept.lock().expect("lock").push(call.clone());
+                Box::pin(async move {
+                    match call.id.as_deref() {
+                        Some("full") => Err(Fault::new(Kind::Unavailable, "the queue is full").hint("try again")),
+                        Some("panic") => panic!("on purpose"),
+                        Some("gone") => Ok(Reply { status: 204, body: String::new() }),
+                        _ => Ok(Reply { status: 201, body: format!("{{\"operation\":\"{}\"}}", call.operation.name) }),
+                    }
+                })
+            }),
+            authenticate: Arc::new(|key| {
+                (key == "clone_good").then(|| Caller::Key { id: "k".to_owned(), scope: Scope::Admin })
+            }),
+        };
+        (handler, calls)
+    }
+
+    async fn send(door: Door, request: Request) -> (StatusCode, HeaderMap, Value, Vec<Call>) {
+        let (handler, calls) = recording();
+        let response = router(handler, door).oneshot(request).await.expect("infallible");
+        let (head, body) = response.into_parts();
+        let bytes = body.collect().await.expect("body").to_bytes();
+        assert_eq!(head.headers["cache-control"], "no-store");
+        assert_eq!(head.headers["x-content-type-options"], "nosniff");
+        assert_eq!(head.headers["clone-version"], VERSION);
+        assert!(!head.headers.keys().any(|name| name.as_str().starts_with("access-control")));
+        let value = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).expect("json") };
+        if head.status.as_u16() >= 400 {
+            assert!(value["error"].is_string(), "{value}");
+            assert_eq!(head.headers["content-type"], "application/json");
+        }
+        let calls = calls.lock().expect("lock").clone();
+        (head.status, head.headers, value, calls)
+    }
+
+    fn request(method: &str, path: &str) -> Request {
+        Request::builder().method(method).uri(path).body(Body::empty()).expect("request")
+    }
+
+    fn post(path: &str, bytes: usize, kind: &str) -> Request {
+        let body = Body::from(vec![b' '; bytes]);
+        let request = Request::builder().method("POST").uri(path).header("content-length", bytes);
+        request.header("content-type", kind).body(body).expect("request")
+    }
+
+    #[tokio::test]
+    async fn every_operation_answers_with_and_without_its_slash() {
+        for operation in OPERATIONS {
+            let path = operation.path.replace("{id}", "claude-code%3Aa%2Fb%23c");
+            for path in [path.as_str(), path.trim_end_matches('/')] {
+                let (status, _, value, calls) = send(Door::Socket, request(operation.method, path)).await;
+                assert_eq!(status, 201, "{} {path}", operation.method);
+                assert_eq!(value["operation"], operation.name);
+                let call = calls.first().expect("one call");
+                assert_eq!(call.caller, Caller::Owner);
+                assert_eq!(call.id.as_deref(), operation.path.contains("{id}").then_some("claude-code:a/b#c"));
+                assert_eq!(call.body, if operation.method == "POST" { "{}" } else { "" });
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn query_and_body_arrive() {
+        let (_, _, _, calls) = send(Door::Socket, request("GET", "/api/predictions?limit=5&q=a%20b&limit=6")).await;
+        assert_eq!(calls[0].query["limit"], "6");
+        assert_eq!(calls[0].query["q"], "a b");
+        let (_, _, _, calls) = send(Door::Socket, post("/api/memory/search/", 3, "application/json")).await;
+        assert_eq!(calls[0].body, "   ");
+    }
+
+    #[tokio::test]
+    async fn paths_that_are_not_ours() {
+        for path in ["/", "/nope", "/api", "/api/memory/", "//health/", "/health//", "/HEALTH/", "/api/memory/facts//"]
+        {
+            let (status, _, value, calls) = send(Door::Socket, request("GET", path)).await;
+            assert_eq!((status.as_u16(), calls.len()), (404, 0), "{path}: {value}");
+        }
+        for path in
+            ["/api/auth/signup/", "/api/auth/login", "/api/auth/invite/validate/", "/api/voice/x/y/", "/api/news"]
+        {
+            let (status, _, value, _) = send(Door::Socket, request("POST", path)).await;
+            assert_eq!(status, 404, "{path}");
+            assert!(value["error"].as_str().expect("text").contains("single-person") && value["hint"].is_string());
+        }
+    }
+
+    #[tokio::test]
+    async fn wrong_methods_name_the_right_ones() {
+        for (method, path, allow) in [
+            ("DELETE", "/health/", "GET, HEAD"),
+            ("GET", "/api/predictions/predict/", "POST"),
+            ("PUT", "/api/auth/keys", "GET, POST, HEAD"),
+            ("POST", "/api/auth/keys/k1/", "GET, DELETE, HEAD"),
+            ("DELETE", "/api/predictions/stats/", "GET, HEAD"),
+            ("OPTIONS", "/api/predictions/predict/", "POST"),
+        ] {
+            let (status, headers, _, calls) = send(Door::Socket, request(method, path)).await;
+            assert_eq!((status.as_u16(), calls.len()), (405, 0), "{method} {path}");
+            assert_eq!(headers["allow"], allow, "{method} {path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn literal_paths_win_over_ids_and_head_asks_what_get_asks() {
+        for (method, path, name) in [
+            ("GET", "/api/predictions/stats/", "predictions_stats"),
+            ("GET", "/api/predictions/auto", "auto_get"),
+            ("GET", "/api/predictions/0198/", "predictions_get"),
+            ("POST", "/api/predictions/auto/", "auto_set"),
+            ("HEAD", "/health", "health"),
+        ] {
+            let (_, _, _, calls) = send(Door::Socket, request(method, path)).await;
+            assert_eq!(calls[0].operation.name, name, "{method} {path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn sizes_and_types_of_bodies() {
+        const JSON: &str = "application/json";
+        for (path, bytes, kind, expected) in [
+            ("/api/memory/search/", body::MAX_BODY, JSON, 201),
+            ("/api/memory/search/", body::MAX_BODY + 1, JSON, 413),
+            ("/api/recording/events/", body::MAX_BODY + 1, JSON, 201),
+            ("/api/recording/events/", body::MAX_INGEST_BODY + 1, JSON, 413),
+            ("/api/memory/search/", 1, "text/plain", 415),
+        ] {
+            let (status, headers, _, calls) = send(Door::Socket, post(path, bytes, kind)).await;
+            assert_eq!(status, expected, "{path} {bytes} {kind}");
+            assert_eq!(calls.len(), usize::from(expected == 201));
+            assert_eq!(headers.contains_key("connection"), expected == 413);
+        }
+    }
+
+    #[tokio::test]
+    async fn ids_are_decoded_strictly() {
+        let long = format!("/api/memory/facts/{}/", "x".repeat(MAX_ID + 1));
+        let fits = format!("/api/memory/facts/{}/", "x".repeat(MAX_ID));
+        for (path, expected) in [
+            ("/api/memory/facts/%zz/", 400),
+            ("/api/memory/facts/%4/", 400),
+            ("/api/memory/facts/%+1/", 400),
+            ("/api/memory/facts/%ff/", 400),
+            ("/api/memory/facts/a%00b/", 400),
+            ("/api/memory/facts/a%0Ab/", 400),
+            (long.as_str(), 400),
+            (fits.as_str(), 201),
+            ("/api/memory/facts/%2e%2e/", 201),
+        ] {
+            let (status, ..) = send(Door::Socket, request("GET", path)).await;
+            assert_eq!(status, expected, "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn failures_of_the_handler_keep_their_shape() {
+        let (status, headers, value, _) = send(Door::Socket, request("GET", "/api/memory/facts/full/")).await;
+        assert_eq!(status, 503);
+        assert_eq!(headers["retry-after"], "1");
+        assert_eq!(value, serde_json::json!({"error": "the queue is full", "hint": "try again"}));
+        let (status, ..) = send(Door::Socket, request("GET", "/api/memory/facts/panic/")).await;
+        assert_eq!(status, 500);
+        let (status, headers, value, _) = send(Door::Socket, request("GET", "/api/memory/facts/gone/")).await;
+        assert_eq!((status.as_u16(), value), (204, Value::Null));
+        assert!(!headers.contains_key("content-type"));
+    }
+
+    #[tokio::test]
+    async fn tcp_asks_for_a_key() {
+        let door = Door::Tcp { port: 9 };
+        let asked = |key: Option<&str>, path: &str| {
+            let mut request = request("GET", path);
+            request.headers_mut().insert("host", HeaderValue::from_static("localhost:9"));
+            if let Some(key) = key {
+                request.headers_mut().insert("x-clone-api-key", HeaderValue::from_str(key).expect("key"));
+            }
+            request
+        };
+        let (status, headers, value, calls) = send(door, asked(None, "/api/auth/me/")).await;
+        assert_eq!((status.as_u16(), calls.len()), (401, 0));
+        assert_eq!(headers["www-authenticate"], "Bearer");
+        assert!(value["hint"].is_string());
+        let (status, _, _, calls) = send(door, asked(Some("clone_good"), "/api/auth/me/")).await;
+        assert_eq!(status, 201);
+        assert_eq!(calls[0].caller, Caller::Key { id: "k".to_owned(), scope: Scope::Admin });
+        let (status, _, _, calls) = send(door, asked(Some("clone_bad"), "/health/")).await;
+        assert_eq!(status, 201);
+        assert_eq!(calls[0].caller, Caller::Nobody);
+    }
+}

@@ -8,9 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use axum::body::Bytes;
-use clone_schema::Fault;
 use clone_schema::api::{self, Operation};
-use clone_schema::fault::Kind;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
@@ -21,7 +19,12 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
+use self::address::{loopback, target};
+pub use self::error::ClientError;
 use crate::serve::{VERSION, VERSION_HEADER, compatible, guard::KEY_HEADER};
+
+mod address;
+mod error;
 
 /// How long connecting may take.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
@@ -34,102 +37,6 @@ const MAX_REPLY: usize = 64 << 20;
 
 /// How a key starts; any other token is sent as a bearer.
 const KEY_PREFIX: &str = "clone_";
-
-/// Why a call failed.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// Nobody listens.
-    #[error("no daemon answers on `{address}`: {reason}")]
-    NotReachable {
-        /// The socket or the URL.
-        address: String,
-        /// What the operating system said.
-        reason: String,
-    },
-    /// The daemon is of another version.
-    #[error("this is Clone `{client}`, the daemon is `{daemon}`")]
-    Version {
-        /// Our version.
-        client: String,
-        /// The daemon's version.
-        daemon: String,
-    },
-    /// The daemon said no.
-    #[error("{error}")]
-    Refused {
-        /// HTTP status.
-        status: u16,
-        /// What happened.
-        error: String,
-        /// What to do, where the daemon knows.
-        hint: Option<String>,
-    },
-    /// Whatever answers is not a daemon of ours, or it broke off.
-    #[error("the answer of `{address}` cannot be used: {reason}")]
-    Broken {
-        /// The socket or the URL.
-        address: String,
-        /// What is wrong with the answer.
-        reason: String,
-    },
-    /// The call or the address is wrong on our side.
-    #[error("{0}")]
-    Misuse(String),
-}
-
-impl ClientError {
-    /// What the person can do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<&str> {
-        match self {
-            Self::NotReachable { .. } => {
-                Some("start it with `clone daemon`, or install it once with `clone service install`")
-            }
-            Self::Version { .. } => Some("restart the daemon: `clone service install`, or stop it and run `clone daemon`"),
-            Self::Refused { hint, .. } => hint.as_deref(),
-            Self::Broken { .. } | Self::Misuse(_) => None,
-        }
-    }
-
-    /// The HTTP status, where the daemon answered.
-    #[must_use]
-    pub const fn status(&self) -> Option<u16> {
-        match self {
-            Self::Refused { status, .. } => Some(*status),
-            _ => None,
-        }
-    }
-}
-
-impl From<ClientError> for Fault {
-    fn from(error: ClientError) -> Self {
-        let kind = match &error {
-            ClientError::NotReachable { .. } => Kind::Unavailable,
-            ClientError::Version { .. } => Kind::Conflict,
-            ClientError::Refused { status, .. } => kind(*status),
-            ClientError::Broken { .. } => Kind::Internal,
-            ClientError::Misuse(_) => Kind::Invalid,
-        };
-        Self { kind, message: error.to_string(), hint: error.hint().map(str::to_owned) }
-    }
-}
-
-/// The kind behind a status; one that no kind has is the caller's fault below 500 and ours from there.
-fn kind(status: u16) -> Kind {
-    let kinds = [
-        Kind::Invalid,
-        Kind::Unauthorized,
-        Kind::Forbidden,
-        Kind::NotFound,
-        Kind::Conflict,
-        Kind::TooLarge,
-        Kind::Unsupported,
-        Kind::Unavailable,
-        Kind::DiskFull,
-    ];
-    let other = if status < 500 { Kind::Invalid } else { Kind::Internal };
-    kinds.into_iter().find(|kind| kind.status() == status).unwrap_or(other)
-}
 
 /// A way to one daemon.
 #[derive(Clone, Debug)]
@@ -317,37 +224,178 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// `host:port` of a loopback URL.
-fn loopback(url: &str) -> Option<String> {
-    let authority = url.strip_prefix("http://")?;
-    let authority = authority.strip_suffix('/').unwrap_or(authority);
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, port.parse::<u16>().ok()?),
-        _ => (authority, 80),
-    };
-    matches!(host, "127.0.0.1" | "localhost" | "[::1]").then(|| format!("{host}:{port}"))
-}
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
 
-/// Path and query of a call.
-fn target(operation: &Operation, id: Option<&str>, query: &[(&str, String)]) -> Result<String, ClientError> {
-    let mut target = match (operation.path.contains("{id}"), id.filter(|id| !id.is_empty())) {
-        (true, Some(id)) => operation.path.replace("{id}", &encoded(id)),
-        (true, None) => return Err(ClientError::Misuse(format!("`{}` needs an id", operation.name))),
-        (false, _) => operation.path.to_owned(),
-    };
-    for (index, (name, value)) in query.iter().enumerate() {
-        target.push(if index == 0 { '?' } else { '&' });
-        target.push_str(&format!("{}={}", encoded(name), encoded(value)));
+    use clone_schema::Fault;
+    use clone_schema::api::Scope;
+    use clone_schema::fault::Kind;
+    use serde_json::json;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::serve::{self, Caller, Door, Handler, Reply};
+
+    /// Answers with what it was asked, or fails where the id says how.
+    fn echo() -> Handler {
+        let call = |call: serve::Call| -> serve::Answer {
+            Box::pin(async move {
+                match call.id.as_deref() {
+                    Some("full") => return Err(Fault::new(Kind::Unavailable, "the queue is full").hint("try again")),
+                    Some("gone") => return Ok(Reply { status: 204, body: String::new() }),
+                    _ => {}
+                }
+                let body: Value = serde_json::from_slice(&call.body).unwrap_or(Value::Null);
+                let caller = format!("{:?}", call.caller.scope());
+                let answer = json!({"operation": call.operation.name, "id": call.id, "query": call.query, "caller": caller,
+                    "bytes": call.body.len(), "body": if call.body.len() < 100 { body } else { Value::Null }});
+                Ok(Reply { status: 200, body: answer.to_string() })
+            })
+        };
+        let authenticate = |key: &str| {
+            matches!(key, "clone_good" | "a.good.token").then(|| Caller::Key { id: "k".into(), scope: Scope::Write })
+        };
+        Handler { call: Arc::new(call), authenticate: Arc::new(authenticate) }
     }
-    Ok(target)
-}
 
-/// Percent-encodes everything but the unreserved characters.
-fn encoded(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
-            _ => format!("%{byte:02X}"),
-        })
-        .collect()
+    struct Daemon {
+        home: tempfile::TempDir,
+        _stop: watch::Sender<bool>,
+    }
+
+    impl Daemon {
+        fn start() -> Self {
+            let home = tempfile::tempdir().expect("tempdir");
+            let (stop, shutdown) = watch::channel(false);
+            let listener = serve::bind::bind_unix(&home.path().join("run/clone.sock")).expect("bind");
+            tokio::spawn(serve::unix(listener, serve::router(echo(), Door::Socket), shutdown));
+            Self { home, _stop: stop }
+        }
+
+        fn client(&self) -> Client {
+            Client::connect(&self.home.path().join("run/clone.sock"))
+        }
+    }
+
+    #[tokio::test]
+    async fn calls_arrive_as_they_were_made() {
+        let daemon = Daemon::start();
+        let (id, query) = ("claude-code:a/b#c?d %é", [("q", "a&b=c d".to_owned()), ("limit", "5".to_owned())]);
+        let answer = daemon.client().call("facts_get", Some(id), &query, None).await.expect("answer");
+        assert_eq!(answer["id"], id);
+        assert_eq!(answer["query"], json!({"q": "a&b=c d", "limit": "5"}));
+        assert_eq!(answer["caller"], "Admin");
+        let body = json!({"query": "tea"});
+        let answer = daemon.client().call("search", None, &[], Some(&body)).await.expect("answer");
+        assert_eq!(answer["body"], body);
+        let answer = daemon.client().call("sync", None, &[], None).await.expect("answer");
+        assert_eq!(answer["body"], json!({}));
+        assert_eq!(daemon.client().call("facts_get", Some("gone"), &[], None).await.expect("empty"), Value::Null);
+    }
+
+    #[tokio::test]
+    async fn failures_keep_status_words_and_advice() {
+        let daemon = Daemon::start();
+        let error = daemon.client().call("facts_get", Some("full"), &[], None).await.expect_err("full");
+        assert_eq!(
+            (error.status(), error.to_string().as_str(), error.hint()),
+            (Some(503), "the queue is full", Some("try again"))
+        );
+        let fault = Fault::from(error);
+        assert_eq!(fault, Fault::new(Kind::Unavailable, "the queue is full").hint("try again"));
+    }
+
+    #[tokio::test]
+    async fn a_body_over_the_cap_is_told_so_and_not_reset() {
+        let daemon = Daemon::start();
+        for (operation, megabytes, expected) in [
+            ("search", 3, None),
+            ("search", 5, Some(413)),
+            ("events_ingest", 5, None),
+            ("events_ingest", 12, Some(413)),
+        ] {
+            let body = Value::String("x".repeat(megabytes << 20));
+            let answer = daemon.client().call(operation, None, &[], Some(&body)).await;
+            assert_eq!(answer.err().and_then(|error| error.status()), expected, "{operation} {megabytes}");
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_there_is_named_with_the_way_out() {
+        let home = tempfile::tempdir().expect("tempdir");
+        let path = home.path().join("clone.sock");
+        let error = Client::connect(&path).call("health", None, &[], None).await.expect_err("nobody");
+        assert!(matches!(error, ClientError::NotReachable { .. }), "{error}");
+        assert!(
+            error.to_string().contains("clone.sock") && error.hint().is_some_and(|hint| hint.contains("clone daemon"))
+        );
+    }
+
+    #[tokio::test]
+    async fn mistakes_are_found_before_anything_is_sent() {
+        let client = Client::connect(Path::new("/nonexistent/clone.sock"));
+        for (operation, id) in [("no_such", None), ("facts_get", None), ("facts_get", Some(""))] {
+            let error = client.call(operation, id, &[], None).await.expect_err("misuse");
+            assert!(matches!(error, ClientError::Misuse(_)), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn http_carries_keys_and_tokens() {
+        let (listener, _) = serve::bind::bind_tcp("127.0.0.1", 0).await.expect("bind");
+        let port = listener.local_addr().expect("address").port();
+        let (_stop, shutdown) = watch::channel(false);
+        tokio::spawn(serve::tcp(listener, serve::router(echo(), Door::Tcp { port }), shutdown));
+        for (token, expected) in [
+            (Some("clone_good"), Ok("Write")),
+            (Some("a.good.token"), Ok("Write")),
+            (Some("clone_bad"), Err(401)),
+            (None, Err(401)),
+        ] {
+            let client = Client::http(&format!("http://127.0.0.1:{port}/"), token).expect("client");
+            let answer = client.call("status", None, &[], None).await;
+            let answer = answer.map(|value| value["caller"].as_str().map(str::to_owned));
+            let answer = answer.map_err(|error| error.status().expect("status"));
+            assert_eq!(answer, expected.map(|caller| Some(caller.to_owned())), "{token:?}");
+        }
+    }
+
+    /// A daemon that answers every connection with these bytes.
+    async fn fixed(reply: &'static str) -> Result<Value, ClientError> {
+        let home = tempfile::tempdir().expect("tempdir");
+        let path = home.path().join("s");
+        let listener = tokio::net::UnixListener::bind(&path).expect("bind");
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("accept");
+            let mut head = [0; 4096];
+            let count = stream.read(&mut head).await.expect("read");
+            assert!(String::from_utf8_lossy(&head[..count]).contains(&format!("clone-version: {VERSION}")));
+            stream.write_all(reply.as_bytes()).await.expect("write");
+        });
+        Client::connect(&path).call("health", None, &[], None).await
+    }
+
+    #[tokio::test]
+    async fn other_versions_and_other_programs_are_named() {
+        let error = fixed("HTTP/1.1 200 OK\r\nclone-version: 99.1.0\r\ncontent-length: 2\r\n\r\n{}")
+            .await
+            .expect_err("version");
+        assert!(matches!(&error, ClientError::Version { daemon, .. } if daemon == "99.1.0"), "{error}");
+        assert!(error.to_string().contains(VERSION) && error.to_string().contains("99.1.0"));
+        for reply in ["HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", "SSH-2.0-x\r\n", ""] {
+            let error = fixed(reply).await.expect_err("foreign");
+            assert!(matches!(error, ClientError::Broken { .. }), "{reply:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn blocking_needs_no_runtime() {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(1).build().expect("runtime");
+        let daemon = runtime.block_on(async { Daemon::start() });
+        let answer = daemon.client().blocking("health", None, &[], None).expect("answer");
+        assert_eq!(answer["operation"], "health");
+    }
 }
