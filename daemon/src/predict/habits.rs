@@ -11,6 +11,10 @@ use super::situation::{KINDS, Kind, MAX_REPLY_TOKENS, normal, tokens};
 pub const MAX_KIN: usize = 96;
 /// Occurrences kept for one form; the newest are kept.
 pub const MAX_OCCURRENCES: usize = 64;
+/// Opening sentences of a longer reply that become forms of their own.
+const MAX_PARTS: usize = 2;
+/// The longest such sentence, in tokens.
+const MAX_PART_TOKENS: usize = 25;
 /// Forms read for one token when kin are looked for; the newest are read.
 const MAX_TOKEN_FORMS: usize = 2_000;
 /// Distinct tokens of a reply that are looked up for kin; the rarest are.
@@ -47,12 +51,28 @@ pub struct Form {
     pub length: u32,
     /// Forms that hit this one, itself not among them.
     pub kin: Vec<u32>,
-    /// Numbers of the newest replies of this form, rising.
+    /// Numbers of the newest replies that are this form or open with it, rising.
     pub occurrences: Vec<u32>,
-    /// All replies of this form.
+    /// Replies of just this form; 0 where it only ever was a part.
     pub count: u32,
+    /// Forms that its replies open with.
+    pub parts: Vec<u32>,
     masses: [Mass; 2],
+    /// Masses of itself and its kin.
+    support: [Mass; 2],
     kinds: [Mass; KINDS],
+}
+
+impl Form {
+    fn note(&mut self, reply: u32) {
+        if self.occurrences.last() == Some(&reply) {
+            return;
+        }
+        if self.occurrences.len() == MAX_OCCURRENCES {
+            self.occurrences.remove(0);
+        }
+        self.occurrences.push(reply);
+    }
 }
 
 /// Every distinct reply of one person.
@@ -126,29 +146,62 @@ impl Habits {
         }
         let id = match self.by_normal.get(&key) {
             Some(id) => *id,
-            None => self.create(key, text),
+            None => self.create(key, text, reply),
         };
         let form = self.forms.get_mut(id as usize)?;
         if form.text != text {
             text.clone_into(&mut form.text);
         }
         form.count += 1;
-        if form.occurrences.len() == MAX_OCCURRENCES {
-            form.occurrences.remove(0);
-        }
-        form.occurrences.push(reply);
+        form.note(reply);
         for (slot, half_life) in HALF_LIVES.into_iter().enumerate() {
             form.masses[slot].add(reply, half_life, 1.0);
+            form.support[slot].add(reply, half_life, 1.0);
             self.totals[slot].add(reply, half_life, 1.0);
         }
         if let Some(kind) = kind {
             form.kinds[kind.index()].add(reply, HALF_LIVES[0], 1.0);
             self.kind_totals[kind.index()].add(reply, HALF_LIVES[0], 1.0);
         }
+        let (kin, first) = (form.kin.clone(), form.count == 1);
+        for other in kin {
+            if let Some(other) = self.forms.get_mut(other as usize) {
+                for (slot, half_life) in HALF_LIVES.into_iter().enumerate() {
+                    other.support[slot].add(reply, half_life, 1.0);
+                }
+            }
+        }
+        if first {
+            self.split(id, reply, text);
+        }
+        let parts = self.forms[id as usize].parts.clone();
+        for part in parts {
+            self.forms[part as usize].note(reply);
+        }
         Some(id)
     }
 
-    fn create(&mut self, key: String, text: &str) -> u32 {
+    /// Makes forms of the sentences that a longer reply opens with.
+    fn split(&mut self, id: u32, reply: u32, text: &str) {
+        let whole = normal(text);
+        let sentences = text.split(['.', '?', '!', '\n', '。', '？', '！']).map(str::trim);
+        let opening: Vec<&str> = sentences.filter(|part| !normal(part).is_empty()).take(MAX_PARTS).collect();
+        for part in opening {
+            let key = normal(part);
+            if key == whole || tokens(part).len() > MAX_PART_TOKENS {
+                continue;
+            }
+            let part = match self.by_normal.get(&key) {
+                Some(part) => *part,
+                None => self.create(key, part, reply),
+            };
+            if !self.forms[id as usize].parts.contains(&part) {
+                self.forms[id as usize].parts.push(part);
+            }
+        }
+    }
+
+    fn create(&mut self, key: String, text: &str, now: u32) -> u32 {
         let mut words = tokens(text);
         let length = u32::try_from(words.len()).unwrap_or(u32::MAX);
         words.truncate(MAX_REPLY_TOKENS);
@@ -164,6 +217,11 @@ impl Habits {
                 other.kin.push(id);
             }
         }
+        let mut support = <[Mass; 2]>::default();
+        for (slot, half_life) in HALF_LIVES.into_iter().enumerate() {
+            let value = kin.iter().map(|other| self.mass(*other, slot, now)).sum();
+            support[slot].add(now, half_life, value);
+        }
         let mut distinct = numbers.clone();
         distinct.dedup();
         for number in distinct {
@@ -178,7 +236,9 @@ impl Habits {
             kin,
             occurrences: Vec::new(),
             count: 0,
+            parts: Vec::new(),
             masses: <[Mass; 2]>::default(),
+            support,
             kinds: <[Mass; KINDS]>::default(),
         });
         id
@@ -269,6 +329,12 @@ impl Habits {
         self.form(id).map_or(0.0, |form| form.masses[slot].at(now, HALF_LIVES[slot]))
     }
 
+    /// Mass of a form and its kin now: slow (0) or fast (1).
+    #[must_use]
+    pub fn support(&self, id: u32, slot: usize, now: u32) -> f64 {
+        self.form(id).map_or(0.0, |form| form.support[slot].at(now, HALF_LIVES[slot]))
+    }
+
     /// Mass of all replies now: slow (0) or fast (1).
     #[must_use]
     pub fn total(&self, slot: usize, now: u32) -> f64 {
@@ -285,6 +351,25 @@ impl Habits {
     #[must_use]
     pub fn kind_total(&self, kind: Kind, now: u32) -> f64 {
         self.kind_totals[kind.index()].at(now, HALF_LIVES[0])
+    }
+
+    /// Mean token F1 of a form with others, by their weights.
+    #[must_use]
+    pub fn mean_overlap(&self, numbers: &[u32], others: &[(u32, f64)]) -> f64 {
+        let (mut sum, mut total) = (0.0, 0.0);
+        for (other, weight) in others {
+            if let Some(form) = self.form(*other) {
+                sum += weight * overlap(numbers, &form.tokens);
+                total += weight;
+            }
+        }
+        if total > 0.0 { sum / total } else { 0.0 }
+    }
+
+    /// The token numbers of a form.
+    #[must_use]
+    pub fn tokens_of(&self, id: u32) -> &[u32] {
+        self.form(id).map_or(&[], |form| &form.tokens)
     }
 
     /// Estimated bytes held.

@@ -29,6 +29,8 @@ const RECENT: usize = 60;
 const LEADERS: usize = 96;
 /// Earlier uses of the last reply (and its kin) whose successors are read.
 const FOLLOWED: usize = 128;
+/// Like situations, and newest replies, whose answers each candidate is compared with word by word.
+const NEARBY: usize = 16;
 /// Half-life of a vote, in replies.
 const VOTE_HALF_LIFE: f64 = 150.0;
 /// Events cited for one candidate.
@@ -196,6 +198,8 @@ struct View {
     similar: [BTreeMap<u32, f64>; 2],
     votes: [Votes; 2],
     followers: Votes,
+    /// Forms, weights and numbers of the answers to the most similar situations (tail, last words) and the newest.
+    nearby: [Vec<(u32, f64, u32)>; 3],
     words: Vec<u32>,
 }
 
@@ -235,6 +239,8 @@ pub struct Ranked {
     pub text: String,
     /// Its numbers.
     pub features: [f64; rank::FEATURES],
+    /// What the pool is ordered by.
+    order: f64,
     /// The first guess.
     pub raw: f64,
     backing: Vec<u32>,
@@ -270,7 +276,12 @@ impl Predictor {
         }
         self.letters += pair.reply_id.len() + 64;
         self.replies.push(Reply { id: pair.reply_id.clone(), form, session, project, next: None });
-        self.lead(form, id);
+        if let Some(form) = form {
+            let parts = self.habits.form(form).map_or_else(Vec::new, |form| form.parts.clone());
+            for form in std::iter::once(form).chain(parts) {
+                self.lead(form, id);
+            }
+        }
     }
 
     /// Learns that a session ended after an agent's block to which nobody replied.
@@ -319,15 +330,17 @@ impl Predictor {
     }
 
     /// Keeps the forms with the most mass at hand.
-    fn lead(&mut self, form: Option<u32>, now: u32) {
-        let Some(form) = form.filter(|form| !self.leaders.contains(form)) else { return };
+    fn lead(&mut self, form: u32, now: u32) {
+        if self.leaders.contains(&form) {
+            return;
+        }
         self.leaders.push(form);
         if self.leaders.len() > LEADERS {
             let least = self
                 .leaders
                 .iter()
                 .enumerate()
-                .min_by(|a, b| self.habits.mass(*a.1, 0, now).total_cmp(&self.habits.mass(*b.1, 0, now)))
+                .min_by(|a, b| self.habits.support(*a.1, 0, now).total_cmp(&self.habits.support(*b.1, 0, now)))
                 .map(|(at, _)| at);
             if let Some(at) = least {
                 self.leaders.swap_remove(at);
@@ -371,6 +384,7 @@ impl Predictor {
             last: last_form,
             similar: [self.similar(&likes[0]), self.similar(&likes[1])],
             votes: [self.votes(&likes[0], now), self.votes(&likes[1], now)],
+            nearby: [self.nearby(&likes[0], now), self.nearby(&likes[1], now), self.newest(now)],
             followers: self.followers(last_form, last, now),
             words: self.habits.numbers(&situation.tail.join(" ")),
             situation,
@@ -390,6 +404,21 @@ impl Predictor {
             }
         }
         votes
+    }
+
+    fn nearby(&self, likes: &[Like], now: u32) -> Vec<(u32, f64, u32)> {
+        let likes = likes.iter().take(NEARBY);
+        likes
+            .filter_map(|like| {
+                let form = self.replies[like.item as usize].form?;
+                Some((form, vote(like.similarity, like.item, now), like.item))
+            })
+            .collect()
+    }
+
+    fn newest(&self, now: u32) -> Vec<(u32, f64, u32)> {
+        let first = now.saturating_sub(u32::try_from(NEARBY).unwrap_or(0));
+        (first..now).filter_map(|reply| Some((self.replies[reply as usize].form?, 1.0, reply))).collect()
     }
 
     /// What followed the last reply, and replies like it, before.
@@ -417,12 +446,12 @@ impl Predictor {
             .into_iter()
             .map(|member| {
                 let features = rank::features(&self.facts(&member, view), &view.setting);
-                let raw = rank::guess(&features);
+                let (order, raw) = (rank::order(&features), rank::guess(&features));
                 let newest = member.form.and_then(|id| self.habits.form(id)?.occurrences.last().copied());
-                Ranked { form: member.form, newest, text: member.text, features, raw, backing: member.backing }
+                Ranked { order, form: member.form, newest, text: member.text, features, raw, backing: member.backing }
             })
             .collect();
-        ranked.sort_by(|a, b| b.raw.total_cmp(&a.raw).then(b.form.cmp(&a.form)).then_with(|| a.text.cmp(&b.text)));
+        ranked.sort_by(|a, b| b.order.total_cmp(&a.order).then(b.form.cmp(&a.form)).then_with(|| a.text.cmp(&b.text)));
         ranked
     }
 
@@ -434,6 +463,9 @@ impl Predictor {
         forms
             .extend(likes.copied().chain(first_recent..view.now).filter_map(|reply| self.replies[reply as usize].form));
         forms.extend(view.followers.by_form.keys());
+        let parts: Vec<u32> =
+            forms.iter().filter_map(|id| self.habits.form(*id)).flat_map(|form| form.parts.iter().copied()).collect();
+        forms.extend(parts);
         let known = forms.into_iter().filter_map(|id| {
             let form = self.habits.form(id)?;
             let backing = std::iter::once(id).chain(form.kin.iter().copied()).collect();
@@ -457,15 +489,32 @@ impl Predictor {
             seen.iter().filter_map(|reply| map.get(reply)).fold(0.0, |a: f64, b| a.max(*b))
         };
         let similar = (own(&view.similar[0]), own(&view.similar[1]));
+        // What the newest use itself adds is left out: a reply does not back itself.
+        let newest_form = newest.and_then(|newest| self.replies[newest as usize].form);
+        let backs_itself = newest_form.is_some_and(|form| member.backing.contains(&form));
         let mass = |slot: usize, half_life: f64| {
-            let sum: f64 = member.backing.iter().map(|id| self.habits.mass(*id, slot, view.now)).sum();
-            let less = form.map_or(0.0, |_| (-age / half_life).exp2());
+            let sum: f64 = match member.form {
+                Some(id) => self.habits.support(id, slot, view.now),
+                None => member.backing.iter().map(|id| self.habits.mass(*id, slot, view.now)).sum(),
+            };
+            let less = if backs_itself { (-age / half_life).exp2() } else { 0.0 };
             log_share(sum - less, self.habits.total(slot, view.now), 1.0)
         };
         let near = |slot: usize| {
-            let less = newest.and_then(|newest| Some(vote(*view.similar[slot].get(&newest)?, newest, view.now)));
+            let less = newest
+                .filter(|_| backs_itself)
+                .and_then(|newest| Some(vote(*view.similar[slot].get(&newest)?, newest, view.now)));
             view.votes[slot].share(&member.backing, less.unwrap_or(0.0), 0.5)
         };
+        let stock_tokens = member.form.is_none().then(|| self.habits.numbers(&member.text)).unwrap_or_default();
+        let own_tokens = member.form.map_or(stock_tokens.as_slice(), |id| self.habits.tokens_of(id));
+        let others = |list: &[(u32, f64, u32)]| -> Vec<(u32, f64)> {
+            list.iter()
+                .filter(|(_, _, reply)| Some(*reply) != newest)
+                .map(|(form, weight, _)| (*form, *weight))
+                .collect()
+        };
+        let mean = |list: &[(u32, f64, u32)]| self.habits.mean_overlap(own_tokens, &others(list));
         let kind = view.situation.kind;
         let in_kind: f64 = member.backing.iter().map(|id| self.habits.kind_mass(*id, kind, view.now)).sum();
         let place = newest.and_then(|newest| self.replies.get(newest as usize));
@@ -484,8 +533,10 @@ impl Predictor {
             in_project: place.is_some_and(|place| Some(place.project) == view.project),
             like_last: member.form.zip(view.last).map_or(0.0, |(a, b)| self.habits.overlap(a, b)),
             contained: member.form.map_or(0.0, |id| self.habits.contained(id, &view.words)),
-            count: form.map_or(0.0, |form| f64::from(form.count).ln()),
+            count: form.map_or(0.0, |form| f64::from(form.count.max(1)).ln()),
             stock: form.is_none(),
+            part: form.is_some_and(|form| form.count == 0),
+            mean: (mean(&view.nearby[0]), mean(&view.nearby[1]), mean(&view.nearby[2])),
         }
     }
 
@@ -503,7 +554,7 @@ impl Predictor {
         }
         chosen.extend(spare);
         chosen.truncate(k);
-        chosen.sort_by(|a, b| b.raw.total_cmp(&a.raw));
+        chosen.sort_by(|a, b| b.order.total_cmp(&a.order));
         chosen
     }
 

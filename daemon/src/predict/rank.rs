@@ -38,6 +38,10 @@ pub struct Facts {
     pub count: f64,
     /// A stock phrase, not (yet) this person's.
     pub stock: bool,
+    /// Only ever the opening of a longer reply.
+    pub part: bool,
+    /// Mean token F1 with the answers to like situations (tail, last words) and with the newest replies.
+    pub mean: (f64, f64, f64),
 }
 
 /// What holds for every candidate of one query.
@@ -53,7 +57,7 @@ pub struct Setting {
     pub known: f64,
 }
 
-const NAMES: [&str; 48] = [
+const NAMES: [&str; 54] = [
     "one",
     "log age",
     "fresh",
@@ -88,6 +92,12 @@ const NAMES: [&str; 48] = [
     "short habit",
     "middling",
     "long contained",
+    "part",
+    "part one word",
+    "part short",
+    "mean near",
+    "mean near last",
+    "mean recent",
     "short offer",
     "short question",
     "short options",
@@ -156,6 +166,12 @@ pub fn features(facts: &Facts, setting: &Setting) -> [f64; FEATURES] {
         short * facts.habit.0,
         flag(facts.length > 12.0) * (1.0 - long),
         long * facts.contained,
+        flag(facts.part),
+        flag(facts.part && facts.length <= 1.0),
+        flag(facts.part && facts.length <= 5.0),
+        facts.mean.0,
+        facts.mean.1,
+        facts.mean.2,
     ];
     out[..plain.len()].copy_from_slice(&plain);
     out[plain.len() + setting.kind.index()] = short;
@@ -163,15 +179,38 @@ pub fn features(facts: &Facts, setting: &Setting) -> [f64; FEATURES] {
     out
 }
 
+fn weigh(features: &[f64; FEATURES], weights: &[f64; FEATURES]) -> f64 {
+    features.iter().zip(weights).map(|(feature, weight)| feature * weight).sum()
+}
+
+/// What a pool is ordered by; only differences within one pool mean anything.
+#[must_use]
+pub fn order(features: &[f64; FEATURES]) -> f64 {
+    weigh(features, &ORDER)
+}
+
 /// The first guess: the chance that a candidate hits, by the shipped weights.
 #[must_use]
 pub fn guess(features: &[f64; FEATURES]) -> f64 {
-    sigmoid(features.iter().zip(&WEIGHTS).map(|(feature, weight)| feature * weight).sum())
+    sigmoid(FIRST.0 * weigh(features, &CHANCE) + FIRST.1)
 }
 
-const WEIGHTS: [f64; FEATURES] = [
-    0.1485, -0.2917, 0.0776, 0.3000, 0.0045, -0.2712, -0.5809, 0.3361, 2.2822, 0.3214, 0.2166, 0.2314, 0.2414, 0.0985,
-    0.0482, -0.0202, 0.0143, 0.9364, -0.0502, 0.4347, 0.0497, -1.4076, 0.0520, 0.6829, -0.3227, -0.3155, -0.0042,
-    0.0576, 2.2689, -0.6185, -0.2398, -0.0799, -1.3585, -2.5955, -0.1461, -0.6760, 0.2139, -0.0990, -0.7336, -0.3501,
-    -0.1045, -0.5692, -4.7201, -0.9072, -0.1356, -0.4401, 0.1503, -0.4676,
+/// From any candidate's log-odds to those of one that was put first.
+const FIRST: (f64, f64) = (0.4859, -1.5537);
+
+/// Fitted to which of a pool's candidates hit, in turns where one did (conditional logit).
+const ORDER: [f64; FEATURES] = [
+    0.0000, -0.3307, 0.6868, 0.1576, 0.4035, 0.4062, -0.2500, 0.1755, 2.4516, 0.2896, -0.0639, 0.1375, 0.0884, 0.1007,
+    0.0212, 0.3983, 1.1332, 1.3181, -0.5307, 0.9869, 0.2166, 0.4378, -0.7343, 0.9228, -0.8192, -0.6225, 0.0188, 0.0000,
+    3.8679, -1.0239, -0.0613, 0.0424, -1.1945, -4.0341, -0.6517, -1.2692, 0.3605, 2.6716, 2.4104, -2.9290, 1.0626,
+    0.1245, 1.1280, 0.0374, -0.1515, 0.1958, 0.5344, -0.2328, -4.9331, -1.1198, -0.1239, -0.3972, -0.6762, -0.2410,
+];
+
+/// Fitted to whether a candidate hits, over all turns (logistic).
+const CHANCE: [f64; FEATURES] = [
+    0.1770, -0.2151, 0.3344, 0.1245, 0.2311, -0.3756, -0.3282, 0.4042, 1.7478, 0.3132, 0.2656, 0.0967, 0.2701, 0.1325,
+    0.1004, 0.2670, 0.2059, 1.0742, -0.1992, 0.6517, -0.1189, -0.5188, -0.2187, 0.9412, -0.2420, -0.3273, -0.0597,
+    0.0328, 2.4860, -0.3845, -0.3568, 0.0309, -0.9649, -2.9902, -0.5348, -1.0371, 0.3790, 1.9615, 0.2786, -1.4503,
+    -0.3697, -0.7276, 0.1719, -0.1474, -0.7432, -0.2448, -0.2493, 0.0461, -3.8420, -0.7602, -0.4135, 0.1313, 0.1586,
+    -0.4398,
 ];
