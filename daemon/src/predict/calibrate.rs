@@ -25,7 +25,7 @@ pub struct Prior {
 }
 
 /// The identity, held as firmly as people differ from each other.
-pub const PRIOR: Prior = Prior { slope: (1.0, 0.25), offset: (0.0, 0.5) };
+pub const PRIOR: Prior = Prior { slope: (1.0, 0.2), offset: (0.0, 0.35) };
 
 /// Log-odds of a probability, held within bounds.
 #[must_use]

@@ -3,7 +3,7 @@
 //! Two replies are *kin* when one would count as a hit for the other (token F1 of at least one half). A candidate is
 //! backed by all its kin, which is what ranking by expected hits needs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use super::situation::{KINDS, Kind, MAX_REPLY_TOKENS, normal, tokens};
 
@@ -60,6 +60,7 @@ pub struct Form {
     masses: [Mass; 2],
     /// Masses of itself and its kin.
     support: [Mass; 2],
+    kind_support: [Mass; KINDS],
     kinds: [Mass; KINDS],
 }
 
@@ -81,7 +82,8 @@ pub struct Habits {
     forms: Vec<Form>,
     by_normal: HashMap<String, u32>,
     vocabulary: HashMap<String, u32>,
-    by_token: Vec<Vec<u32>>,
+    /// For each token the forms with it, and their token counts, rising.
+    by_token: Vec<Vec<(u32, usize)>>,
     totals: [Mass; 2],
     kind_totals: [Mass; KINDS],
     letters: usize,
@@ -161,6 +163,7 @@ impl Habits {
         }
         if let Some(kind) = kind {
             form.kinds[kind.index()].add(reply, HALF_LIVES[0], 1.0);
+            form.kind_support[kind.index()].add(reply, HALF_LIVES[0], 1.0);
             self.kind_totals[kind.index()].add(reply, HALF_LIVES[0], 1.0);
         }
         let (kin, first) = (form.kin.clone(), form.count == 1);
@@ -168,6 +171,9 @@ impl Habits {
             if let Some(other) = self.forms.get_mut(other as usize) {
                 for (slot, half_life) in HALF_LIVES.into_iter().enumerate() {
                     other.support[slot].add(reply, half_life, 1.0);
+                }
+                if let Some(kind) = kind {
+                    other.kind_support[kind.index()].add(reply, HALF_LIVES[0], 1.0);
                 }
             }
         }
@@ -222,10 +228,15 @@ impl Habits {
             let value = kin.iter().map(|other| self.mass(*other, slot, now)).sum();
             support[slot].add(now, half_life, value);
         }
+        let mut kind_support = <[Mass; KINDS]>::default();
+        for (slot, support) in kind_support.iter_mut().enumerate() {
+            let masses = kin.iter().filter_map(|other| self.form(*other)).map(|form| form.kinds[slot]);
+            support.add(now, HALF_LIVES[0], masses.map(|mass| mass.at(now, HALF_LIVES[0])).sum());
+        }
         let mut distinct = numbers.clone();
         distinct.dedup();
         for number in distinct {
-            self.by_token[number as usize].push(id);
+            self.by_token[number as usize].push((id, numbers.len()));
         }
         self.letters += key.len() + text.len() + numbers.len() * 8;
         self.by_normal.insert(key, id);
@@ -239,6 +250,7 @@ impl Habits {
             parts: Vec::new(),
             masses: <[Mass; 2]>::default(),
             support,
+            kind_support,
             kinds: <[Mass; KINDS]>::default(),
         });
         id
@@ -277,25 +289,35 @@ impl Habits {
     /// The forms that a reply of these tokens would hit, rising.
     #[must_use]
     pub fn kin_of(&self, numbers: &[u32]) -> Vec<u32> {
-        let mut distinct = numbers.to_vec();
-        distinct.dedup();
-        distinct.retain(|number| (*number as usize) < self.by_token.len());
-        distinct.sort_by_key(|number| (self.by_token[*number as usize].len(), *number));
-        distinct.truncate(MAX_LOOKUPS);
-        let mut shared: BTreeMap<u32, u32> = BTreeMap::new();
-        for number in distinct {
-            for form in self.by_token[number as usize].iter().rev().take(MAX_TOKEN_FORMS) {
-                *shared.entry(*form).or_default() += 1;
-            }
+        let (shortest, longest) = (numbers.len().div_ceil(3), numbers.len() * 3);
+        let mut found: Vec<u32> = Vec::new();
+        for number in self.telling(numbers) {
+            let forms = self.by_token[number as usize].iter().rev().take(MAX_TOKEN_FORMS);
+            found.extend(forms.filter(|(_, length)| (shortest..=longest).contains(length)).map(|(form, _)| *form));
         }
-        let mut kin: Vec<u32> = shared
-            .into_keys()
+        found.sort_unstable();
+        found.dedup();
+        let mut kin: Vec<u32> = found
+            .into_iter()
             .rev()
             .filter(|id| self.forms.get(*id as usize).is_some_and(|form| alike(&form.tokens, numbers)))
             .take(MAX_KIN)
             .collect();
         kin.reverse();
         kin
+    }
+
+    /// The tokens of which a kin must have at least one: kin share at least a third of the tokens, so the most common
+    /// third need not be looked up.
+    fn telling(&self, numbers: &[u32]) -> Vec<u32> {
+        let known = |number: &u32| self.by_token.get(*number as usize).map_or(0, Vec::len);
+        let mut rarest = numbers.to_vec();
+        rarest.sort_unstable_by_key(|number| (known(number), *number));
+        rarest.truncate(numbers.len() - numbers.len().div_ceil(3) + 1);
+        rarest.dedup();
+        rarest.retain(|number| known(number) > 0);
+        rarest.truncate(MAX_LOOKUPS);
+        rarest
     }
 
     /// Whether one form would count as a hit for another.
@@ -347,6 +369,12 @@ impl Habits {
         self.form(id).map_or(0.0, |form| form.kinds[kind.index()].at(now, HALF_LIVES[0]))
     }
 
+    /// Mass of a form and its kin in a kind of situation.
+    #[must_use]
+    pub fn kind_support(&self, id: u32, kind: Kind, now: u32) -> f64 {
+        self.form(id).map_or(0.0, |form| form.kind_support[kind.index()].at(now, HALF_LIVES[0]))
+    }
+
     /// Mass of all replies in a kind of situation.
     #[must_use]
     pub fn kind_total(&self, kind: Kind, now: u32) -> f64 {
@@ -359,7 +387,10 @@ impl Habits {
         let (mut sum, mut total) = (0.0, 0.0);
         for (other, weight) in others {
             if let Some(form) = self.form(*other) {
-                sum += weight * overlap(numbers, &form.tokens);
+                let (short, long) = (form.tokens.len().min(numbers.len()), form.tokens.len().max(numbers.len()));
+                // Lengths this far apart cannot hit, and long replies are dear to compare.
+                let near = long <= 3 * short;
+                sum += if near { weight * overlap(numbers, &form.tokens) } else { 0.0 };
                 total += weight;
             }
         }
