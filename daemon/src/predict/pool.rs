@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::answer::STRICT;
+use super::calibrate::logit;
 use super::local::{Predictor, Query};
 use super::rank::{self, Facts};
 use super::situation::tokens;
@@ -9,6 +11,8 @@ use super::view::{View, log_share, vote};
 
 /// Recent replies in the pool.
 const RECENT: usize = 40;
+/// Closest situations that must agree before their agreement counts by itself.
+const AGREEING: usize = 4;
 
 /// Phrases that most people use; offered while nothing better is known.
 const STOCK: [(&str, &[&str]); 5] = [
@@ -66,6 +70,21 @@ pub struct Ranked {
     pub(super) backing: Vec<u32>,
 }
 
+/// The lower bound (Wilson, one-sided 0.1) of how often the closest situations were answered with a candidate or its
+/// kin; 0 below [`AGREEING`] of them.
+fn agreement(closest: &[u32], backing: &[u32]) -> f64 {
+    let agree = closest.iter().filter(|form| backing.binary_search(form).is_ok()).count();
+    if agree < AGREEING {
+        return 0.0;
+    }
+    let count = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
+    let (n, z) = (count(closest.len()), STRICT);
+    let share = count(agree) / n;
+    let middle = share + z * z / (2.0 * n);
+    let spread = z * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).sqrt();
+    (middle - spread) / (1.0 + z * z / n)
+}
+
 impl Predictor {
     /// Every candidate of the pool with its numbers, best first: what the shipped weights are fitted on.
     #[must_use]
@@ -80,7 +99,11 @@ impl Predictor {
             .into_iter()
             .map(|member| {
                 let features = rank::features(&self.facts(&member, view), &view.setting);
-                let (order, raw) = (rank::order(&features), rank::guess(&features));
+                let shipped = rank::guess(&features);
+                // Where like situations agree by themselves, that outweighs what holds for people in general.
+                let agreed = view.closest.iter().map(|forms| agreement(forms, &member.backing));
+                let raw = agreed.fold(shipped, f64::max);
+                let order = rank::order(&features) + logit(raw) - logit(shipped);
                 let newest = member.form.and_then(|id| self.habits.form(id)?.occurrences.last().copied());
                 Ranked { order, form: member.form, newest, text: member.text, features, raw, backing: member.backing }
             })

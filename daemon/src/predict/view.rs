@@ -17,6 +17,10 @@ const VOTERS: usize = 25;
 const NEARBY: usize = 12;
 /// Earlier uses of the last reply (and its kin) whose successors are read.
 const FOLLOWED: usize = 64;
+/// A situation is among the closest from this share of the closest one's similarity on.
+const CLOSE: f64 = 0.6;
+/// The smallest similarity that is close at all.
+const LEAST: f64 = 0.1;
 /// Half-life of a vote, in replies.
 const VOTE_HALF_LIFE: f64 = 150.0;
 
@@ -35,6 +39,8 @@ pub(super) struct View {
     pub(super) followers: Votes,
     /// Forms, weights and numbers of the answers to the most similar situations (tail, last words) and the newest.
     pub(super) nearby: [Vec<(u32, f64, u32)>; 3],
+    /// Forms of the answers to the closest situations alone: tail, last words.
+    pub(super) closest: [Vec<u32>; 2],
     /// Token numbers of the agent's text.
     pub(super) words: Vec<u32>,
 }
@@ -93,6 +99,7 @@ impl Predictor {
             similar: [similar(&likes[0]), similar(&likes[1])],
             votes: [self.votes(&likes[0], now), self.votes(&likes[1], now)],
             nearby: [self.nearby(&likes[0], now), self.nearby(&likes[1], now), self.newest(now)],
+            closest: [self.closest(&likes[0]), self.closest(&likes[1])],
             followers: self.followers(last_form, last, now),
             words: self.habits.numbers(&situation.tail.join(" ")),
             situation,
@@ -107,6 +114,12 @@ impl Predictor {
             }
         }
         votes
+    }
+
+    fn closest(&self, likes: &[Like]) -> Vec<u32> {
+        let least = likes.first().map_or(0.0, |first| (first.similarity * CLOSE).max(LEAST));
+        let close = likes.iter().take_while(|like| like.similarity >= least).take(VOTERS);
+        close.filter_map(|like| self.replies[like.item as usize].form).collect()
     }
 
     fn nearby(&self, likes: &[Like], now: u32) -> Vec<(u32, f64, u32)> {
