@@ -416,3 +416,73 @@ fn alike(a: &[u32], b: &[u32]) -> bool {
     let (short, long) = (a.len().min(b.len()), a.len().max(b.len()));
     long <= 3 * short && 4 * common(a, b) >= short + long
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn habits(replies: &[&str]) -> Habits {
+        let mut habits = Habits::default();
+        for (at, reply) in replies.iter().enumerate() {
+            habits.add(u32::try_from(at).unwrap_or(0), reply, Some(Kind::Offer));
+        }
+        habits
+    }
+
+    #[test]
+    fn one_normal_form_is_one_form_in_the_newest_words() {
+        let habits = habits(&["yes please", "Yes, please!", "no"]);
+        assert_eq!(habits.len(), 2);
+        let form = habits.find("YES PLEASE").and_then(|id| habits.form(id)).map(|form| (form.text.clone(), form.count));
+        assert_eq!(form, Some(("Yes, please!".to_owned(), 2)));
+        assert_eq!(Habits::default().add(0, "?!", None), None);
+    }
+
+    #[test]
+    fn kin_are_exactly_what_a_hit_is() {
+        let replies = ["a b c d", "a b x y", "a x y z", "a", "a b", "q", "a a a b", "b c d e f g h", "好 的", "好"];
+        let habits = habits(&replies);
+        for one in replies {
+            for other in replies {
+                let (a, b) = (habits.find(one).unwrap_or(99), habits.find(other).unwrap_or(99));
+                let expected = super::super::situation::hit(one, other);
+                assert_eq!(habits.are_kin(a, b), expected, "{one} | {other}");
+                let listed = a == b || habits.form(a).is_some_and(|form| form.kin.contains(&b));
+                assert_eq!(listed, expected, "{one} | {other}");
+            }
+        }
+    }
+
+    #[test]
+    fn support_is_the_mass_of_a_form_and_its_kin() {
+        let habits = habits(&["run it", "run it now", "stop", "run it", "run that"]);
+        for id in 0..u32::try_from(habits.len()).unwrap_or(0) {
+            let kin = habits.form(id).map_or(&[][..], |form| &form.kin);
+            let sum: f64 = kin.iter().chain([&id]).map(|id| habits.mass(*id, 0, 9)).sum();
+            assert!((habits.support(id, 0, 9) - sum).abs() < 1e-9, "{id}");
+            let sum: f64 = kin.iter().chain([&id]).map(|id| habits.kind_mass(*id, Kind::Offer, 9)).sum();
+            assert!((habits.kind_support(id, Kind::Offer, 9) - sum).abs() < 1e-9, "{id}");
+        }
+    }
+
+    #[test]
+    fn openings_of_longer_replies_are_forms_without_mass() {
+        let habits = habits(&["Looks good. Now add the flag to the parser and test it."]);
+        let part = habits.find("looks good").and_then(|id| Some((id, habits.form(id)?.count)));
+        assert_eq!(part.map(|(_, count)| count), Some(0));
+        assert_eq!(part.map(|(id, _)| habits.mass(id, 0, 1).to_bits()), Some(0.0_f64.to_bits()));
+    }
+
+    #[test]
+    fn lists_are_bounded() {
+        let mut habits = Habits::default();
+        for at in 0..300_u32 {
+            habits.add(at, "go", None);
+            habits.add(at, &format!("go on{at} x"), None);
+            habits.add(at, &format!("go x{at}"), None);
+        }
+        let form =
+            habits.find("go").and_then(|id| habits.form(id)).map(|form| (form.occurrences.len(), form.kin.len()));
+        assert_eq!(form, Some((MAX_OCCURRENCES, MAX_KIN)));
+    }
+}
