@@ -12,7 +12,7 @@ use super::view::{View, log_share, vote};
 /// Recent replies in the pool.
 const RECENT: usize = 40;
 /// Closest situations that must agree before their agreement counts by itself.
-const AGREEING: usize = 4;
+const AGREEING: usize = 6;
 
 /// Phrases that most people use; offered while nothing better is known.
 const STOCK: [(&str, &[&str]); 5] = [
@@ -140,6 +140,20 @@ impl Predictor {
         known.chain(phrases).collect()
     }
 
+    /// Mean token F1 of a candidate with the answers nearby, its own newest use left out.
+    fn means(&self, member: &Member, view: &View, newest: Option<u32>) -> (f64, f64, f64) {
+        let own = match member.form {
+            Some(id) => self.habits.tokens_of(id).to_vec(),
+            None => self.habits.numbers(&member.text),
+        };
+        let mean = |list: &[(u32, f64, u32)]| {
+            let others = list.iter().filter(|(_, _, reply)| Some(*reply) != newest);
+            let others: Vec<(u32, f64)> = others.map(|(form, weight, _)| (*form, *weight)).collect();
+            self.habits.mean_overlap(&own, &others)
+        };
+        (mean(&view.nearby[0]), mean(&view.nearby[1]), mean(&view.nearby[2]))
+    }
+
     fn facts(&self, member: &Member, view: &View) -> Facts {
         let form = member.form.and_then(|id| self.habits.form(id));
         let newest = form.and_then(|form| form.occurrences.last().copied());
@@ -167,15 +181,6 @@ impl Predictor {
                 .and_then(|newest| Some(vote(*view.similar[slot].get(&newest)?, newest, view.now)));
             view.votes[slot].share(&member.backing, less.unwrap_or(0.0), 0.5)
         };
-        let stock_tokens = member.form.is_none().then(|| self.habits.numbers(&member.text)).unwrap_or_default();
-        let own_tokens = member.form.map_or(stock_tokens.as_slice(), |id| self.habits.tokens_of(id));
-        let others = |list: &[(u32, f64, u32)]| -> Vec<(u32, f64)> {
-            list.iter()
-                .filter(|(_, _, reply)| Some(*reply) != newest)
-                .map(|(form, weight, _)| (*form, *weight))
-                .collect()
-        };
-        let mean = |list: &[(u32, f64, u32)]| self.habits.mean_overlap(own_tokens, &others(list));
         let kind = view.situation.kind;
         let in_kind: f64 = match member.form {
             Some(id) => self.habits.kind_support(id, kind, view.now),
@@ -200,7 +205,7 @@ impl Predictor {
             count: form.map_or(0.0, |form| f64::from(form.count.max(1)).ln()),
             stock: form.is_none(),
             part: form.is_some_and(|form| form.count == 0),
-            mean: (mean(&view.nearby[0]), mean(&view.nearby[1]), mean(&view.nearby[2])),
+            mean: self.means(member, view, newest),
         }
     }
 }
