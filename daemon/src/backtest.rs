@@ -230,3 +230,92 @@ fn predict(
     predictor.judge(Label { raw, kind: decided.kind, hit: right, weight: 1.0 });
     Ok(())
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn folder(files: &[(&str, String)]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::write(dir.path().join(name), text).unwrap();
+        }
+        dir
+    }
+
+    fn line(user: &str, turn: u64, prompt: &str, reply: &str, kind: &str) -> String {
+        serde_json::json!({"user": user, "session": format!("s{}", turn / 5), "turn": turn, "agent": "A",
+            "ts": "2026-01-01T00:00:00Z", "agent_prompt": prompt, "reply": reply, "kind": kind})
+        .to_string()
+            + "\n"
+    }
+
+    #[test]
+    fn every_turn_with_an_agents_text_gets_a_line_and_bad_lines_are_counted() {
+        let text = line("a", 0, "", "begin", "open")
+            + "not json\n\n"
+            + &line("a", 1, "done, go on?", "yes", "reply")
+            + &line("a", 2, "x", "new", "open")
+            + "{\"user\":1}\n"
+            + &line("a", 3, "done, go on?", "yes", "template");
+        let dir = folder(&[
+            ("a.jsonl", text),
+            ("b.jsonl", line("b", 0, "go on?", "sure", "reply")),
+            ("c.txt", String::new()),
+        ]);
+        let mut out = Vec::new();
+        let summary = turns(dir.path(), &mut out, Options::default()).unwrap();
+        assert_eq!((summary.people, summary.turns, summary.predicted, summary.unreadable), (2, 5, 3, 2));
+        let lines: Vec<serde_json::Value> =
+            out.split(|b| *b == b'\n').filter(|l| !l.is_empty()).map(|l| serde_json::from_slice(l).unwrap()).collect();
+        let met: Vec<(String, u64)> =
+            lines.iter().map(|l| (l["user"].as_str().unwrap().to_owned(), l["turn"].as_u64().unwrap())).collect();
+        assert_eq!(met, [("a".to_owned(), 1), ("a".to_owned(), 3), ("b".to_owned(), 0)]);
+        assert_eq!(lines[1]["candidates"].as_array().unwrap().len(), 3);
+        assert_eq!(lines[1]["candidates"][0]["response"], "yes");
+    }
+
+    #[test]
+    fn a_turn_is_predicted_before_it_is_learned() {
+        let secret = |reply: &str| {
+            let text = (0..30).map(|at| line("a", at, &format!("w{at} done?"), "yes", "reply")).collect::<String>();
+            let dir = folder(&[("a.jsonl", text + &line("a", 30, "w30 done?", reply, "reply"))]);
+            let mut out = Vec::new();
+            turns(dir.path(), &mut out, Options::default()).unwrap();
+            out
+        };
+        assert_eq!(secret("yes"), secret("something else entirely"));
+    }
+
+    #[test]
+    fn shadow_acts_on_nothing_and_an_empty_folder_is_an_error() {
+        let text: String =
+            (0..300).map(|at| line("a", at, "tests pass, shall I go on?", "yes, go on", "reply")).collect();
+        let dir = folder(&[("a.jsonl", text)]);
+        let live = turns(dir.path(), &mut std::io::sink(), Options::default()).unwrap();
+        assert!(live.autos > 100 && live.wrong_autos == 0, "{live:?}");
+        let shadow = turns(dir.path(), &mut std::io::sink(), Options { shadow: true, ..Options::default() }).unwrap();
+        assert_eq!((shadow.autos, shadow.hits), (0, live.hits));
+        let empty = folder(&[]);
+        let error = turns(empty.path(), &mut std::io::sink(), Options::default());
+        assert!(matches!(error, Err(BacktestError::Empty(_))));
+    }
+
+    /// Real people, where the data is at hand: better than the most frequent reply, and no wrong autos to speak of.
+    #[test]
+    fn real_people_are_predicted_at_least_as_well_as_the_bar() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/turns-small");
+        if !dir.is_dir() {
+            #[allow(clippy::print_stderr)]
+            {
+                eprintln!("SKIPPED: no turns at `{}`", dir.display());
+            }
+            return;
+        }
+        let summary = turns(&dir, &mut std::io::sink(), Options::default()).unwrap();
+        assert!(summary.hits * 100 >= summary.predicted * 4, "{summary:?}");
+        assert!(summary.any_hits * 100 >= summary.predicted * 8, "{summary:?}");
+        assert!(summary.wrong_autos * 500 <= summary.predicted, "{summary:?}");
+    }
+}

@@ -25,7 +25,7 @@ pub struct Prior {
 }
 
 /// The identity, held as firmly as people differ from each other.
-pub const PRIOR: Prior = Prior { slope: (1.0, 0.25), offset: (0.0, 0.5) };
+pub const PRIOR: Prior = Prior { slope: (1.0, 0.2), offset: (0.0, 0.35) };
 
 /// Log-odds of a probability, held within bounds.
 #[must_use]
@@ -185,5 +185,79 @@ impl Curve {
         let (a, b, c) = here.curvature;
         let determinant = (a * b - c * c).max(1e-12);
         self.spread = (b / determinant, a / determinant, -c / determinant);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_labels_it_is_the_identity() {
+        let curve = Curve::default();
+        for raw in [0.01, 0.2, 0.5, 0.8, 0.99] {
+            assert!((curve.probability(raw) - raw).abs() < 1e-9, "{raw}");
+            assert!(curve.lower(raw, 1.28) < raw);
+        }
+    }
+
+    #[test]
+    fn it_stays_monotone_and_finite_on_any_labels() {
+        let tables: [&[(f64, bool)]; 5] = [
+            &[(0.9, false), (0.1, true)],
+            &[(0.0, true), (1.0, false)],
+            &[(f64::NAN, true), (0.5, false)],
+            &[(0.5, true)],
+            &[(1.0, true), (1.0, true), (0.0, false)],
+        ];
+        for table in tables {
+            let mut curve = Curve::default();
+            for (raw, hit) in table.iter().cycle().take(400) {
+                curve.add(*raw, *hit, 1.0);
+            }
+            let at: Vec<f64> = (0..=100).map(|i| curve.probability(f64::from(i) / 100.0)).collect();
+            assert!(at.windows(2).all(|pair| pair[0] <= pair[1]), "{table:?}");
+            assert!(at.iter().all(|p| (0.0..=1.0).contains(p)), "{table:?}");
+        }
+    }
+
+    #[test]
+    fn it_moves_to_what_happens_and_the_bound_tightens() {
+        let mut curve = Curve::default();
+        let (p0, gap0) = (curve.probability(0.7), curve.probability(0.7) - curve.lower(0.7, 1.28));
+        for i in 0..400_u32 {
+            curve.add(0.7, i % 10 != 0, 1.0);
+        }
+        let (p, gap) = (curve.probability(0.7), curve.probability(0.7) - curve.lower(0.7, 1.28));
+        assert!((p - 0.9).abs() < 0.04 && p > p0, "{p}");
+        assert!(gap < gap0, "{gap} {gap0}");
+        // The person changes: after a few half-lives the curve has followed.
+        for i in 0..600_u32 {
+            curve.add(0.7, i % 10 == 0, 1.0);
+        }
+        assert!(curve.probability(0.7) < 0.4, "{}", curve.probability(0.7));
+    }
+
+    #[test]
+    fn five_labels_cannot_break_it() {
+        let mut curve = Curve::default();
+        (0..5).for_each(|_| curve.add(0.6, true, 1.0));
+        assert!((0.6..0.8).contains(&curve.probability(0.6)), "{}", curve.probability(0.6));
+    }
+
+    #[test]
+    fn labels_are_bounded_and_weight_counts() {
+        let (mut heavy, mut light) = (Curve::default(), Curve::default());
+        for _ in 0..50 {
+            heavy.add(0.5, true, 1.0);
+            light.add(0.5, true, 0.1);
+        }
+        assert!(heavy.probability(0.5) > light.probability(0.5));
+        for _ in 0..MAX_LABELS + 10 {
+            light.add(0.3, false, f64::NAN);
+        }
+        assert_eq!(light.rows.len(), MAX_LABELS);
+        assert_eq!(light.labels() as usize, MAX_LABELS + 60);
+        assert_eq!((light.peers(0.2), light.peers(0.4)), (MAX_LABELS, 0));
     }
 }

@@ -230,3 +230,112 @@ pub fn is_destructive(text: &str) -> bool {
     words.iter().any(|word| DESTRUCTIVE.contains(&word.as_str()))
         || DESTRUCTIVE_PHRASES.iter().any(|phrase| words.windows(phrase.len()).any(|window| window == *phrase))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn candidate(response: &str, probability: f64) -> Candidate {
+        Candidate { response: response.to_owned(), probability, raw_confidence: probability, ..filler() }
+    }
+
+    fn answer(candidates: Vec<Candidate>, lower: f64, agree: u32, peers: u32) -> Answer {
+        Answer {
+            candidates,
+            weight: Weight { n: agree, agree, lower, labels: peers },
+            lower_standard: lower,
+            peers,
+            kind: Kind::Report,
+            abstained: false,
+        }
+    }
+
+    const LIVE: Mode = Mode::Live { strict: true };
+
+    #[test]
+    fn each_gate_holds_what_it_should() {
+        let sure = || answer(vec![candidate("yes", 0.95), candidate("no", 0.04)], 0.9, 8, 20);
+        let table: [(&str, Answer, Mode, &str, Gate); 7] = [
+            ("open", sure(), LIVE, "all tests pass, shall I go on?", Gate::Open),
+            ("off", sure(), Mode::Off, "shall I go on?", Gate::Off),
+            ("shadow", sure(), Mode::Shadow, "shall I go on?", Gate::Shadow),
+            ("destructive", sure(), LIVE, "shall I run `rm -rf build`?", Gate::Destructive),
+            ("abstained", Answer { abstained: true, ..sure() }, LIVE, "go on?", Gate::Abstained),
+            ("unsure", answer(vec![candidate("yes", 0.9)], 0.79, 8, 20), LIVE, "go on?", Gate::LowerBound),
+            ("new", answer(vec![candidate("yes", 0.95)], 0.9, 4, 10), LIVE, "go on?", Gate::EvidenceFloor),
+        ];
+        for (name, answer, mode, input, gate) in table {
+            let decided = decide(answer, 0.8, mode, input);
+            assert_eq!(decided.gate, gate, "{name}");
+            assert_eq!(decided.status == Status::Auto, gate == Gate::Open, "{name}");
+            assert_eq!(decided.confidence() >= 0.8, gate == Gate::Open, "{name}");
+        }
+    }
+
+    #[test]
+    fn destructive_words_are_found_and_others_are_not() {
+        for text in ["Delete it?", "git push --force", "rm -rf /", "ready to DEPLOY", "drop table x", "¿elimina todo?"]
+        {
+            assert!(is_destructive(text), "{text}");
+        }
+        for text in ["shall I go on?", "the tests pass", "form and farm", "dropdown menu"] {
+            assert!(!is_destructive(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_destructive_candidate_is_never_automatic() {
+        let decided = decide(answer(vec![candidate("deploy it", 0.99)], 0.98, 50, 500), 0.5, LIVE, "what next?");
+        assert_eq!((decided.status, decided.gate), (Status::Escalated, Gate::Destructive));
+    }
+
+    #[test]
+    fn nothing_at_all_is_a_filler_that_no_one_stands_behind() {
+        let decided = decide(answer(Vec::new(), 1.0, 50, 500), 0.001, LIVE, "");
+        assert_eq!(decided.predicted_response(), FILLER);
+        assert_eq!((decided.status, decided.gate, decided.abstained), (Status::Escalated, Gate::Abstained, true));
+        assert_eq!(decided.confidence().to_bits(), 0.0_f64.to_bits());
+    }
+
+    prop_compose! {
+        fn any_answer()(
+            words in prop::collection::vec(("[ab !.]{0,3}", prop_oneof![0.0..=1.0_f64, Just(f64::NAN), Just(3.0)]), 0..14),
+            lower in 0.0..=1.0_f64, agree in 0..9_u32, peers in 0..20_u32, abstained in any::<bool>(),
+        ) -> Answer {
+            let candidates = words.iter().map(|(text, p)| candidate(text, *p)).collect();
+            Answer { abstained, ..answer(candidates, lower, agree, peers) }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn the_wire_rule_holds(
+            answer in any_answer(),
+            threshold in prop_oneof![0.0..=1.2_f64, Just(f64::NAN), Just(0.8)],
+            mode in prop_oneof![Just(LIVE), Just(Mode::Live { strict: false }), Just(Mode::Shadow), Just(Mode::Off)],
+            input in prop_oneof![Just("go on?"), Just("delete it?")],
+        ) {
+            let decided = decide(answer, threshold, mode, input);
+            let auto = decided.status == Status::Auto;
+            prop_assert_eq!(auto, !threshold.is_nan() && decided.confidence() >= threshold.max(MIN_THRESHOLD));
+            prop_assert_eq!(auto, decided.gate == Gate::Open);
+            prop_assert!(!(auto && (input == "delete it?" || mode == Mode::Shadow || mode == Mode::Off)));
+            prop_assert!(!decided.predicted_response().trim().is_empty());
+            prop_assert!((1..=MAX_K).contains(&decided.candidates.len()));
+            let sum: f64 = decided.candidates.iter().map(|c| c.probability).sum();
+            prop_assert!(sum <= 1.0 + 1e-9, "{}", sum);
+            for pair in decided.candidates.windows(2) {
+                prop_assert!(pair[0].probability >= pair[1].probability);
+            }
+            for candidate in &decided.candidates {
+                prop_assert!(candidate.confidence <= decided.confidence());
+                prop_assert!(candidate.confidence <= candidate.probability);
+                prop_assert_eq!(candidate.confidence.to_bits(), floor3(candidate.confidence).to_bits());
+            }
+        }
+    }
+}

@@ -3,7 +3,7 @@
 //! Two replies are *kin* when one would count as a hit for the other (token F1 of at least one half). A candidate is
 //! backed by all its kin, which is what ranking by expected hits needs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use super::situation::{KINDS, Kind, MAX_REPLY_TOKENS, normal, tokens};
 
@@ -11,6 +11,10 @@ use super::situation::{KINDS, Kind, MAX_REPLY_TOKENS, normal, tokens};
 pub const MAX_KIN: usize = 96;
 /// Occurrences kept for one form; the newest are kept.
 pub const MAX_OCCURRENCES: usize = 64;
+/// Opening sentences of a longer reply that become forms of their own.
+const MAX_PARTS: usize = 2;
+/// The longest such sentence, in tokens.
+const MAX_PART_TOKENS: usize = 25;
 /// Forms read for one token when kin are looked for; the newest are read.
 const MAX_TOKEN_FORMS: usize = 2_000;
 /// Distinct tokens of a reply that are looked up for kin; the rarest are.
@@ -47,12 +51,29 @@ pub struct Form {
     pub length: u32,
     /// Forms that hit this one, itself not among them.
     pub kin: Vec<u32>,
-    /// Numbers of the newest replies of this form, rising.
+    /// Numbers of the newest replies that are this form or open with it, rising.
     pub occurrences: Vec<u32>,
-    /// All replies of this form.
+    /// Replies of just this form; 0 where it only ever was a part.
     pub count: u32,
+    /// Forms that its replies open with.
+    pub parts: Vec<u32>,
     masses: [Mass; 2],
+    /// Masses of itself and its kin.
+    support: [Mass; 2],
+    kind_support: [Mass; KINDS],
     kinds: [Mass; KINDS],
+}
+
+impl Form {
+    fn note(&mut self, reply: u32) {
+        if self.occurrences.last() == Some(&reply) {
+            return;
+        }
+        if self.occurrences.len() == MAX_OCCURRENCES {
+            self.occurrences.remove(0);
+        }
+        self.occurrences.push(reply);
+    }
 }
 
 /// Every distinct reply of one person.
@@ -61,7 +82,8 @@ pub struct Habits {
     forms: Vec<Form>,
     by_normal: HashMap<String, u32>,
     vocabulary: HashMap<String, u32>,
-    by_token: Vec<Vec<u32>>,
+    /// For each token the forms with it, and their token counts, rising.
+    by_token: Vec<Vec<(u32, usize)>>,
     totals: [Mass; 2],
     kind_totals: [Mass; KINDS],
     letters: usize,
@@ -126,29 +148,66 @@ impl Habits {
         }
         let id = match self.by_normal.get(&key) {
             Some(id) => *id,
-            None => self.create(key, text),
+            None => self.create(key, text, reply),
         };
         let form = self.forms.get_mut(id as usize)?;
         if form.text != text {
             text.clone_into(&mut form.text);
         }
         form.count += 1;
-        if form.occurrences.len() == MAX_OCCURRENCES {
-            form.occurrences.remove(0);
-        }
-        form.occurrences.push(reply);
+        form.note(reply);
         for (slot, half_life) in HALF_LIVES.into_iter().enumerate() {
             form.masses[slot].add(reply, half_life, 1.0);
+            form.support[slot].add(reply, half_life, 1.0);
             self.totals[slot].add(reply, half_life, 1.0);
         }
         if let Some(kind) = kind {
             form.kinds[kind.index()].add(reply, HALF_LIVES[0], 1.0);
+            form.kind_support[kind.index()].add(reply, HALF_LIVES[0], 1.0);
             self.kind_totals[kind.index()].add(reply, HALF_LIVES[0], 1.0);
+        }
+        let (kin, first) = (form.kin.clone(), form.count == 1);
+        for other in kin {
+            if let Some(other) = self.forms.get_mut(other as usize) {
+                for (slot, half_life) in HALF_LIVES.into_iter().enumerate() {
+                    other.support[slot].add(reply, half_life, 1.0);
+                }
+                if let Some(kind) = kind {
+                    other.kind_support[kind.index()].add(reply, HALF_LIVES[0], 1.0);
+                }
+            }
+        }
+        if first {
+            self.split(id, reply, text);
+        }
+        let parts = self.forms[id as usize].parts.clone();
+        for part in parts {
+            self.forms[part as usize].note(reply);
         }
         Some(id)
     }
 
-    fn create(&mut self, key: String, text: &str) -> u32 {
+    /// Makes forms of the sentences that a longer reply opens with.
+    fn split(&mut self, id: u32, reply: u32, text: &str) {
+        let whole = normal(text);
+        let sentences = text.split(['.', '?', '!', '\n', '。', '？', '！']).map(str::trim);
+        let opening: Vec<&str> = sentences.filter(|part| !normal(part).is_empty()).take(MAX_PARTS).collect();
+        for part in opening {
+            let key = normal(part);
+            if key == whole || tokens(part).len() > MAX_PART_TOKENS {
+                continue;
+            }
+            let part = match self.by_normal.get(&key) {
+                Some(part) => *part,
+                None => self.create(key, part, reply),
+            };
+            if !self.forms[id as usize].parts.contains(&part) {
+                self.forms[id as usize].parts.push(part);
+            }
+        }
+    }
+
+    fn create(&mut self, key: String, text: &str, now: u32) -> u32 {
         let mut words = tokens(text);
         let length = u32::try_from(words.len()).unwrap_or(u32::MAX);
         words.truncate(MAX_REPLY_TOKENS);
@@ -164,10 +223,20 @@ impl Habits {
                 other.kin.push(id);
             }
         }
+        let mut support = <[Mass; 2]>::default();
+        for (slot, half_life) in HALF_LIVES.into_iter().enumerate() {
+            let value = kin.iter().map(|other| self.mass(*other, slot, now)).sum();
+            support[slot].add(now, half_life, value);
+        }
+        let mut kind_support = <[Mass; KINDS]>::default();
+        for (slot, support) in kind_support.iter_mut().enumerate() {
+            let masses = kin.iter().filter_map(|other| self.form(*other)).map(|form| form.kinds[slot]);
+            support.add(now, HALF_LIVES[0], masses.map(|mass| mass.at(now, HALF_LIVES[0])).sum());
+        }
         let mut distinct = numbers.clone();
         distinct.dedup();
         for number in distinct {
-            self.by_token[number as usize].push(id);
+            self.by_token[number as usize].push((id, numbers.len()));
         }
         self.letters += key.len() + text.len() + numbers.len() * 8;
         self.by_normal.insert(key, id);
@@ -178,7 +247,10 @@ impl Habits {
             kin,
             occurrences: Vec::new(),
             count: 0,
+            parts: Vec::new(),
             masses: <[Mass; 2]>::default(),
+            support,
+            kind_support,
             kinds: <[Mass; KINDS]>::default(),
         });
         id
@@ -217,25 +289,35 @@ impl Habits {
     /// The forms that a reply of these tokens would hit, rising.
     #[must_use]
     pub fn kin_of(&self, numbers: &[u32]) -> Vec<u32> {
-        let mut distinct = numbers.to_vec();
-        distinct.dedup();
-        distinct.retain(|number| (*number as usize) < self.by_token.len());
-        distinct.sort_by_key(|number| (self.by_token[*number as usize].len(), *number));
-        distinct.truncate(MAX_LOOKUPS);
-        let mut shared: BTreeMap<u32, u32> = BTreeMap::new();
-        for number in distinct {
-            for form in self.by_token[number as usize].iter().rev().take(MAX_TOKEN_FORMS) {
-                *shared.entry(*form).or_default() += 1;
-            }
+        let (shortest, longest) = (numbers.len().div_ceil(3), numbers.len() * 3);
+        let mut found: Vec<u32> = Vec::new();
+        for number in self.telling(numbers) {
+            let forms = self.by_token[number as usize].iter().rev().take(MAX_TOKEN_FORMS);
+            found.extend(forms.filter(|(_, length)| (shortest..=longest).contains(length)).map(|(form, _)| *form));
         }
-        let mut kin: Vec<u32> = shared
-            .into_keys()
+        found.sort_unstable();
+        found.dedup();
+        let mut kin: Vec<u32> = found
+            .into_iter()
             .rev()
             .filter(|id| self.forms.get(*id as usize).is_some_and(|form| alike(&form.tokens, numbers)))
             .take(MAX_KIN)
             .collect();
         kin.reverse();
         kin
+    }
+
+    /// The tokens of which a kin must have at least one: kin share at least a third of the tokens, so the most common
+    /// third need not be looked up.
+    fn telling(&self, numbers: &[u32]) -> Vec<u32> {
+        let known = |number: &u32| self.by_token.get(*number as usize).map_or(0, Vec::len);
+        let mut rarest = numbers.to_vec();
+        rarest.sort_unstable_by_key(|number| (known(number), *number));
+        rarest.truncate(numbers.len() - numbers.len().div_ceil(3) + 1);
+        rarest.dedup();
+        rarest.retain(|number| known(number) > 0);
+        rarest.truncate(MAX_LOOKUPS);
+        rarest
     }
 
     /// Whether one form would count as a hit for another.
@@ -269,6 +351,12 @@ impl Habits {
         self.form(id).map_or(0.0, |form| form.masses[slot].at(now, HALF_LIVES[slot]))
     }
 
+    /// Mass of a form and its kin now: slow (0) or fast (1).
+    #[must_use]
+    pub fn support(&self, id: u32, slot: usize, now: u32) -> f64 {
+        self.form(id).map_or(0.0, |form| form.support[slot].at(now, HALF_LIVES[slot]))
+    }
+
     /// Mass of all replies now: slow (0) or fast (1).
     #[must_use]
     pub fn total(&self, slot: usize, now: u32) -> f64 {
@@ -281,10 +369,38 @@ impl Habits {
         self.form(id).map_or(0.0, |form| form.kinds[kind.index()].at(now, HALF_LIVES[0]))
     }
 
+    /// Mass of a form and its kin in a kind of situation.
+    #[must_use]
+    pub fn kind_support(&self, id: u32, kind: Kind, now: u32) -> f64 {
+        self.form(id).map_or(0.0, |form| form.kind_support[kind.index()].at(now, HALF_LIVES[0]))
+    }
+
     /// Mass of all replies in a kind of situation.
     #[must_use]
     pub fn kind_total(&self, kind: Kind, now: u32) -> f64 {
         self.kind_totals[kind.index()].at(now, HALF_LIVES[0])
+    }
+
+    /// Mean token F1 of a form with others, by their weights.
+    #[must_use]
+    pub fn mean_overlap(&self, numbers: &[u32], others: &[(u32, f64)]) -> f64 {
+        let (mut sum, mut total) = (0.0, 0.0);
+        for (other, weight) in others {
+            if let Some(form) = self.form(*other) {
+                let (short, long) = (form.tokens.len().min(numbers.len()), form.tokens.len().max(numbers.len()));
+                // Lengths this far apart cannot hit, and long replies are dear to compare.
+                let near = long <= 3 * short;
+                sum += if near { weight * overlap(numbers, &form.tokens) } else { 0.0 };
+                total += weight;
+            }
+        }
+        if total > 0.0 { sum / total } else { 0.0 }
+    }
+
+    /// The token numbers of a form.
+    #[must_use]
+    pub fn tokens_of(&self, id: u32) -> &[u32] {
+        self.form(id).map_or(&[], |form| &form.tokens)
     }
 
     /// Estimated bytes held.
@@ -299,4 +415,74 @@ impl Habits {
 fn alike(a: &[u32], b: &[u32]) -> bool {
     let (short, long) = (a.len().min(b.len()), a.len().max(b.len()));
     long <= 3 * short && 4 * common(a, b) >= short + long
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn habits(replies: &[&str]) -> Habits {
+        let mut habits = Habits::default();
+        for (at, reply) in replies.iter().enumerate() {
+            habits.add(u32::try_from(at).unwrap_or(0), reply, Some(Kind::Offer));
+        }
+        habits
+    }
+
+    #[test]
+    fn one_normal_form_is_one_form_in_the_newest_words() {
+        let habits = habits(&["yes please", "Yes, please!", "no"]);
+        assert_eq!(habits.len(), 2);
+        let form = habits.find("YES PLEASE").and_then(|id| habits.form(id)).map(|form| (form.text.clone(), form.count));
+        assert_eq!(form, Some(("Yes, please!".to_owned(), 2)));
+        assert_eq!(Habits::default().add(0, "?!", None), None);
+    }
+
+    #[test]
+    fn kin_are_exactly_what_a_hit_is() {
+        let replies = ["a b c d", "a b x y", "a x y z", "a", "a b", "q", "a a a b", "b c d e f g h", "好 的", "好"];
+        let habits = habits(&replies);
+        for one in replies {
+            for other in replies {
+                let (a, b) = (habits.find(one).unwrap_or(99), habits.find(other).unwrap_or(99));
+                let expected = super::super::situation::hit(one, other);
+                assert_eq!(habits.are_kin(a, b), expected, "{one} | {other}");
+                let listed = a == b || habits.form(a).is_some_and(|form| form.kin.contains(&b));
+                assert_eq!(listed, expected, "{one} | {other}");
+            }
+        }
+    }
+
+    #[test]
+    fn support_is_the_mass_of_a_form_and_its_kin() {
+        let habits = habits(&["run it", "run it now", "stop", "run it", "run that"]);
+        for id in 0..u32::try_from(habits.len()).unwrap_or(0) {
+            let kin = habits.form(id).map_or(&[][..], |form| &form.kin);
+            let sum: f64 = kin.iter().chain([&id]).map(|id| habits.mass(*id, 0, 9)).sum();
+            assert!((habits.support(id, 0, 9) - sum).abs() < 1e-9, "{id}");
+            let sum: f64 = kin.iter().chain([&id]).map(|id| habits.kind_mass(*id, Kind::Offer, 9)).sum();
+            assert!((habits.kind_support(id, Kind::Offer, 9) - sum).abs() < 1e-9, "{id}");
+        }
+    }
+
+    #[test]
+    fn openings_of_longer_replies_are_forms_without_mass() {
+        let habits = habits(&["Looks good. Now add the flag to the parser and test it."]);
+        let part = habits.find("looks good").and_then(|id| Some((id, habits.form(id)?.count)));
+        assert_eq!(part.map(|(_, count)| count), Some(0));
+        assert_eq!(part.map(|(id, _)| habits.mass(id, 0, 1).to_bits()), Some(0.0_f64.to_bits()));
+    }
+
+    #[test]
+    fn lists_are_bounded() {
+        let mut habits = Habits::default();
+        for at in 0..300_u32 {
+            habits.add(at, "go", None);
+            habits.add(at, &format!("go on{at} x"), None);
+            habits.add(at, &format!("go x{at}"), None);
+        }
+        let form =
+            habits.find("go").and_then(|id| habits.form(id)).map(|form| (form.occurrences.len(), form.kin.len()));
+        assert_eq!(form, Some((MAX_OCCURRENCES, MAX_KIN)));
+    }
 }

@@ -7,18 +7,24 @@
 //!
 //! - [`situation`]: an agent's text to its last block, tokens and kind; what counts as a hit.
 //! - [`nearest`]: like situations (BM25 in memory). [`habits`]: the person's replies and which are as good as which.
-//! - [`rank`]: the numbers a candidate is judged by, and the shipped weights. [`local`]: the predictor itself.
+//! - [`rank`]: the numbers a candidate is judged by, and the shipped weights. [`pool`]: the candidates of a query.
+//! - [`local`]: the predictor itself: learning and state. `view` and `answer`: the start and the end of a query.
 //! - [`calibrate`]: raw numbers to probabilities. [`gate`]: probabilities to the confidence we stand behind.
 //! - [`continuation`]: whether the person would go on at all.
 
+mod answer;
 pub mod calibrate;
 pub mod continuation;
 pub mod gate;
 pub mod habits;
 pub mod local;
 pub mod nearest;
+pub mod pool;
 pub mod rank;
 pub mod situation;
+#[cfg(test)]
+mod tests;
+mod view;
 
 pub use continuation::Continuation;
 pub use gate::{Decided, Mode, decide};

@@ -157,3 +157,47 @@ fn best(scores: HashMap<u32, f64>, own: f64, limit: usize) -> Vec<Like> {
     all.sort_by(order);
     all
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::situation::tokens;
+    use super::*;
+
+    fn index(texts: &[&str]) -> Nearest {
+        let mut nearest = Nearest::default();
+        for (item, text) in texts.iter().enumerate() {
+            nearest.add(u32::try_from(item).unwrap_or(0), &tokens(text));
+        }
+        nearest
+    }
+
+    #[test]
+    fn rare_words_find_and_a_copy_scores_about_one() {
+        let nearest = index(&["the parser failed", "the lexer works", "the docs are done", "the parser works"]);
+        let like = nearest.like(&tokens("the lexer works"), 3);
+        assert_eq!(like[0].item, 1);
+        assert!((like[0].similarity - 1.0).abs() < 0.1, "{like:?}");
+        let strange = nearest.like(&tokens("the lexer zzz yyy xxx"), 3);
+        assert!(strange[0].similarity < like[0].similarity, "unknown words make everything less alike");
+    }
+
+    #[test]
+    fn the_newest_comes_first_among_equals_and_the_limit_holds() {
+        let nearest = index(&["same words"; 30]);
+        let like = nearest.like(&tokens("same words"), 4);
+        assert_eq!(like.iter().map(|like| like.item).collect::<Vec<_>>(), [29, 28, 27, 26]);
+        assert!(nearest.like(&[], 4).is_empty() && Nearest::default().like(&tokens("x"), 4).is_empty());
+    }
+
+    #[test]
+    fn only_the_rarest_terms_are_read_and_common_ones_are_capped() {
+        let mut nearest = Nearest::default();
+        for item in 0..500_u32 {
+            nearest.add(item, &tokens(&format!("common word{item}")));
+        }
+        assert_eq!(nearest.like(&tokens("common word7"), 10).len(), 1, "`common` stands in every situation");
+        let long: Vec<String> = (0..500).map(|at| format!("word{at}")).collect();
+        assert_eq!(nearest.like(&long, 500).len(), MAX_TERMS);
+        assert!(nearest.bytes() > 500 * 16 && nearest.len() == 500);
+    }
+}

@@ -38,6 +38,10 @@ pub struct Facts {
     pub count: f64,
     /// A stock phrase, not (yet) this person's.
     pub stock: bool,
+    /// Only ever the opening of a longer reply.
+    pub part: bool,
+    /// Mean token F1 with the answers to like situations (tail, last words) and with the newest replies.
+    pub mean: (f64, f64, f64),
 }
 
 /// What holds for every candidate of one query.
@@ -53,7 +57,7 @@ pub struct Setting {
     pub known: f64,
 }
 
-const NAMES: [&str; 48] = [
+const NAMES: [&str; 54] = [
     "one",
     "log age",
     "fresh",
@@ -88,6 +92,12 @@ const NAMES: [&str; 48] = [
     "short habit",
     "middling",
     "long contained",
+    "part",
+    "part one word",
+    "part short",
+    "mean near",
+    "mean near last",
+    "mean recent",
     "short offer",
     "short question",
     "short options",
@@ -156,6 +166,12 @@ pub fn features(facts: &Facts, setting: &Setting) -> [f64; FEATURES] {
         short * facts.habit.0,
         flag(facts.length > 12.0) * (1.0 - long),
         long * facts.contained,
+        flag(facts.part),
+        flag(facts.part && facts.length <= 1.0),
+        flag(facts.part && facts.length <= 5.0),
+        facts.mean.0,
+        facts.mean.1,
+        facts.mean.2,
     ];
     out[..plain.len()].copy_from_slice(&plain);
     out[plain.len() + setting.kind.index()] = short;
@@ -163,15 +179,39 @@ pub fn features(facts: &Facts, setting: &Setting) -> [f64; FEATURES] {
     out
 }
 
+fn weigh(features: &[f64; FEATURES], weights: &[f64; FEATURES]) -> f64 {
+    features.iter().zip(weights).map(|(feature, weight)| feature * weight).sum()
+}
+
+/// What a pool is ordered by; only differences within one pool mean anything.
+#[must_use]
+pub fn order(features: &[f64; FEATURES]) -> f64 {
+    weigh(features, &ORDER)
+}
+
 /// The first guess: the chance that a candidate hits, by the shipped weights.
 #[must_use]
 pub fn guess(features: &[f64; FEATURES]) -> f64 {
-    sigmoid(features.iter().zip(&WEIGHTS).map(|(feature, weight)| feature * weight).sum())
+    sigmoid(FIRST.0 * weigh(features, &CHANCE) + FIRST.1)
 }
 
-const WEIGHTS: [f64; FEATURES] = [
-    0.1485, -0.2917, 0.0776, 0.3000, 0.0045, -0.2712, -0.5809, 0.3361, 2.2822, 0.3214, 0.2166, 0.2314, 0.2414, 0.0985,
-    0.0482, -0.0202, 0.0143, 0.9364, -0.0502, 0.4347, 0.0497, -1.4076, 0.0520, 0.6829, -0.3227, -0.3155, -0.0042,
-    0.0576, 2.2689, -0.6185, -0.2398, -0.0799, -1.3585, -2.5955, -0.1461, -0.6760, 0.2139, -0.0990, -0.7336, -0.3501,
-    -0.1045, -0.5692, -4.7201, -0.9072, -0.1356, -0.4401, 0.1503, -0.4676,
+/// From any candidate's log-odds to those of one that was put first.
+const FIRST: (f64, f64) = (0.5044, -1.4106);
+
+/// Fitted to which of a pool's candidates hit, in turns where one did (conditional logit).
+const ORDER: [f64; FEATURES] = [
+    0.0000, -0.1058, 1.1761, -0.0370, -0.0163, 0.2116, -0.0248, 0.9216, 1.6148, 0.1338, 0.1292, 0.1533, 0.1817, 0.1042,
+    0.0437, 0.2929, 0.1759, 0.9629, -0.0945, 0.3950, 0.5018, 0.1011, -0.1955, 0.8367, -0.2843, -0.3027, 0.0552,
+    -0.0000, 3.0572, -0.5584, -0.0410, -0.0032, -0.3893, -1.5635, -0.3002, -0.4423, -0.0360, 1.3109, 0.5336, -1.8251,
+    0.6237, 0.1522, 0.6927, -0.0615, -0.2107, -0.0850, 0.2743, -0.0967, -1.7913, -0.6046, 0.2118, -0.0228, -0.2949,
+    0.0817,
+];
+
+/// Fitted to whether a candidate hits, over all turns (logistic).
+const CHANCE: [f64; FEATURES] = [
+    0.3456, -0.1939, 0.2307, 0.0708, 0.1166, -0.1809, -0.2844, 0.3431, 1.8527, 0.2955, 0.2633, 0.0941, 0.3237, 0.1331,
+    0.0538, 0.3125, 0.1515, 1.2630, -0.2368, 0.6282, -0.0808, -0.5869, -0.0920, 0.8396, -0.1888, -0.2834, -0.0555,
+    0.0146, 1.9232, 0.3012, -0.2305, 0.0127, -0.8663, -2.4816, -0.4926, -0.9801, 0.3317, 2.0631, -1.2017, -0.6121,
+    -0.1498, -0.5729, 0.3290, 0.0941, -0.5607, 0.0864, -0.0999, 0.0661, -3.1864, -0.7131, -0.2238, -0.0170, 0.4494,
+    -0.3588,
 ];

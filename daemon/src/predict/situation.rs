@@ -287,3 +287,91 @@ fn options(block: &str) -> usize {
         })
         .count()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn tokens_are_words_and_single_cjk_characters() {
+        let table: [(&str, &[&str]); 6] = [
+            ("Fix it, NOW!", &["fix", "it", "now"]),
+            ("snake_case v2", &["snake_case", "v2"]),
+            ("好的继续", &["好", "的", "继", "续"]),
+            ("네 계속", &["네", "계", "속"]),
+            ("ＦＵＬＬ　ｗｉｄｔｈ", &["full", "width"]),
+            ("— … !", &[]),
+        ];
+        for (text, expected) in table {
+            assert_eq!(tokens(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_hit_shares_half_of_the_tokens() {
+        let table = [
+            ("yes", "Yes!", true),
+            ("yes", "yes please go", true),
+            ("yes", "yes please go on", false),
+            ("a b c d", "a b x y", true),
+            ("a b c d", "a x y z", false),
+            ("a a a", "a", true),
+            ("a a a a", "a", false),
+            ("继续", "请继续", true),
+            ("", "", false),
+        ];
+        for (candidate, typed, expected) in table {
+            assert_eq!(hit(candidate, typed), expected, "{candidate} | {typed}");
+        }
+    }
+
+    #[test]
+    fn the_last_block_of_a_document_is_found() {
+        let table = [
+            ("plain text", "plain text"),
+            ("### user (x)\nhello\n### assistant (current iter 2)\nthe end", "the end"),
+            ("### assistant (prior)\none\n### user\ntwo\n### assistant\nthree\n=== rules ===\nfour", "three\n"),
+            ("### assistant\n\n", "### assistant\n\n"),
+        ];
+        for (text, expected) in table {
+            assert_eq!(last_block(text), expected);
+        }
+    }
+
+    #[test]
+    fn kinds_are_told_apart() {
+        let table = [
+            ("I fixed it. Would you like me to commit?", Kind::Offer),
+            ("Which port does it use?", Kind::Question),
+            ("1. one\n2. two\nWhich one?", Kind::Options),
+            ("The build failed with an error.", Kind::Failure),
+            ("All done, the tests pass now.", Kind::Report),
+            ("Run this:\n```\nmake\n```", Kind::Command),
+            ("Let me look at the file:", Kind::Working),
+            ("", Kind::Working),
+        ];
+        for (text, expected) in table {
+            assert_eq!(kind(text), expected, "{text}");
+            assert!(kind(text).index() < KINDS);
+        }
+    }
+
+    #[test]
+    fn normal_forms_ignore_case_and_punctuation() {
+        assert_eq!(normal("  Yes, PLEASE!! "), "yes please");
+        assert_eq!(normal("/plan_it"), normal("plan it"));
+        assert_eq!(normal("👍?"), "");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_without_a_panic(text in "(### assistant\n|=== |[a-z네好?`.:\n 1-3]){0,40}") {
+            let situation = Situation::read(&text);
+            prop_assert!(situation.last.len() <= LAST_CHARS && situation.tail.len() <= TAIL_CHARS);
+            prop_assert!(text.contains(last_block(&text)));
+            prop_assert_eq!(hit(&text, &text), !tokens(&text).is_empty());
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! From a ranked pool to an answer: the best few that differ, with probability, evidence and a reason.
+
+use clone_schema::event::Origin;
+use clone_schema::prediction::{Candidate, Cited, MAX_K, Weight};
+
+use super::local::{Answer, Predictor, Query};
+use super::pool::Ranked;
+use super::view::View;
+
+/// Events cited for one candidate.
+const MAX_CITED: usize = 5;
+/// From this similarity on a situation counts as like the present one.
+const LIKE_ENOUGH: f64 = 0.2;
+/// Deviations below the estimate that the strict and the standard lower bound lie.
+pub const STRICT: f64 = 1.28;
+/// See [`STRICT`].
+pub const STANDARD: f64 = 0.84;
+
+impl Predictor {
+    /// Ranked candidates for a query, from what is known now.
+    #[must_use]
+    pub fn answer(&self, query: &Query<'_>) -> Answer {
+        let view = self.view(query);
+        let ranked = self.rank(&view);
+        let chosen = self.choose(ranked, query.k.clamp(1, MAX_K));
+        self.finish(&view, &chosen)
+    }
+
+    /// The best few: first those that would not hit each other, then, if room is left, the rest.
+    fn choose(&self, ranked: Vec<Ranked>, k: usize) -> Vec<Ranked> {
+        let mut chosen: Vec<Ranked> = Vec::new();
+        let mut spare: Vec<Ranked> = Vec::new();
+        for candidate in ranked {
+            if chosen.len() == k {
+                break;
+            }
+            let double = candidate.form.is_some_and(|form| chosen.iter().any(|other| other.backing.contains(&form)))
+                || chosen.iter().any(|other| other.form.is_some_and(|form| candidate.backing.contains(&form)));
+            if double { spare.push(candidate) } else { chosen.push(candidate) }
+        }
+        chosen.extend(spare);
+        chosen.truncate(k);
+        chosen.sort_by(|a, b| b.order.total_cmp(&a.order));
+        chosen
+    }
+
+    fn finish(&self, view: &View, chosen: &[Ranked]) -> Answer {
+        let mut left = 1.0;
+        let mut candidates = Vec::with_capacity(chosen.len());
+        for ranked in chosen {
+            let ceiling = candidates.last().map_or(1.0, |last: &Candidate| last.probability);
+            let probability = self.curve.probability(ranked.raw).min(left).min(ceiling);
+            left = (left - probability).max(0.0);
+            candidates.push(self.candidate(view, ranked, probability));
+        }
+        let first = chosen.first();
+        let raw = first.map_or(0.0, |first| first.raw);
+        let (n, agree) = first.map_or((0, 0), |first| self.agreement(view, first));
+        let labels = self.curve.labels();
+        Answer {
+            weight: Weight { n, agree, lower: self.curve.lower(raw, STRICT), labels },
+            lower_standard: self.curve.lower(raw, STANDARD),
+            peers: u32::try_from(self.curve.peers(raw)).unwrap_or(u32::MAX),
+            kind: view.situation.kind,
+            abstained: first.is_none_or(|first| first.backing.is_empty()),
+            candidates,
+        }
+    }
+
+    /// How many like situations there are, and how many of them were answered with the candidate or its kin.
+    fn agreement(&self, view: &View, ranked: &Ranked) -> (u32, u32) {
+        let (mut n, mut agree) = (0, 0);
+        for (reply, similarity) in &view.similar[0] {
+            if *similarity >= LIKE_ENOUGH {
+                n += 1;
+                let form = self.replies[*reply as usize].form;
+                agree += u32::from(form.is_some_and(|form| ranked.backing.contains(&form)));
+            }
+        }
+        (n, agree)
+    }
+
+    fn candidate(&self, view: &View, ranked: &Ranked, probability: f64) -> Candidate {
+        let mut cited: Vec<(u32, f64)> = Vec::new();
+        for form in &ranked.backing {
+            for reply in self.habits.form(*form).map_or(&[][..], |form| &form.occurrences) {
+                let similarity = view.similar[0].get(reply).copied().unwrap_or(0.0);
+                cited.push((*reply, similarity.max(view.similar[1].get(reply).copied().unwrap_or(0.0))));
+            }
+        }
+        cited.sort_by(|a, b| b.1.total_cmp(&a.1).then(b.0.cmp(&a.0)));
+        cited.truncate(MAX_CITED);
+        Candidate {
+            response: ranked.text.clone(),
+            confidence: 0.0,
+            probability,
+            raw_confidence: ranked.raw,
+            reasoning: self.reason(view, ranked, &cited),
+            evidence: cited.into_iter().map(|(reply, similarity)| self.cite(reply, similarity)).collect(),
+        }
+    }
+
+    fn cite(&self, reply: u32, similarity: f64) -> Cited {
+        let id = self.replies[reply as usize].id.clone();
+        Cited { id, origin: Origin::Typed, similarity: (similarity.min(1.0) * 1000.0).round() / 1000.0 }
+    }
+
+    fn reason(&self, view: &View, ranked: &Ranked, cited: &[(u32, f64)]) -> String {
+        let kind = view.situation.kind.name();
+        let Some(form) = ranked.form.and_then(|form| self.habits.form(form)) else {
+            return format!("a common reply to a situation of kind `{kind}`; you have not used it yet");
+        };
+        let like = cited.iter().filter(|(_, similarity)| *similarity >= LIKE_ENOUGH).count();
+        let times = if form.count == 1 { "once".to_owned() } else { format!("{} times", form.count) };
+        format!("said {times}; {like} of its uses were in like situations; kind `{kind}`")
+    }
+}
