@@ -172,7 +172,8 @@ fn vault(view: &mut View, state: &State, log: &Log) -> Result<(), DeriveError> {
             && let Ok(internal) = serde_json::from_str::<Internal>(&record.json)
             && let Payload::VaultEdited(file) = internal.payload
         {
-            view.take_note(&path, &file.bytes().unwrap_or_default(), &internal.id, internal.at);
+            let first = log.read(Position(row.first))?.map_or(internal.id, |record| record.id);
+            view.take_note(&path, &file.bytes().unwrap_or_default(), &first, internal.at);
         }
         view.ledger.put(&path, row);
     }

@@ -86,7 +86,7 @@ impl Derive {
     ///
     /// The log, the state or the index cannot be used.
     pub fn open(log: Log, state: (State, bool), index: Arc<Index>, vault: &Path) -> Result<Self, DeriveError> {
-        let (state, _fresh) = state;
+        let (state, fresh) = state;
         let mut view = View::default();
         load::load(&mut view, &state, &log)?;
         let mut derive = Self {
@@ -103,6 +103,9 @@ impl Derive {
         };
         load::reindex(&derive.view, &derive.log, &derive.index)?;
         derive.fold()?;
+        if fresh && let Ok(mut view) = derive.view.write() {
+            load::forget_disk(&mut view, &mut derive.changes);
+        }
         derive.sweep();
         derive.pass()?;
         derive.persist()?;

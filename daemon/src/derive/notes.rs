@@ -139,7 +139,8 @@ impl View {
     }
 
     fn refresh_facts(&mut self, told: &mut Told) {
-        let facts = self.facts_now();
+        let (facts, stated) = self.facts_now();
+        self.stated = stated;
         for (id, fact) in &facts {
             if self.facts.get(id) != Some(fact) {
                 told.documents.push(fact_document(fact));
@@ -149,8 +150,8 @@ impl View {
         self.facts = facts;
     }
 
-    /// Inferred facts without what the person withdrew, then the person's own notes over them.
-    fn facts_now(&self) -> BTreeMap<String, Fact> {
+    /// Inferred facts without what the person withdrew, then the person's own notes over them; and which are notes.
+    fn facts_now(&self) -> (BTreeMap<String, Fact>, BTreeSet<String>) {
         let kept = |fact: &Fact| !self.withdrawn.contains(&fact.id) && !self.withdrawn.contains(&claim_key(&fact.claim));
         let inferred = self.miner.facts().into_iter().filter(kept);
         let mut facts: BTreeMap<String, Fact> = inferred.map(|fact| (fact.id.clone(), fact)).collect();
@@ -166,7 +167,7 @@ impl View {
                 facts.insert(fact.id.clone(), fact);
             }
         }
-        facts
+        (facts, taken)
     }
 
     fn refresh_episodes(&mut self, told: &mut Told) {
@@ -190,7 +191,8 @@ impl View {
 
     fn tell_facts(&self, log: &Log, told: &mut Told) {
         let holders = self.holders();
-        for fact in self.facts.values().filter(|fact| fact.tier != Tier::Candidate) {
+        let inferred = self.facts.values().filter(|fact| !self.stated.contains(&fact.id));
+        for fact in inferred.filter(|fact| fact.tier != Tier::Candidate) {
             let path = self.ledger.path_of(&fact.id).map_or_else(|| fact::file_name(fact), str::to_owned);
             let stems: BTreeSet<&str> = fact.evidence.iter().filter_map(|one| holders.get(one.id.as_str())).map(String::as_str).collect();
             let stems: Vec<String> = stems.into_iter().map(str::to_owned).collect();
@@ -260,10 +262,13 @@ impl View {
 /// A person's note as a fact: their words over whatever was inferred under the same id.
 fn persons_fact(draft: &FactDraft, note: &Note, inferred: &BTreeMap<String, Fact>) -> Fact {
     let mut draft = draft.clone();
-    if let Some(sentence) = draft.sentence.take() {
+    let known = draft.id.as_ref().and_then(|id| inferred.get(id));
+    // The claim stands twice in a file of ours; whichever of the two the person changed is what they say now.
+    if let Some(sentence) = draft.sentence.take()
+        && known.is_none_or(|known| known.text == draft.text)
+    {
         draft.text = sentence;
     }
-    let known = draft.id.as_ref().and_then(|id| inferred.get(id));
     if draft.provenance.is_none_or(|provenance| provenance == Provenance::Inferred) && draft.id.is_some() {
         draft.provenance = Some(Provenance::Edited);
     }

@@ -115,6 +115,8 @@ pub struct View {
     pub notes: BTreeMap<String, Note>,
     /// L2, as it stands after the person's word.
     pub facts: BTreeMap<String, Fact>,
+    /// Facts that stand in a person's own file.
+    pub stated: BTreeSet<String>,
     /// L3, as it stands after the person's word.
     pub profile: Profile,
     /// Claims and episodes that must not come back, by key.
@@ -296,12 +298,13 @@ impl View {
         let bytes = file.bytes().unwrap_or_default();
         self.ledger.edited(&file.path, &bytes, super::note_id(&bytes), position.0);
         changes.files.insert(file.path.clone());
-        self.take_note(&file.path, &bytes, event, at);
+        let first = self.notes.get(&file.path).map_or_else(|| event.to_owned(), |note| note.first.clone());
+        self.take_note(&file.path, &bytes, &first, at);
     }
 
     /// Reads a note of a person's into what outranks every inference.
-    pub fn take_note(&mut self, path: &str, bytes: &[u8], event: &str, at: Timestamp) {
-        self.notes.insert(path.to_owned(), Note::new(path, bytes, event, at));
+    pub fn take_note(&mut self, path: &str, bytes: &[u8], first: &str, at: Timestamp) {
+        self.notes.insert(path.to_owned(), Note::new(path, bytes, first, at));
         self.facts_due = true;
     }
 

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::topic::TOPICS;
 
-/// Level 3 packs event text about 5 times at well above disk speed; higher levels gain a few percent.
+/// Packs event text about 3 times at well above disk speed (297-byte events in chunks of 1,000: 99 bytes each).
 const ZSTD_LEVEL: i32 = 3;
 
 /// A chunk record and what is in it.

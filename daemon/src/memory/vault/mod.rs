@@ -30,6 +30,8 @@ pub enum Author {
 pub struct Row {
     /// Position of the event that holds the text.
     pub position: u64,
+    /// Position of the first text that a person wrote here: the identity of a note that carries no id.
+    pub first: u64,
     /// Hash of the text.
     pub hash: String,
     /// Who wrote it.
@@ -68,14 +70,16 @@ impl Ledger {
         ours.push(hash.clone());
         let excess = ours.len().saturating_sub(OURS_MAX);
         ours.drain(..excess);
-        self.put(path, Row { position, hash, author: Author::Daemon, note, ours, seen });
+        self.put(path, Row { position, first: position, hash, author: Author::Daemon, note, ours, seen });
     }
 
     /// Folds `vault.edited`; the edit was found on the disk, so it is there.
     pub fn edited(&mut self, path: &str, bytes: &[u8], note: Option<String>, position: u64) {
         let hash = hash(bytes);
-        let row = Row { position, seen: Some(hash.clone()), hash, author: Author::Person, note, ours: Vec::new() };
-        self.put(path, row);
+        let known = self.remove(path).filter(|row| row.author == Author::Person);
+        let first = known.map_or(position, |row| row.first);
+        let seen = Some(hash.clone());
+        self.put(path, Row { position, first, hash, author: Author::Person, note, ours: Vec::new(), seen });
     }
 
     /// Folds `vault.moved`.
