@@ -17,7 +17,9 @@ fn no_daemon_is_exit_3_and_says_how_to_start_it() {
 #[test]
 fn a_wrong_command_line_is_exit_2() {
     let home = Home::new();
-    for arguments in [&["nonsense"][..], &["feedback", "id", "maybe"], &["import", "nothing-known", "/tmp"], &["auto", "perhaps"]] {
+    for arguments in
+        [&["nonsense"][..], &["feedback", "id", "maybe"], &["import", "nothing-known", "/tmp"], &["auto", "perhaps"]]
+    {
         assert_eq!(home.command().args(arguments).output().unwrap().status.code(), Some(2), "{arguments:?}");
     }
 }

@@ -91,7 +91,8 @@ fn check_some(daemon: &Daemon, acked: &[String], dice: &mut Dice) {
 /// Ids of everything stored, by the offline reader of the product's session list.
 fn stored_ids(home: &Home) -> Vec<String> {
     let rows = home.json(&["memory", "list", "sessions"]);
-    let count = rows.as_array().unwrap().iter().find(|row| row["id"] == "crash").unwrap()["event_count"].as_u64().unwrap();
+    let count =
+        rows.as_array().unwrap().iter().find(|row| row["id"] == "crash").unwrap()["event_count"].as_u64().unwrap();
     let mut ids = Vec::new();
     for offset in (0..count).step_by(500) {
         let page = home.json(&["memory", "list", "raw", "--limit", "500", "--offset", &offset.to_string()]);

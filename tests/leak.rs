@@ -27,7 +27,8 @@ fn later_replies_change_no_earlier_prediction() {
         let honest = predictions(&home, "honest", &turns);
         let noised: Vec<Value> = turns.iter().enumerate().map(|(i, turn)| noise(turn, i, t, &mut dice)).collect();
         let other = predictions(&home, "noised", &noised);
-        let upto = |lines: &[String]| lines.iter().filter(|line| turn_of(line) <= t as u64).cloned().collect::<Vec<_>>();
+        let upto =
+            |lines: &[String]| lines.iter().filter(|line| turn_of(line) <= t as u64).cloned().collect::<Vec<_>>();
         assert_eq!(upto(&honest), upto(&other), "{person} at turn {t}");
         assert!(t + 30 > turns.len() || honest != other, "the noise must change later predictions");
     }
@@ -68,8 +69,10 @@ fn synthetic(home: &Home) -> std::path::PathBuf {
 
 fn write_person(path: &Path) {
     let mut dice = Dice::new(3);
-    let says = ["All tests pass.", "Shall I go ahead with the plan?", "The build failed with an error.", "Done. What next?"];
-    let replies = ["commit it and push", "go ahead", "fix the error", "run the tests", "now look at the parser instead"];
+    let says =
+        ["All tests pass.", "Shall I go ahead with the plan?", "The build failed with an error.", "Done. What next?"];
+    let replies =
+        ["commit it and push", "go ahead", "fix the error", "run the tests", "now look at the parser instead"];
     let mut text = String::new();
     for turn in 0..120_u64 {
         let said = usize::try_from(dice.below(4)).unwrap();

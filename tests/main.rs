@@ -1,5 +1,8 @@
 //! Black-box tests through the real binary, and checks over the source itself.
 
+// A test says what it skipped, and fails by panicking.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
 mod support;
 
 mod cli;

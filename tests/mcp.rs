@@ -16,8 +16,14 @@ struct Client {
 
 impl Client {
     fn start(home: &Home) -> Self {
-        let mut child =
-            home.command().arg("mcp").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = home
+            .command()
+            .arg("mcp")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
         Self { child, input, output, id: 0 }
     }
@@ -55,7 +61,8 @@ fn the_seven_tools_do_what_they_say() {
     let home = Home::new();
     let daemon = home.start();
     let mut client = Client::start(&home);
-    let hello = json!({"protocolVersion": "2024-11-05", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}});
+    let hello =
+        json!({"protocolVersion": "2024-11-05", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}});
     let answer = client.ask("initialize", hello);
     assert_eq!(answer["result"]["serverInfo"]["name"], "clone");
     assert_eq!(answer["result"]["protocolVersion"], "2024-11-05");
@@ -63,14 +70,25 @@ fn the_seven_tools_do_what_they_say() {
     let tools = tools["result"]["tools"].as_array().unwrap();
     let mut names: Vec<&str> = tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect();
     names.sort_unstable();
-    assert_eq!(names, [
-        "predict_continuation", "predict_next_prompt", "record_agent_prompt", "record_agent_response", "start_session",
-        "stop_session", "submit_feedback",
-    ]);
-    assert!(tools.iter().all(|tool| tool["inputSchema"]["type"] == "object" && tool["outputSchema"]["type"] == "object"));
+    assert_eq!(
+        names,
+        [
+            "predict_continuation",
+            "predict_next_prompt",
+            "record_agent_prompt",
+            "record_agent_response",
+            "start_session",
+            "stop_session",
+            "submit_feedback",
+        ]
+    );
+    assert!(
+        tools.iter().all(|tool| tool["inputSchema"]["type"] == "object" && tool["outputSchema"]["type"] == "object")
+    );
     let (_, session) = client.tool("start_session", json!({"source": "integration", "source_detail": "clone:loop"}));
     let session = session["session_id"].as_str().unwrap().to_owned();
-    let record = json!({"session_id": session, "agent": "Loop", "prompt": "build it", "source": "user", "source_detail": "x"});
+    let record =
+        json!({"session_id": session, "agent": "Loop", "prompt": "build it", "source": "user", "source_detail": "x"});
     let (failed, recorded) = client.tool("record_agent_prompt", record);
     assert!(!failed && recorded["event_id"].is_string(), "{recorded}");
     let said = json!({
@@ -78,10 +96,12 @@ fn the_seven_tools_do_what_they_say() {
         "source": "tool-use",
     });
     assert!(!client.tool("record_agent_response", said).0);
-    let question = json!({"agent": "Loop", "agent_input": "Built. Next?", "k": 3, "threshold": 0.6, "session_id": session});
+    let question =
+        json!({"agent": "Loop", "agent_input": "Built. Next?", "k": 3, "threshold": 0.6, "session_id": session});
     let (_, answer) = client.tool("predict_next_prompt", question);
     assert_eq!((&answer["threshold"], &answer["status"]), (&json!(0.6), &json!("escalated")));
-    let (_, go_on) = client.tool("predict_continuation", json!({"agent": "Loop", "agent_input": "Built.", "threshold": 0.6}));
+    let (_, go_on) =
+        client.tool("predict_continuation", json!({"agent": "Loop", "agent_input": "Built.", "threshold": 0.6}));
     assert!(go_on["should_continue"].is_boolean());
     let verdict = json!({"prediction_id": answer["id"], "status": "rejected"});
     assert!(!client.tool("submit_feedback", verdict).0);
@@ -93,5 +113,9 @@ fn the_seven_tools_do_what_they_say() {
     let events = daemon.get(&format!("/api/recording/sessions/{session}/events/")).body;
     let kinds: Vec<&str> = events.as_array().unwrap().iter().map(|event| event["type"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["session.started", "agent.prompt", "agent.response", "session.stopped"]);
-    assert_eq!(daemon.get("/api/monitoring/status/").body["counts"]["reply_pairs"], 0, "nobody says that a human typed it");
+    assert_eq!(
+        daemon.get("/api/monitoring/status/").body["counts"]["reply_pairs"],
+        0,
+        "nobody says that a human typed it"
+    );
 }

@@ -81,9 +81,14 @@ fn told(home: &Home, daemon: &crate::support::Daemon) -> Vec<Value> {
     let profile = daemon.get("/api/memory/profile/").body;
     let predictions = daemon.get("/api/predictions/?limit=200").body;
     let keys = daemon.get("/api/auth/keys/").body;
-    let mut fresh = daemon.post("/api/predictions/predict/", &json!({
-        "agent": "Claude Code", "agent_input": "All tests pass. What next?", "k": 5,
-    })).body;
+    let mut fresh = daemon
+        .post(
+            "/api/predictions/predict/",
+            &json!({
+                "agent": "Claude Code", "agent_input": "All tests pass. What next?", "k": 5,
+            }),
+        )
+        .body;
     for volatile in ["id", "latency_ms"] {
         fresh[volatile] = Value::Null;
     }
@@ -127,7 +132,9 @@ fn everything_derived_comes_back_the_same_a_persons_edits_included() {
     let known = |value: &Value| value.as_array().unwrap().iter().map(|one| one["id"].to_string()).collect::<Vec<_>>();
     assert!(known(&after[3]).ends_with(&known(&before[3])), "earlier predictions are the same");
     assert_eq!(vault, home.vault_bytes(), "the vault is the same, byte for byte");
-    assert!(vault.iter().any(|(path, bytes)| path == "/facts/mine.md" || (path == "facts/mine.md" && !bytes.is_empty())));
+    assert!(
+        vault.iter().any(|(path, bytes)| path == "/facts/mine.md" || (path == "facts/mine.md" && !bytes.is_empty()))
+    );
     let bearer = key["key"].as_str().unwrap();
     assert!(bearer.starts_with("clone_"));
     daemon.stop();

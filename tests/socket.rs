@@ -9,8 +9,17 @@ fn paths_answer_with_and_without_the_slash() {
     let home = Home::new();
     let daemon = home.start();
     for path in [
-        "/health", "/api/auth/me", "/api/auth/keys", "/api/recording/sessions", "/api/memory/raw", "/api/memory/facts",
-        "/api/memory/episodes", "/api/memory/profile", "/api/memory/stats", "/api/predictions", "/api/predictions/stats",
+        "/health",
+        "/api/auth/me",
+        "/api/auth/keys",
+        "/api/recording/sessions",
+        "/api/memory/raw",
+        "/api/memory/facts",
+        "/api/memory/episodes",
+        "/api/memory/profile",
+        "/api/memory/stats",
+        "/api/predictions",
+        "/api/predictions/stats",
     ] {
         assert_eq!(daemon.get(path).status, 200, "{path}");
         assert_eq!(daemon.get(&format!("{path}/")).status, 200, "{path}/");
@@ -83,7 +92,11 @@ fn walk(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(dir).unwrap().flatten() {
         let path = entry.path();
-        if path.is_dir() { files.extend(walk(&path)) } else if path.is_file() { files.push(path) }
+        if path.is_dir() {
+            files.extend(walk(&path))
+        } else if path.is_file() {
+            files.push(path)
+        }
     }
     files
 }
@@ -92,9 +105,7 @@ fn walk(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
 fn sessions_have_bookends_and_events_in_order() {
     let home = Home::new();
     let daemon = home.start();
-    let bookend = |id: &str, kind: &str, at: &str| {
-        json!({"id": id, "session_id": "s", "occurred_at": at, "source": "cli", "source_detail": "x", "type": kind})
-    };
+    let bookend = |id: &str, kind: &str, at: &str| json!({"id": id, "session_id": "s", "occurred_at": at, "source": "cli", "source_detail": "x", "type": kind});
     let events = json!([
         prompt("b", "s", "second", "2026-05-05T12:00:05Z"),
         bookend("a", "session.started", "2026-05-05T12:00:00Z"),
@@ -126,8 +137,16 @@ fn predict_keeps_the_wire_rule_whatever_is_asked() {
         let auto = reply["confidence"].as_f64().unwrap() >= threshold;
         assert_eq!(reply["status"], if auto { "auto" } else { "escalated" });
     }
-    for (field, value) in [("k", json!(0)), ("k", json!(11)), ("threshold", json!(0.0)), ("threshold", json!(1.5)),
-        ("agent_input", json!("")), ("agent", json!("")), ("model", json!("gpt")), ("recency_minutes", json!(0))] {
+    for (field, value) in [
+        ("k", json!(0)),
+        ("k", json!(11)),
+        ("threshold", json!(0.0)),
+        ("threshold", json!(1.5)),
+        ("agent_input", json!("")),
+        ("agent", json!("")),
+        ("model", json!("gpt")),
+        ("recency_minutes", json!(0)),
+    ] {
         let mut body = json!({"agent": "A", "agent_input": "Continue?"});
         body[field] = value.clone();
         let answer = daemon.post("/api/predictions/predict/", &body);
@@ -155,7 +174,10 @@ fn feedback_is_kept_flipped_and_counted_by_the_documented_formulas() {
     assert_eq!(daemon.post(unknown, &json!({"status": "accepted"})).status, 200, "kept though unknown");
     daemon.sync();
     let stats = daemon.get("/api/predictions/stats/").body;
-    assert_eq!((&stats["total"], &stats["precision"], &stats["automation_rate"]), (&json!(2), &json!(0.5), &json!(1.0)));
+    assert_eq!(
+        (&stats["total"], &stats["precision"], &stats["automation_rate"]),
+        (&json!(2), &json!(0.5), &json!(1.0))
+    );
     assert_eq!(stats["verified"]["n_asked"], 0, "a program's verdict is no person's");
     let listed = daemon.get("/api/predictions/?status=accepted").body;
     assert_eq!(listed.as_array().unwrap().len(), 1);

@@ -47,7 +47,8 @@ fn a_sentence_in_a_new_file_is_a_stated_fact() {
     assert_eq!(text, "I drink zitronentee while reviewing.\n", "the daemon writes nothing into a person's file");
     std::fs::write(home.vault().join("facts/tea.md"), "I drink zitronentee and coffee.\n").unwrap();
     daemon.sync();
-    let now: Vec<Value> = facts(&home).into_iter().filter(|f| f["text"].as_str().unwrap().contains("zitronentee")).collect();
+    let now: Vec<Value> =
+        facts(&home).into_iter().filter(|f| f["text"].as_str().unwrap().contains("zitronentee")).collect();
     assert_eq!(now.len(), 1, "the edit replaces what the file said: {now:?}");
     assert!(now[0]["text"].as_str().unwrap().contains("coffee"));
 }
@@ -88,7 +89,8 @@ fn a_deleted_claim_is_not_inferred_again() {
     daemon.sync();
     assert!(facts(&home).iter().all(|other| other["id"] != fact["id"]));
     say_again(&daemon, "always use uv, never pip");
-    let back: Vec<Value> = facts(&home).into_iter().filter(|f| f["text"].as_str().unwrap().contains("uv, never")).collect();
+    let back: Vec<Value> =
+        facts(&home).into_iter().filter(|f| f["text"].as_str().unwrap().contains("uv, never")).collect();
     assert!(back.is_empty(), "it came back: {back:?}");
     let profile = daemon.get("/api/memory/profile/").body;
     assert!(!profile["body"].as_str().unwrap().contains("use uv"), "the profile follows");

@@ -11,6 +11,7 @@ use clone_schema::{Fault, Position};
 use notify::{RecursiveMode, Watcher};
 use tokio::sync::watch;
 
+use crate::clock;
 use crate::config::Config;
 use crate::derive::{Derive, Wake};
 use crate::engine::{Engine, Parts};
@@ -21,7 +22,6 @@ use crate::log::{self, Log, LogError, Options};
 use crate::paths::Paths;
 use crate::serve::{self, Handler};
 use crate::state::{self, State};
-use crate::clock;
 
 /// Reasons to wake that may wait; more are folded into those.
 const WAKES_MAX: usize = 1024;
@@ -60,7 +60,8 @@ pub fn daemon(env: &Env, paths: &Paths) -> Result<(), Failure> {
         }),
     }));
     let _watcher = watch_vault(&paths.vault, &wake);
-    let looping = thread::Builder::new().name("derive".to_owned()).spawn(move || derive.run(&wakes)).map_err(Failure::new)?;
+    let looping =
+        thread::Builder::new().name("derive".to_owned()).spawn(move || derive.run(&wakes)).map_err(Failure::new)?;
     let served = serve_until_told(env, paths, &engine, http);
     let _ended = wake.send(Wake::Shutdown);
     let _joined = looping.join();
@@ -73,7 +74,8 @@ fn tell(env: &Env) {
     let filter = env.log_filter.as_deref().unwrap_or("info");
     let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_else(|_| "info".into());
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let _already_set = builder.with_ansi(!env.no_color && std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init();
+    let _already_set =
+        builder.with_ansi(!env.no_color && std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init();
 }
 
 fn private(dir: &Path) -> Result<(), Failure> {
@@ -140,21 +142,13 @@ fn serve_until_told(
     runtime.block_on(serving(env, paths, engine, http))
 }
 
-async fn serving(
-    env: &Env,
-    paths: &Paths,
-    engine: &Arc<Engine>,
-    mut http: watch::Receiver<bool>,
-) -> Result<(), Failure> {
+async fn serving(env: &Env, paths: &Paths, engine: &Arc<Engine>, http: watch::Receiver<bool>) -> Result<(), Failure> {
     let (stop, stopping) = watch::channel(false);
     let listener = serve::bind::bind_unix(&paths.socket).map_err(|error| {
         Failure::new(error).hint("the socket lies in the runtime folder of this user, or under CLONE_HOME")
     })?;
     let router = serve::router(handler(engine), serve::Door::Socket);
     let socket = tokio::spawn(serve::unix(listener, router, stopping.clone()));
-    if engine.has_keys() {
-        http.mark_changed();
-    }
     let wanted = *http.borrow() || engine.has_keys();
     let tcp = tokio::spawn(tcp(env.clone(), engine.clone(), http, wanted, stopping));
     ready(env);
@@ -167,7 +161,13 @@ async fn serving(
 }
 
 /// Opens the HTTP door once it is wanted; a busy port is a problem in `status`, not a failed start.
-async fn tcp(env: Env, engine: Arc<Engine>, mut http: watch::Receiver<bool>, wanted: bool, mut stop: watch::Receiver<bool>) {
+async fn tcp(
+    env: Env,
+    engine: Arc<Engine>,
+    mut http: watch::Receiver<bool>,
+    wanted: bool,
+    mut stop: watch::Receiver<bool>,
+) {
     if !wanted {
         tokio::select! {
             changed = http.changed() => if changed.is_err() { return },

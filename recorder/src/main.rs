@@ -3,8 +3,7 @@
 use std::process::ExitCode;
 
 /// What it says until it is built.
-const NOT_BUILT: &str =
-    "error: the recorder is not built yet\nhint: Clone records agents, terminals and imports without it; see `clone --help`";
+const NOT_BUILT: &str = "error: the recorder is not built yet\nhint: Clone records agents, terminals and imports without it; see `clone --help`";
 
 #[allow(clippy::print_stderr)]
 fn main() -> ExitCode {

@@ -120,7 +120,9 @@ mod tests {
 
     #[test]
     fn normal_form() {
-        for (text, expected) in [("  Yes, Please! ", "yes please"), ("a_b--c", "a b c"), ("", ""), ("!!", ""), ("日本 語", "日本 語")] {
+        for (text, expected) in
+            [("  Yes, Please! ", "yes please"), ("a_b--c", "a b c"), ("", ""), ("!!", ""), ("日本 語", "日本 語")]
+        {
             assert_eq!(normal(text), expected, "{text:?}");
         }
     }

@@ -59,7 +59,7 @@ pub enum Payload {
         session_id: String,
         /// Position of the last event that belongs to the closed stretch.
         upto: u64,
-        /// `stopped` or `idle`.
+        /// `stopped`, `idle`, or `full` where a stretch reached its limit.
         reason: String,
     },
     /// An import run finished.

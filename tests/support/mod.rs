@@ -37,7 +37,11 @@ impl Home {
     /// The binary with nothing of the tester's environment.
     pub fn command(&self) -> Command {
         let mut command = Command::new(CLONE);
-        command.env_clear().env("CLONE_HOME", self.dir.path()).env("HOME", self.dir.path()).env("PATH", "/usr/bin:/bin");
+        command
+            .env_clear()
+            .env("CLONE_HOME", self.dir.path())
+            .env("HOME", self.dir.path())
+            .env("PATH", "/usr/bin:/bin");
         command
     }
 
@@ -45,9 +49,8 @@ impl Home {
     pub fn json(&self, arguments: &[&str]) -> Value {
         let output = self.run(arguments);
         let text = String::from_utf8_lossy(&output.stdout);
-        serde_json::from_str(&text).unwrap_or_else(|error| {
-            panic!("{arguments:?}: {error}: {text}{}", String::from_utf8_lossy(&output.stderr))
-        })
+        serde_json::from_str(&text)
+            .unwrap_or_else(|error| panic!("{arguments:?}: {error}: {text}{}", String::from_utf8_lossy(&output.stderr)))
     }
 
     pub fn run(&self, arguments: &[&str]) -> Output {

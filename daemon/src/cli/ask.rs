@@ -131,7 +131,11 @@ pub fn go_on(context: &Context, arguments: &Continue) -> Result<u8, Failure> {
     } else {
         let word = if answer["should_continue"] == true { "go on" } else { "be done" };
         let confidence = answer["confidence"].as_f64().unwrap_or_default();
-        print::line(format!("{word}, {} ({})", print::percent(confidence), answer["status"].as_str().unwrap_or_default()));
+        print::line(format!(
+            "{word}, {} ({})",
+            print::percent(confidence),
+            answer["status"].as_str().unwrap_or_default()
+        ));
         print::line(format!("  {}", answer["reasoning"].as_str().unwrap_or_default()));
     }
     Ok(0)
@@ -145,7 +149,9 @@ pub fn go_on(context: &Context, arguments: &Continue) -> Result<u8, Failure> {
 pub fn feedback(context: &Context, arguments: &Feedback) -> Result<u8, Failure> {
     let mut body = json!({"status": arguments.status});
     set(&mut body, "actual_response", arguments.actual.as_deref());
-    let answer = context.client()?.blocking("feedback", Some(&arguments.id), &[], Some(&body))?;
+    // A verdict typed here is a person's own; the same call by a program is not.
+    let judge = [("judge", "person".to_owned())];
+    let answer = context.client()?.blocking("feedback", Some(&arguments.id), &judge, Some(&body))?;
     if context.json {
         print::value(&answer);
     } else {

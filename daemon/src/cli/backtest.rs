@@ -39,7 +39,7 @@ pub fn run(context: &Context, arguments: &Backtest) -> Result<u8, Failure> {
     let summary = backtest::turns(&arguments.turns, &mut out, options).map_err(Failure::new)?;
     out.flush().map_err(unwritable)?;
     if context.json {
-        print::value(&serde_json::to_value(&summary).unwrap_or_default());
+        print::value(&serde_json::to_value(summary).unwrap_or_default());
     } else {
         let backtest::Summary { people, turns, predicted, hits, any_hits, autos, wrong_autos, unreadable } = summary;
         print::line(format!("{people} people, {turns} turns, {predicted} predicted, {unreadable} lines unreadable"));

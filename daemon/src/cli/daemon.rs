@@ -22,11 +22,12 @@ pub fn run(context: &Context) -> Result<u8, Failure> {
 pub fn mcp(context: &Context) -> Result<u8, Failure> {
     let client = context.client()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::new)?;
-    runtime.block_on(mcp::stdio(move |operation: String, id: Option<String>, body: serde_json::Value| {
-        let client: Client = client.clone();
-        async move { client.call(&operation, id.as_deref(), &[], Some(&body)).await.map_err(Into::into) }
-    }))
-    .map_err(Failure::new)?;
+    runtime
+        .block_on(mcp::stdio(move |operation: String, id: Option<String>, body: serde_json::Value| {
+            let client: Client = client.clone();
+            async move { client.call(&operation, id.as_deref(), &[], Some(&body)).await.map_err(Into::into) }
+        }))
+        .map_err(Failure::new)?;
     // A read of standard input that still waits must not keep the process.
     runtime.shutdown_background();
     Ok(0)

@@ -95,8 +95,13 @@ fn next(home: &Path) {
     print::line(format!("  {clone} daemon &                           # the demo's daemon again"));
     print::line(format!("  {clone} memory search \"tests\"              # find what was said"));
     print::line(format!("  {clone} predict \"Done. Anything else?\"     # ask for a prediction"));
-    print::line(format!("  ls {}/vault                           # read, edit, delete with any editor", home.display()));
-    print::line("and for your own life, without CLONE_HOME:  clone daemon;  clone import claude-code ~/.claude/projects");
+    print::line(format!(
+        "  ls {}/vault                           # read, edit, delete with any editor",
+        home.display()
+    ));
+    print::line(
+        "and for your own life, without CLONE_HOME:  clone daemon;  clone import claude-code ~/.claude/projects",
+    );
 }
 
 /// The demo's home: short, because a socket path has room for a hundred bytes only.

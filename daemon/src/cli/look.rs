@@ -78,10 +78,15 @@ fn show_status(answer: &Value) {
     let log = &answer["log"];
     print::line(format!("log     {} events in {} segments, {} bytes", log["events"], log["segments"], log["bytes"]));
     let counts = &answer["counts"];
-    let shown = ["sessions", "episodes", "facts", "reply_pairs", "predictions"].map(|name| format!("{} {name}", counts[name]));
+    let shown =
+        ["sessions", "episodes", "facts", "reply_pairs", "predictions"].map(|name| format!("{} {name}", counts[name]));
     print::line(format!("memory  {}", shown.join(", ").replace('_', " ")));
     for (source, last) in answer["sources"].as_object().into_iter().flatten() {
-        print::line(format!("source  {source}: {} events, last {}", last["events"], last["last"].as_str().unwrap_or("-")));
+        print::line(format!(
+            "source  {source}: {} events, last {}",
+            last["events"],
+            last["last"].as_str().unwrap_or("-")
+        ));
     }
     for problem in answer["problems"].as_array().map_or(&[][..], Vec::as_slice) {
         print::line(format!("problem {}", problem.as_str().unwrap_or_default()));

@@ -105,7 +105,9 @@ fn list(cli: &Cli, tier: Tier, limit: usize, offset: usize) -> Result<u8, Failur
         let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
         match tier {
             Tier::Facts => format!("{}  {:<9}  {}", text("id"), text("tier"), print::cut(&text("text"), 90)),
-            Tier::Episodes => format!("{}  {}  {}", text("id"), day(&text("started_at")), print::cut(&text("title"), 80)),
+            Tier::Episodes => {
+                format!("{}  {}  {}", text("id"), day(&text("started_at")), print::cut(&text("title"), 80))
+            }
             Tier::Raw => format!("{}  {}", day(&text("occurred_at")), print::cut(&text("text"), 100)),
             Tier::Sessions => format!("{}  {}  {} events", day(&text("started_at")), text("id"), row["event_count"]),
         }

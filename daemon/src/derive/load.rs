@@ -207,7 +207,7 @@ pub fn reindex(view: &RwLock<View>, log: &Log, index: &Index) -> Result<(), Deri
         let known = records.iter().filter(|record| record.position < view.cursor);
         index.put(known.filter_map(super::view::record_document).collect())?;
     }
-    let episodes = view.episodes.values().map(|episode| super::view::memory_document(episode));
+    let episodes = view.episodes.values().map(super::view::memory_document);
     index.put(episodes.collect())?;
     index.commit(view.cursor.0)?;
     Ok(())

@@ -18,11 +18,11 @@ use std::time::{Duration, Instant};
 use clone_schema::Position;
 use clone_schema::internal::{Internal, Payload};
 
+use crate::clock;
 use crate::index::{Index, IndexError};
 use crate::log::{Entry, Log, LogError};
 use crate::memory::vault::disk::Disk;
 use crate::state::{Batch, State, StateError};
-use crate::clock;
 use view::{Changes, View};
 
 /// Events folded under one write lock, so that readers wait no longer than this takes.

@@ -152,7 +152,8 @@ impl View {
 
     /// Inferred facts without what the person withdrew, then the person's own notes over them; and which are notes.
     fn facts_now(&self) -> (BTreeMap<String, Fact>, BTreeSet<String>) {
-        let kept = |fact: &Fact| !self.withdrawn.contains(&fact.id) && !self.withdrawn.contains(&claim_key(&fact.claim));
+        let kept =
+            |fact: &Fact| !self.withdrawn.contains(&fact.id) && !self.withdrawn.contains(&claim_key(&fact.claim));
         let inferred = self.miner.facts().into_iter().filter(kept);
         let mut facts: BTreeMap<String, Fact> = inferred.map(|fact| (fact.id.clone(), fact)).collect();
         let mut taken = BTreeSet::new();
@@ -194,7 +195,8 @@ impl View {
         let inferred = self.facts.values().filter(|fact| !self.stated.contains(&fact.id));
         for fact in inferred.filter(|fact| fact.tier != Tier::Candidate) {
             let path = self.ledger.path_of(&fact.id).map_or_else(|| fact::file_name(fact), str::to_owned);
-            let stems: BTreeSet<&str> = fact.evidence.iter().filter_map(|one| holders.get(one.id.as_str())).map(String::as_str).collect();
+            let stems: BTreeSet<&str> =
+                fact.evidence.iter().filter_map(|one| holders.get(one.id.as_str())).map(String::as_str).collect();
             let stems: Vec<String> = stems.into_iter().map(str::to_owned).collect();
             self.tell_file(&path, fact::render_linked(fact, &stems), told);
         }
@@ -216,7 +218,10 @@ impl View {
     fn holders(&self) -> BTreeMap<&str, String> {
         let mut holders = BTreeMap::new();
         for episode in self.episodes.values() {
-            let path = self.ledger.path_of(&episode.id).map_or_else(|| clone_markdown::episode::file_name(episode), str::to_owned);
+            let path = self
+                .ledger
+                .path_of(&episode.id)
+                .map_or_else(|| clone_markdown::episode::file_name(episode), str::to_owned);
             for one in &episode.evidence {
                 holders.insert(one.id.as_str(), name::stem(&path).to_owned());
             }

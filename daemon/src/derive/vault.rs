@@ -40,7 +40,8 @@ impl Derive {
             }
             view.problems.retain(|key, _| !key.starts_with("vault:"));
             for trouble in &look.troubles {
-                view.problems.insert(format!("vault:{}", trouble.path), format!("`{}`: {}", trouble.path, trouble.message));
+                view.problems
+                    .insert(format!("vault:{}", trouble.path), format!("`{}`: {}", trouble.path, trouble.message));
             }
         }
         if !self.changes.files.is_empty() {
@@ -58,7 +59,8 @@ impl Derive {
     /// A file that had text and is empty now may be in the middle of a save: it is taken as unchanged for a while.
     fn set_aside_half_saved(&self, look: &mut Look) -> bool {
         let Ok(view) = self.view.read() else { return false };
-        let emptied: Vec<String> = look.changed.iter().filter(|(_, bytes)| bytes.is_empty()).map(|(p, _)| p.clone()).collect();
+        let emptied: Vec<String> =
+            look.changed.iter().filter(|(_, bytes)| bytes.is_empty()).map(|(p, _)| p.clone()).collect();
         let mut saving = false;
         for path in emptied {
             let Some(row) = view.ledger.get(&path) else { continue };
@@ -94,7 +96,8 @@ impl Derive {
         self.changes.documents += told.documents.len();
         self.index.put(told.documents)?;
         self.index.remove(&told.removed)?;
-        let written = told.files.into_iter().map(|(path, text)| Payload::VaultWritten(FileText::new(&path, text.as_bytes())));
+        let written =
+            told.files.into_iter().map(|(path, text)| Payload::VaultWritten(FileText::new(&path, text.as_bytes())));
         self.append(written.collect())
     }
 

@@ -166,7 +166,10 @@ impl View {
     }
 
     fn unreadable(&mut self, record: &Record) {
-        let message = format!("event at position {} ({}) is of a version that this daemon cannot read", record.position, record.topic);
+        let message = format!(
+            "event at position {} ({}) is of a version that this daemon cannot read",
+            record.position, record.topic
+        );
         self.problems.insert("unreadable".to_owned(), message);
     }
 
@@ -339,7 +342,7 @@ impl View {
     /// The agent's last words got no reply: that is how this person is done.
     fn ended(&mut self, position: Position, session_id: &str, upto: u64, log: &Log, changes: &mut Changes) {
         let Some(thread) = self.threads.get_mut(session_id) else { return };
-        if !thread.said().is_some_and(|said| said.0 <= upto) {
+        if thread.said().is_none_or(|said| said.0 > upto) {
             return;
         }
         let Some(said) = thread.take_said().and_then(|said| pairs::said(log, said)) else { return };

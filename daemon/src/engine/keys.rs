@@ -60,7 +60,8 @@ impl Engine {
         let view = self.read()?;
         let mut keys: Vec<(&String, _)> = view.keys.iter().collect();
         keys.sort_by(|a, b| b.1.created_at.cmp(&a.1.created_at).then_with(|| a.0.cmp(b.0)));
-        let rows = keys.into_iter().map(|(id, key)| json!({"id": id, "label": key.label, "created_at": key.created_at}));
+        let rows =
+            keys.into_iter().map(|(id, key)| json!({"id": id, "label": key.label, "created_at": key.created_at}));
         ok(&rows.collect::<Vec<_>>())
     }
 

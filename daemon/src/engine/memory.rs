@@ -75,7 +75,9 @@ impl Engine {
         let mut facts: Vec<&Fact> = view
             .facts
             .values()
-            .filter(|fact| is("tier", fact.tier.name()) && is("kind", &fact.claim.kind) && is("status", fact.status.name()))
+            .filter(|fact| {
+                is("tier", fact.tier.name()) && is("kind", &fact.claim.kind) && is("status", fact.status.name())
+            })
             .filter(|fact| query.get("tag").is_none_or(|tag| fact.tags.contains(tag)))
             .collect();
         facts.sort_by(|a, b| b.updated.cmp(&a.updated).then_with(|| a.id.cmp(&b.id)));

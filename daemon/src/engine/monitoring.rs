@@ -72,7 +72,12 @@ impl Engine {
         }
         let problems = self.problems(&*self.read()?);
         let detail = if problems.is_empty() { "none".to_owned() } else { problems.join("; ") };
-        checks.push(check("problems", problems.is_empty(), &detail, "`clone status` names each; mend it and look again"));
+        checks.push(check(
+            "problems",
+            problems.is_empty(),
+            &detail,
+            "`clone status` names each; mend it and look again",
+        ));
         ok(&json!({"checks": checks}))
     }
 
@@ -103,15 +108,25 @@ impl Engine {
             session: String::new(),
             agent: String::new(),
         };
-        let query =
-            Query { text: &word, tier: None, session: None, agent: None, tags: &[], since: None, until: None, limit: 1 };
+        let query = Query {
+            text: &word,
+            tier: None,
+            session: None,
+            agent: None,
+            tags: &[],
+            since: None,
+            until: None,
+            limit: 1,
+        };
         let found = self.index.put(vec![document]).and_then(|()| self.index.search(&query));
         let removed = self.index.remove(std::slice::from_ref(&word));
         match (found, removed) {
             (Ok(hits), Ok(())) if hits.first().is_some_and(|hit| hit.id == word) => {
                 check("index", true, "a new word was found at once", "")
             }
-            (Ok(_), Ok(())) => check("index", false, "a new word was not found", "stop, delete the index folder, start"),
+            (Ok(_), Ok(())) => {
+                check("index", false, "a new word was not found", "stop, delete the index folder, start")
+            }
             (Err(error), _) | (_, Err(error)) => {
                 check("index", false, &error.to_string(), "stop, delete the index folder, start")
             }

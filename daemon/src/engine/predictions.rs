@@ -53,15 +53,20 @@ impl Engine {
         reply(201, &wire(&prediction, prediction.status))
     }
 
-    fn prediction(&self, request: &PredictRequest, decided: Decided, now: clone_schema::Timestamp, view: &View) -> Prediction {
+    fn prediction(
+        &self,
+        request: &PredictRequest,
+        decided: Decided,
+        now: clone_schema::Timestamp,
+        view: &View,
+    ) -> Prediction {
         let (confidence, status) = (decided.confidence(), decided.status);
         let predicted_response = decided.predicted_response().to_owned();
         let mut candidates = decided.candidates;
         candidates.truncate(request.k);
         let first = candidates.first().cloned();
-        let (raw, probability, reasoning) = first.map_or((0.0, 0.0, String::new()), |first| {
-            (first.raw_confidence, first.probability, first.reasoning)
-        });
+        let (raw, probability, reasoning) =
+            first.map_or((0.0, 0.0, String::new()), |first| (first.raw_confidence, first.probability, first.reasoning));
         Prediction {
             id: clock::new_id(),
             created_at: now,
@@ -166,7 +171,8 @@ impl Engine {
         };
         let person = call.caller == Caller::Owner && call.query.get("judge").is_some_and(|judge| judge == "person");
         let judge = if person { Judge::Person } else { Judge::Machine };
-        let feedback = Feedback { prediction_id: id.to_owned(), status: request.status, actual_response: actual, judge };
+        let feedback =
+            Feedback { prediction_id: id.to_owned(), status: request.status, actual_response: actual, judge };
         self.note(Payload::FeedbackGiven(feedback.clone()))?;
         match predicted {
             Some(prediction) => {
@@ -349,7 +355,13 @@ fn continuation_record(
     live: bool,
     now: clone_schema::Timestamp,
 ) -> Prediction {
-    let gate = if answer.status == Status::Auto { Gate::Open } else if live { Gate::LowerBound } else { Gate::Shadow };
+    let gate = if answer.status == Status::Auto {
+        Gate::Open
+    } else if live {
+        Gate::LowerBound
+    } else {
+        Gate::Shadow
+    };
     Prediction {
         id: answer.id.clone(),
         created_at: now,

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use clone_schema::Fault;
 use clone_schema::api::{IngestReply, Invalid};
 use clone_schema::event::Event;
 use clone_schema::internal::Payload;
 use clone_schema::topic::{self, Durability};
-use clone_schema::Fault;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -47,9 +47,9 @@ impl Engine {
         if entries.is_empty() {
             return Ok(());
         }
-        let bulk = entries.iter().all(|entry| {
-            topic::find(entry.topic).is_some_and(|(_, topic)| topic.durability == Durability::Bulk)
-        });
+        let bulk = entries
+            .iter()
+            .all(|entry| topic::find(entry.topic).is_some_and(|(_, topic)| topic.durability == Durability::Bulk));
         if bulk {
             return self.record_later(entries, answer);
         }
@@ -136,10 +136,13 @@ impl Engine {
         let text = scrub::scrub(text).text.into_owned();
         let session_id = body["session_id"].as_str().map(str::to_owned);
         let id = self.note(Payload::MemoryNoted { text: text.clone(), session_id: session_id.clone() })?;
-        reply(201, &json!({
-            "id": id, "event_id": id, "text": text, "session_id": session_id, "source": "cli",
-            "source_detail": null, "occurred_at": crate::clock::now(),
-        }))
+        reply(
+            201,
+            &json!({
+                "id": id, "event_id": id, "text": text, "session_id": session_id, "source": "cli",
+                "source_detail": null, "occurred_at": crate::clock::now(),
+            }),
+        )
     }
 }
 

@@ -29,7 +29,8 @@ impl Engine {
         let evidence: Vec<Evidence> =
             cited.iter().map(|one| Evidence { id: one.id.clone(), origin: one.origin }).collect();
         let facts = prediction.facts.iter().filter_map(|id| view.facts.get(id));
-        let facts: Vec<Value> = facts.map(|fact| json!({"id": fact.id, "text": fact.text, "support": fact.support})).collect();
+        let facts: Vec<Value> =
+            facts.map(|fact| json!({"id": fact.id, "text": fact.text, "support": fact.support})).collect();
         let episodes = prediction.episodes.iter().filter_map(|id| view.episodes.get(id)).map(episode_line);
         let body = json!({
             "what": "prediction",
@@ -92,7 +93,8 @@ impl Engine {
             return json!({"id": id, "origin": origin, "at": null});
         };
         let record = self.log.read(position).ok().flatten();
-        let text = record.as_ref().and_then(|record| Event::parse(&record.json).ok()).map(|event| raw::sentence(&event));
+        let text =
+            record.as_ref().and_then(|record| Event::parse(&record.json).ok()).map(|event| raw::sentence(&event));
         json!({
             "id": id,
             "origin": origin,

@@ -1,6 +1,6 @@
 //! The search index: a cache of the log and the vault, safe to delete.
 //!
-//! A write is visible at once (it waits in the [overlay]) and durable after [`Index::commit`], which also records up to
+//! A write is visible at once (it waits in an overlay) and durable after [`Index::commit`], which also records up to
 //! which log position everything is indexed. An index that cannot be read, or that another version wrote, is set aside
 //! and begun anew with no cursor, which tells the caller to index everything again. A lock that somebody holds, a
 //! missing permission or a full disk is never taken for a broken index.

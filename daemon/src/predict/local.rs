@@ -1,7 +1,7 @@
 //! The embedded predictor: what the person said in like situations, in this session and in general.
 //!
 //! A bounded pool of candidates is gathered (answers to like situations, recent replies, habits, what followed the
-//! last reply before, stock phrases), each is described by the numbers of [`rank`], and the best few that differ
+//! last reply before, stock phrases), each is described by the numbers of [`rank`](super::rank), and the best few that differ
 //! from each other are returned.
 
 use std::collections::HashMap;
@@ -51,7 +51,7 @@ pub struct Query<'a> {
     pub session_id: Option<&'a str>,
     /// The project, where known.
     pub project: Option<&'a str>,
-    /// Candidates wanted, 1 to [`MAX_K`].
+    /// Candidates wanted, 1 to [`MAX_K`](clone_schema::prediction::MAX_K).
     pub k: usize,
     /// When it is asked.
     pub at: Timestamp,

@@ -2,7 +2,7 @@
 //!
 //! First, safe form: the daemon creates files and rewrites only what it wrote itself and nobody touched since. What a
 //! person writes, moves or deletes becomes an event first; the [`Ledger`] is folded from those events and is what the
-//! folder should look like. [`reconcile`] compares it with the [disk](disk) and says what the person did;
+//! folder should look like. [`reconcile`] compares it with the [disk] and says what the person did;
 //! writing the difference back is the same operation whether a file is new, stale or lost.
 
 pub mod disk;

@@ -119,7 +119,8 @@ mod tests {
     }
 
     fn disk(files: &[(&str, &str, Option<&str>)]) -> BTreeMap<String, Found> {
-        let found = |text: &str, note: &Option<&str>| Found { hash: hash(text.as_bytes()), note: note.map(str::to_owned) };
+        let found =
+            |text: &str, note: &Option<&str>| Found { hash: hash(text.as_bytes()), note: note.map(str::to_owned) };
         files.iter().map(|(path, text, note)| ((*path).to_owned(), found(text, note))).collect()
     }
 
@@ -171,7 +172,8 @@ mod tests {
         let ledger = ledger(&files);
         let lost_root = reconcile(&ledger, &BTreeMap::new(), false);
         assert_eq!((lost_root.acts.len(), lost_root.held), (0, 40));
-        let kept = |n: usize| -> Vec<(&str, &str, Option<&str>)> { files[n..].iter().map(|(p, t)| (*p, *t, None)).collect() };
+        let kept =
+            |n: usize| -> Vec<(&str, &str, Option<&str>)> { files[n..].iter().map(|(p, t)| (*p, *t, None)).collect() };
         assert_eq!(reconcile(&ledger, &disk(&kept(26)), true).held, 26);
         assert_eq!(reconcile(&ledger, &disk(&kept(25)), true).acts.len(), 25);
     }
