@@ -1,4 +1,52 @@
 //! The Clone daemon: one durable log, everything else derived from it.
+//!
+//! Everything that happens is an event appended to one log of MCAP segments (L0), a person's edit of the markdown
+//! included. Sessions, episodes (L1), facts (L2), profile and soul card (L3), the index, the reply model and its
+//! calibration are derived from the log, may be deleted at any time, and are rebuilt to the same answer. Predictions read
+//! the derived state and are themselves events.
+//!
+//! # Code map
+//!
+//! | room | what it does | names |
+//! | --- | --- | --- |
+//! | [`log`] | L0: append, group commit, recover, read by position, id, time | `schema` |
+//! | [`state`] | `state.redb`: checksummed rows that spare a restart the whole fold | nothing |
+//! | [`memory`] | sessions, episodes, facts, profile, context: pure; [`memory::vault`]: the folder on the disk | `schema`, `markdown` |
+//! | [`index`] | tantivy over facts, episodes and raw sentences, with an overlay for what is not committed | `schema` |
+//! | [`predict`] | the embedded predictor, its calibration and the gate: pure | `schema` |
+//! | [`derive`] | the one loop: fold events → write files → index → cursor | the five above |
+//! | [`engine`] | one method per operation | the same, and `derive`'s view |
+//! | [`sources`], [`scrub`] | foreign transcripts to events; secrets out of them | `schema` |
+//! | [`serve`] | one table of operations on the Unix socket and loopback TCP | its own seam |
+//! | [`client`], [`mcp`], [`cli`] | the typed client; MCP over stdio; the command line | `client` |
+//! | [`backtest`] | replays turns through the live predictor | `predict` |
+//! | [`run`] | the life of the process | everything |
+//! | [`paths`], [`env`], [`config`], [`clock`], [`failure`] | one place for each concern | nothing |
+//!
+//! # Where this differs from the first plan, and why
+//!
+//! - `cli` names `sources`: transcripts are read in the person's own process and travel as events, so that no operation
+//!   of the socket ever opens a path that a caller names.
+//! - `derive` and `engine` are folders: one method or step per concern, not one long file.
+//! - `scrub` is a file of its own: it stands in front of every append, whoever appends.
+//!
+//! # Invariants
+//!
+//! 1. Ground and derived never mix: delete `state.redb`, `index/` and the vault, and every read answers the same
+//!    (`tests/pipeline.rs`).
+//! 2. Acked means durable: a reply is sent after fdatasync (`tests/crash.rs`).
+//! 3. No event is changed or dropped.
+//! 4. A person's edit outranks every inference; a deleted claim is not inferred again (`tests/vault.rs`).
+//! 5. Everything cites: prediction → facts and episodes → events → segment, offset, time (`tests/pipeline.rs`).
+//! 6. Nothing leaves the machine: no socket but the Unix socket and loopback, no model (`tests/http.rs`).
+//! 7. One door: only the daemon opens the store; the CLI and MCP are its clients.
+//! 8. Limits on everything that grows: each a named constant with a unit.
+//! 9. The past never sees the future: a prediction depends only on what was learned before it (`tests/leak.rs`).
+//!
+//! # What is absent
+//!
+//! No event bus, no component trait, no plugin registry, no repository layer over redb or tantivy. Async stops at the
+//! doors. Nothing in `memory` and `predict` but the vault's disk reads a file, the clock or the environment.
 
 pub mod backtest;
 pub mod cli;
