@@ -88,3 +88,52 @@ fn a_wrong_setting_stops_the_start_and_names_itself() {
     assert_eq!(output.status.code(), Some(1));
     assert!(told.contains("gates") && told.contains("config.toml"), "{told}");
 }
+
+#[test]
+fn a_wrong_command_line_is_json_where_json_was_asked_for() {
+    let home = Home::new();
+    let output = home.command().args(["why", "--json"]).output().unwrap();
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(told["error"].as_str().unwrap().contains("<ID>") && told["hint"].is_string(), "{told}");
+}
+
+#[test]
+fn a_prompt_may_be_piped_and_an_empty_one_is_a_wrong_command_line() {
+    let home = Home::new();
+    let _daemon = home.start();
+    for arguments in [&["predict"][..], &["predict", ""], &["predict", "-"], &["continue", " "]] {
+        let output = home.command().args(arguments).stdin(std::process::Stdio::null()).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_dry_run_in_json_is_one_value() {
+    let home = Home::new();
+    let sample = crate::support::repository("tests/data/sample/claude-code").display().to_string();
+    let told = home.json(&["import", "claude-code", &sample, "--dry-run"]);
+    assert_eq!(told["would_store"].as_array().unwrap().len() as u64, told["events"].as_u64().unwrap());
+}
+
+#[test]
+fn a_line_that_is_not_utf8_is_refused_alone() {
+    let home = Home::new();
+    let _daemon = home.start();
+    let event = crate::support::prompt("a", "s", "words", "2026-05-05T12:00:00Z").to_string();
+    let lines = home.path("events.jsonl");
+    std::fs::write(&lines, [b"\xff\xfe\n".as_slice(), event.as_bytes()].concat()).unwrap();
+    let reply = home.json(&["ingest", lines.to_str().unwrap()]);
+    assert_eq!((reply["accepted"].as_u64(), reply["invalid"][0]["line"].as_u64()), (Some(1), Some(1)));
+}
+
+#[test]
+fn a_wrong_port_stops_the_start() {
+    let home = Home::new();
+    for port in ["abc", "99999"] {
+        let output = home.command().env("CLONE_DAEMON_PORT", port).arg("daemon").output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        assert!(told.contains(port) && told.contains("hint: "), "{told}");
+    }
+}

@@ -178,3 +178,32 @@ fn a_lost_vault_comes_back_and_is_no_deletion() {
     daemon.sync();
     assert_eq!(home.vault_bytes(), before);
 }
+
+#[test]
+fn a_fact_moved_into_a_folder_stays_and_text_wins_in_a_persons_own_file() {
+    let (home, daemon) = home();
+    let fact = facts(&home).into_iter().find(|fact| fact["text"].as_str().unwrap().contains("uv")).unwrap();
+    let id = fact["id"].as_str().unwrap();
+    let archive = home.vault().join("facts/tools");
+    std::fs::create_dir(&archive).unwrap();
+    let file = fact_file(&home, id);
+    std::fs::rename(&file, archive.join(file.file_name().unwrap())).unwrap();
+    std::fs::write(archive.join("own.md"), "\u{feff}---\r\ntext: I like quokkas\r\n---\r\nWhy: they smile.\r\n")
+        .unwrap();
+    daemon.sync();
+    let now = facts(&home);
+    assert!(now.iter().any(|fact| fact["id"] == id), "a move is no deletion: {now:?}");
+    assert!(now.iter().any(|fact| fact["text"] == "I like quokkas"), "{now:?}");
+    assert!(!file.exists(), "the file stays where the person put it");
+}
+
+#[test]
+fn a_folder_that_is_gone_is_an_accident_and_comes_back() {
+    let (home, daemon) = home();
+    let before = facts(&home).len();
+    assert!(before > 0 && before < 25, "few enough that no mass is missing");
+    std::fs::rename(home.vault().join("facts"), home.path("elsewhere")).unwrap();
+    daemon.sync();
+    assert_eq!(facts(&home).len(), before);
+    assert!(std::fs::read_dir(home.vault().join("facts")).unwrap().count() >= before);
+}

@@ -78,7 +78,10 @@ impl Config {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        toml::from_str(text).map_err(|error| error.to_string().trim_end().replace('\n', " "))
+        toml::from_str(text).map_err(|error| {
+            let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
+            format!("line {line}: {}", error.message().trim_end().replace('\n', ", "))
+        })
     }
 }
 
@@ -92,5 +95,7 @@ mod tests {
         assert_eq!(Config::parse("[predict]\ngate = \"standard\"").unwrap().predict.gate, Gate::Standard);
         assert!(Config::parse("[predict]\ngates = 1").unwrap_err().contains("gates"));
         assert!(Config::parse("nonsense").is_err());
+        let told = Config::parse("\n[predict]\ngates = 1").unwrap_err();
+        assert!(told.starts_with("line 3: unknown field `gates`") && !told.contains('\n'), "{told}");
     }
 }

@@ -39,6 +39,7 @@ pub fn daemon(env: &Env, paths: &Paths) -> Result<(), Failure> {
     tell(env);
     let config = Config::read(&paths.config)
         .map_err(|error| Failure::new(error).hint("mend the file, or move it away to run with the defaults"))?;
+    port(env)?;
     for dir in [paths.log.parent(), Some(paths.state_dir.as_path())].into_iter().flatten() {
         private(dir)?;
     }
@@ -76,6 +77,13 @@ fn tell(env: &Env) {
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let _already_set =
         builder.with_ansi(!env.no_color && std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init();
+}
+
+/// The port of the HTTP door; a wrong one stops the start, because a door elsewhere than asked is no door.
+fn port(env: &Env) -> Result<u16, Failure> {
+    let Some(port) = env.daemon_port.as_deref() else { return Ok(PORT) };
+    let hint = "give a number from 0 (any free port) to 65535, or unset it";
+    port.parse().map_err(|_| Failure::usage(format!("`CLONE_DAEMON_PORT` is not a port: `{port}`")).hint(hint))
 }
 
 fn private(dir: &Path) -> Result<(), Failure> {
@@ -174,7 +182,7 @@ async fn tcp(
             _ = stop.changed() => return,
         }
     }
-    let port = env.daemon_port.as_deref().and_then(|port| port.parse().ok()).unwrap_or(PORT);
+    let port = port(&env).unwrap_or(PORT);
     let host = env.daemon_host.as_deref().unwrap_or(HOST);
     match serve::bind::bind_tcp(host, port).await {
         Ok((listener, warning)) => {

@@ -109,7 +109,8 @@ pub fn render_linked(fact: &Fact, episodes: &[String]) -> String {
     out.text("provenance", fact.provenance.name());
     out.block("evidence", fact.evidence.iter().map(evidence_line));
     out.plain("created", Some(fact.created.to_string())).plain("updated", Some(fact.updated.to_string()));
-    let seen = format!("Seen {} of {} times in {} sessions.", fact.support, fact.opportunities, fact.sessions);
+    let plural = if fact.sessions == 1 { "" } else { "s" };
+    let seen = format!("Seen {} of {} times in {} session{plural}.", fact.support, fact.opportunities, fact.sessions);
     let links: Vec<_> = episodes.iter().map(|stem| format!("- [[{stem}]]\n")).collect();
     let gap = if links.is_empty() { "" } else { "\n" };
     format!("{}\n{}\n\n{seen}\n{gap}{}", out.finish(), one_line(&fact.text), links.concat())
@@ -122,12 +123,15 @@ pub fn parse(text: &str) -> (FactDraft, Vec<Problem>) {
     let mut reader = Reader::new(&document);
     let sentence = first_paragraph(document.body());
     let stated = reader.text("text");
+    let id = reader.text("id");
+    // Only our own files repeat the claim in the body; in a person's file the body may say anything beside `text`.
+    let sentence_apart = sentence.clone().filter(|_| id.is_some());
     let draft = FactDraft {
-        id: reader.text("id"),
+        id,
         kind: reader.text("kind"),
         sentence: stated
             .as_ref()
-            .and(sentence.clone())
+            .and(sentence_apart)
             .filter(|told| stated.as_deref().map(one_line).as_ref() != Some(told)),
         text: stated.or(sentence).unwrap_or_default(),
         subject: reader.text("subject"),
@@ -287,7 +291,8 @@ fn one_line(text: &str) -> String {
 /// The first paragraph that is neither a heading nor our own count.
 fn first_paragraph(body: &str) -> Option<String> {
     let mut lines = body.lines().map(str::trim).skip_while(|line| line.is_empty() || line.starts_with("# ")).peekable();
-    let counted = |line: &str| line.starts_with("Seen ") && line.ends_with(" sessions.");
+    let counted =
+        |line: &str| line.starts_with("Seen ") && (line.ends_with(" sessions.") || line.ends_with(" session."));
     if lines.peek().is_some_and(|line| counted(line)) {
         return None;
     }

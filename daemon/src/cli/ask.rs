@@ -1,6 +1,6 @@
 //! `predict`, `continue` and `feedback`: the product on the command line.
 
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -18,10 +18,10 @@ pub struct Predict {
     #[arg(long, default_value = "Claude Code")]
     agent: String,
     /// How many candidates, 1 to 10
-    #[arg(long, short, default_value_t = 3)]
-    k: usize,
-    /// From which confidence the answer counts as `auto`
-    #[arg(long, default_value_t = 0.8)]
+    #[arg(long, short, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=10))]
+    k: u64,
+    /// From which confidence the answer counts as `auto`, 0.001 to 1
+    #[arg(long, default_value_t = 0.8, value_parser = share)]
     threshold: f64,
     /// The predictor; `local` is the only one yet
     #[arg(long)]
@@ -32,8 +32,8 @@ pub struct Predict {
     /// Exit with 10 when the answer is escalated
     #[arg(long)]
     exit_status: bool,
-    /// What the agent said; `-` reads standard input
-    prompt: String,
+    /// What the agent said; `-`, or nothing in a pipe, reads standard input
+    prompt: Option<String>,
 }
 
 /// `clone continue`
@@ -42,14 +42,14 @@ pub struct Continue {
     /// The agent that asks
     #[arg(long, default_value = "Claude Code")]
     agent: String,
-    /// From which confidence the answer counts as `auto`
-    #[arg(long, default_value_t = 0.8)]
+    /// From which confidence the answer counts as `auto`, 0.001 to 1
+    #[arg(long, default_value_t = 0.8, value_parser = share)]
     threshold: f64,
     /// The session that the question belongs to
     #[arg(long)]
     session: Option<String>,
-    /// What the agent said; `-` reads standard input
-    prompt: String,
+    /// What the agent said; `-`, or nothing in a pipe, reads standard input
+    prompt: Option<String>,
 }
 
 /// `clone feedback`
@@ -72,7 +72,7 @@ pub struct Feedback {
 /// The daemon is not reachable or refuses the request.
 pub fn predict(context: &Context, arguments: &Predict) -> Result<u8, Failure> {
     let mut body = json!({
-        "agent": arguments.agent, "agent_input": prompt(&arguments.prompt)?,
+        "agent": arguments.agent, "agent_input": prompt(arguments.prompt.as_deref())?,
         "k": arguments.k, "threshold": arguments.threshold,
     });
     set(&mut body, "model", arguments.model.as_deref());
@@ -122,7 +122,7 @@ pub fn gate_words(gate: &str) -> &str {
 ///
 /// The daemon is not reachable or refuses the request.
 pub fn go_on(context: &Context, arguments: &Continue) -> Result<u8, Failure> {
-    let input = prompt(&arguments.prompt)?;
+    let input = prompt(arguments.prompt.as_deref())?;
     let mut body = json!({"agent": arguments.agent, "agent_input": input, "threshold": arguments.threshold});
     set(&mut body, "session_id", arguments.session.as_deref());
     let answer = context.client()?.blocking("continuation", None, &[], Some(&body))?;
@@ -131,12 +131,13 @@ pub fn go_on(context: &Context, arguments: &Continue) -> Result<u8, Failure> {
     } else {
         let word = if answer["should_continue"] == true { "go on" } else { "be done" };
         let confidence = answer["confidence"].as_f64().unwrap_or_default();
-        print::line(format!(
-            "{word}, {} ({})",
-            print::percent(confidence),
-            answer["status"].as_str().unwrap_or_default()
-        ));
-        print::line(format!("  {}", answer["reasoning"].as_str().unwrap_or_default()));
+        let status = answer["status"].as_str().unwrap_or_default();
+        if confidence > 0.0 {
+            print::line(format!("{word}, at least {} sure ({status})", print::percent(confidence)));
+            print::line(format!("  {}", answer["reasoning"].as_str().unwrap_or_default()));
+        } else {
+            print::line(format!("{word}, but too little is known to stand behind it ({status})"));
+        }
     }
     Ok(0)
 }
@@ -166,12 +167,32 @@ fn set(body: &mut Value, key: &str, value: Option<&str>) {
     }
 }
 
-fn prompt(argument: &str) -> Result<String, Failure> {
-    if argument != "-" {
-        return Ok(argument.to_owned());
+fn share(text: &str) -> Result<f64, String> {
+    let share: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (0.001..=1.0).contains(&share) { Ok(share) } else { Err("must be 0.001 to 1".to_owned()) }
+}
+
+/// What the agent said; where nobody gave it and nobody pipes it in, nothing waits for a person to type it.
+fn prompt(argument: Option<&str>) -> Result<String, Failure> {
+    let text = match argument {
+        Some(text) if text != "-" => text.to_owned(),
+        None if std::io::stdin().is_terminal() => String::new(),
+        _ => piped()?,
+    };
+    if text.trim().is_empty() {
+        let hint = "give what the agent said as an argument, or pipe it in";
+        return Err(Failure::usage("nothing to predict from: the prompt is empty").hint(hint));
     }
-    let mut text = String::new();
-    let mut input = std::io::stdin().lock().take(PROMPT_BYTES_MAX);
-    input.read_to_string(&mut text).map_err(|error| Failure::new(format!("cannot read standard input: {error}")))?;
     Ok(text)
+}
+
+fn piped() -> Result<String, Failure> {
+    let mut bytes = Vec::new();
+    let mut input = std::io::stdin().lock().take(PROMPT_BYTES_MAX + 1);
+    input.read_to_end(&mut bytes).map_err(|error| Failure::new(format!("cannot read standard input: {error}")))?;
+    if bytes.len() as u64 > PROMPT_BYTES_MAX {
+        let message = format!("the prompt is larger than {} MiB", PROMPT_BYTES_MAX >> 20);
+        return Err(Failure::usage(message).hint("send the end of it, such as with `tail -c 100000`"));
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -92,13 +92,16 @@ fn next(home: &Path) {
     title("5. what to type next");
     let clone = std::env::current_exe().map_or_else(|_| "clone".to_owned(), |path| path.display().to_string());
     print::line(format!("  export CLONE_HOME={}", home.display()));
-    print::line(format!("  {clone} daemon &                           # the demo's daemon again"));
-    print::line(format!("  {clone} memory search \"tests\"              # find what was said"));
-    print::line(format!("  {clone} predict \"Done. Anything else?\"     # ask for a prediction"));
-    print::line(format!(
-        "  ls {}/vault                           # read, edit, delete with any editor",
-        home.display()
-    ));
+    let steps = [
+        (format!("{clone} daemon &"), "the demo's daemon again"),
+        (format!("{clone} memory search \"tests\""), "find what was said"),
+        (format!("{clone} predict \"Done. Anything else?\""), "ask for a prediction"),
+        (format!("ls {}/vault", home.display()), "read, edit, delete with any editor"),
+    ];
+    let width = steps.iter().map(|(step, _)| step.chars().count()).max().unwrap_or_default();
+    for (step, meaning) in steps {
+        print::line(format!("  {step:<width$}  # {meaning}"));
+    }
     print::line(
         "and for your own life, without CLONE_HOME:  clone daemon;  clone import claude-code ~/.claude/projects",
     );

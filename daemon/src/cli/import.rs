@@ -55,7 +55,9 @@ pub fn run(context: &Context, arguments: Import) -> Result<u8, Failure> {
     let filter = Filter { include: arguments.include, exclude };
     let mut files = Vec::new();
     for path in &arguments.paths {
-        files.extend(sources::files(format, path).map_err(Failure::new)?);
+        files.extend(sources::files(format, path).map_err(|error| {
+            Failure::new(error).hint("give files that you can read, or folders of them, such as `~/.claude/projects`")
+        })?);
     }
     let mut run = Run::new(context, arguments.dry_run)?;
     for (i, file) in files.iter().enumerate() {
@@ -87,6 +89,8 @@ struct Run {
     refused: u64,
     secrets: BTreeMap<&'static str, u32>,
     unreadable: Vec<String>,
+    /// In a dry run that prints JSON: the events themselves.
+    would_store: Option<Vec<Value>>,
 }
 
 impl Run {
@@ -105,6 +109,7 @@ impl Run {
             refused: 0,
             secrets: BTreeMap::new(),
             unreadable: Vec::new(),
+            would_store: (dry && context.json).then(Vec::new),
         })
     }
 
@@ -129,7 +134,10 @@ impl Run {
             *self.secrets.entry(kind).or_default() += count;
         }
         if self.client.is_none() {
-            show(&event);
+            match &mut self.would_store {
+                Some(events) => events.push(serde_json::from_str(&event.to_json()).map_err(Failure::new)?),
+                None => show(&event),
+            }
             return Ok(());
         }
         let json = event.to_json();
@@ -161,31 +169,39 @@ impl Run {
         if context.json {
             print::value(&self.summary(format, files));
         } else {
-            self.tell(files);
+            self.tell(format, files);
         }
         Ok(())
     }
 
     fn summary(&self, format: Format, files: usize) -> Value {
-        json!({
+        let mut summary = json!({
             "format": format.name(), "files": files, "read": self.counts.read, "events": self.counts.events,
             "human": self.counts.human, "agent": self.counts.agent, "choices": self.counts.choices,
             "imported": self.new, "known": self.known, "refused": self.refused, "skipped": self.counts.skipped,
             "secrets_replaced": self.secrets, "unreadable": self.unreadable, "dry_run": self.client.is_none(),
-        })
+        });
+        if let Some(events) = &self.would_store {
+            summary["would_store"] = json!(events);
+        }
+        summary
     }
 
-    fn tell(&self, files: usize) {
+    fn tell(&self, format: Format, files: usize) {
         let Counts { human, agent, choices, .. } = &self.counts;
         let verb = if self.client.is_none() { "would store" } else { "imported" };
         let stored = if self.client.is_none() { self.counts.events } else { self.new };
-        print::line(format!("{verb} {stored} events from {files} files ({} known before)", self.known));
+        let (stored, from) = (print::count(stored, "event"), print::count(files as u64, "file"));
+        print::line(format!("{verb} {stored} from {from}; {} seen before", self.known));
         print::line(format!("  {human} typed by you, {agent} said by agents, {choices} choices answered"));
         for (reason, count) in &self.counts.skipped {
-            print::line(format!("  skipped {count}: {reason}"));
+            print::line(format!("  skipped {count:>5}  {reason}"));
         }
         for (kind, count) in &self.secrets {
-            print::line(format!("  replaced {count} secrets: {kind}"));
+            print::line(format!("  replaced {count:>4}  secret: {kind}"));
+        }
+        if self.counts.events == 0 && self.unreadable.is_empty() {
+            print::note(format!("nothing here looks like {} history", format.name()));
         }
         for file in &self.unreadable {
             print::note(format!("warning: {file}"));

@@ -15,6 +15,9 @@ const BATCH: usize = 1000;
 /// The largest JSON array that is read whole, in bytes; JSON lines have no such limit.
 const ARRAY_BYTES_MAX: u64 = 256 << 20;
 
+/// The most refused events that are told in text.
+const REFUSED_SHOWN: usize = 10;
+
 /// `clone ingest`
 #[derive(Args)]
 pub struct Ingest {
@@ -65,14 +68,15 @@ struct Total {
 impl Total {
     fn lines(&mut self, context: &Context, input: impl BufRead, name: &str) -> Result<(), Failure> {
         let mut batch = Vec::new();
-        for (number, line) in input.lines().enumerate() {
+        for (number, line) in input.split(b'\n').enumerate() {
             let line = line.map_err(|error| Failure::new(format!("cannot read `{name}`: {error}")))?;
-            if line.trim().is_empty() {
+            if line.trim_ascii().is_empty() {
                 continue;
             }
-            match RawValue::from_string(line) {
+            let text = String::from_utf8(line).map_err(|_| "not UTF-8".to_owned());
+            match text.and_then(|text| RawValue::from_string(text).map_err(|error| error.to_string())) {
                 Ok(item) => batch.push(item),
-                Err(error) => self.invalid.push(json!({"line": number + 1, "errors": [error.to_string()]})),
+                Err(error) => self.invalid.push(json!({"line": number + 1, "errors": [error]})),
             }
             if batch.len() == BATCH {
                 self.send(context, &std::mem::take(&mut batch))?;
@@ -101,8 +105,17 @@ impl Total {
             return;
         }
         print::line(format!("{} new, {} known, {} refused", self.accepted, self.duplicates, self.invalid.len()));
-        for invalid in self.invalid.iter().take(10) {
-            print::note(invalid);
+        for invalid in self.invalid.iter().take(REFUSED_SHOWN) {
+            let place = match invalid["line"].as_u64() {
+                Some(line) => format!("line {line}"),
+                None => format!("event {}", invalid["index"]),
+            };
+            let errors = invalid["errors"].as_array().map_or(&[][..], Vec::as_slice);
+            let errors: Vec<_> = errors.iter().filter_map(Value::as_str).collect();
+            print::note(format!("refused {place}: {}", errors.join("; ")));
+        }
+        if self.invalid.len() > REFUSED_SHOWN {
+            print::note(format!("and {} more; `--json` names all", self.invalid.len() - REFUSED_SHOWN));
         }
     }
 }

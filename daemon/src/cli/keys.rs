@@ -52,9 +52,14 @@ pub fn run(context: &Context, arguments: &Keys) -> Result<u8, Failure> {
             print::note("this key is shown once; it opens http://127.0.0.1 (see `clone status` for the port)");
         }
         Verb::List => {
-            for key in answer.as_array().map_or(&[][..], Vec::as_slice) {
+            let keys = answer.as_array().map_or(&[][..], Vec::as_slice);
+            if keys.is_empty() {
+                print::note("no keys yet: `clone keys create --label NAME` makes one");
+            }
+            for key in keys {
                 let field = |name: &str| key[name].as_str().unwrap_or_default().to_owned();
-                print::line(format!("{}  {}  {}", field("id"), field("created_at"), field("label")));
+                let made = print::moment(&field("created_at"));
+                print::line(format!("{}  {made}  {}", field("id"), field("label")));
             }
         }
         Verb::Revoke { id } => print::line(format!("revoked {id}")),

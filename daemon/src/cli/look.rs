@@ -70,13 +70,24 @@ pub fn status(context: &Context) -> Result<u8, Failure> {
 
 fn show_status(answer: &Value) {
     let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
-    print::line(format!("clone {}, pid {}, since {}", text("version"), answer["pid"], text("started_at")));
+    print::line(format!(
+        "clone {}, pid {}, since {}",
+        text("version"),
+        answer["pid"],
+        print::moment(&text("started_at"))
+    ));
     print::line(format!("home    {}", text("home")));
     print::line(format!("socket  {}", text("socket")));
     print::line(format!("http    {}", answer["http"].as_str().unwrap_or("closed (opens with the first API key)")));
     print::line(format!("auto    {}", text("auto")));
     let log = &answer["log"];
-    print::line(format!("log     {} events in {} segments, {} bytes", log["events"], log["segments"], log["bytes"]));
+    let number = |name: &str| log[name].as_u64().unwrap_or_default();
+    print::line(format!(
+        "log     {} in {}, {}",
+        print::count(number("events"), "event"),
+        print::count(number("segments"), "segment"),
+        print::size(number("bytes"))
+    ));
     let counts = &answer["counts"];
     let shown =
         ["sessions", "episodes", "facts", "reply_pairs", "predictions"].map(|name| format!("{} {name}", counts[name]));
@@ -85,7 +96,7 @@ fn show_status(answer: &Value) {
         print::line(format!(
             "source  {source}: {} events, last {}",
             last["events"],
-            last["last"].as_str().unwrap_or("-")
+            print::moment(last["last"].as_str().unwrap_or("-"))
         ));
     }
     for problem in answer["problems"].as_array().map_or(&[][..], Vec::as_slice) {

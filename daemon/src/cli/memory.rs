@@ -85,7 +85,13 @@ pub fn run(cli: &Cli, arguments: &Memory) -> Result<u8, Failure> {
             rows(cli, &hits, |hit| {
                 let at = hit["at"].as_str().unwrap_or_default();
                 let text = hit["snippet"].as_str().unwrap_or_default();
-                format!("{}  {}  {}", hit["id"].as_str().unwrap_or_default(), day(at), print::cut(text, 90))
+                let tier = hit["tier"].as_str().unwrap_or_default();
+                format!(
+                    "{}  {tier:<7}  {}  ({})",
+                    day(at),
+                    print::cut(text, 80),
+                    hit["id"].as_str().unwrap_or_default()
+                )
             });
             Ok(0)
         }
@@ -109,7 +115,10 @@ fn list(cli: &Cli, tier: Tier, limit: usize, offset: usize) -> Result<u8, Failur
                 format!("{}  {}  {}", text("id"), day(&text("started_at")), print::cut(&text("title"), 80))
             }
             Tier::Raw => format!("{}  {}", day(&text("occurred_at")), print::cut(&text("text"), 100)),
-            Tier::Sessions => format!("{}  {}  {} events", day(&text("started_at")), text("id"), row["event_count"]),
+            Tier::Sessions => {
+                let events = print::count(row["event_count"].as_u64().unwrap_or_default(), "event");
+                format!("{}  {}  {events}", day(&text("started_at")), text("id"))
+            }
         }
     });
     Ok(0)
@@ -127,9 +136,29 @@ fn show(cli: &Cli, id: &str) -> Result<u8, Failure> {
     match (cli.json, id) {
         (false, "profile") => print::text(found["body"].as_str().unwrap_or_default()),
         (false, "soul") => print::text(found["soul"].as_str().unwrap_or_default()),
+        (false, id) if id.starts_with("epi_") => show_episode(&found),
+        (false, _) => show_fact(&found),
         _ => print::value(&found),
     }
     Ok(0)
+}
+
+fn show_fact(fact: &Value) {
+    let text = |name: &str| fact[name].as_str().unwrap_or_default().to_owned();
+    print::line(text("text"));
+    print::line(format!("  {}  {}, {}, {}", text("id"), text("kind"), text("tier"), text("provenance")));
+    let (support, sessions) = (&fact["support"], fact["sessions"].as_u64().unwrap_or_default());
+    let seen = format!("seen {support} of {} times in {}", fact["opportunities"], print::count(sessions, "session"));
+    print::line(format!("  {seen}, confidence {}", fact["confidence"]));
+    print::line(format!("  `clone why {}` shows what it rests on", text("id")));
+}
+
+fn show_episode(episode: &Value) {
+    let text = |name: &str| episode[name].as_str().unwrap_or_default().to_owned();
+    print::line(text("title"));
+    let (from, to) = (print::moment(&text("started_at")), print::moment(&text("ended_at")));
+    print::line(format!("  {}  {from} to {to}\n", text("id")));
+    print::text(&text("summary"));
 }
 
 /// Shows the bundle that a predictor sees.
@@ -148,7 +177,12 @@ pub fn context(cli: &Cli, arguments: &Context) -> Result<u8, Failure> {
     }
     print::text(bundle["profile"]["body"].as_str().unwrap_or_default());
     for tier in ["facts", "episodes", "raw"] {
-        print::line(format!("{tier}: {}", bundle[tier].as_array().map_or(0, Vec::len)));
+        let rows = bundle[tier].as_array().map_or(&[][..], Vec::as_slice);
+        print::line(format!("\n{tier}: {}", rows.len()));
+        for row in rows {
+            let told = row["text"].as_str().or_else(|| row["title"].as_str()).unwrap_or_default();
+            print::line(format!("  {}", print::cut(told, 100)));
+        }
     }
     Ok(0)
 }

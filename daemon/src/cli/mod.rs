@@ -27,7 +27,7 @@ use crate::paths::Paths;
 
 /// Learns how you work and predicts what you would reply to your AI agents
 #[derive(Parser)]
-#[command(name = "clone", version, about, max_term_width = 100, arg_required_else_help = true)]
+#[command(name = "clone", version, max_term_width = 100, arg_required_else_help = true)]
 struct Arguments {
     /// Print JSON with a stable shape instead of text
     #[arg(long, global = true)]
@@ -117,9 +117,29 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Help and the version are shown as they are; a wrong command line is a failure like any other, in JSON too.
 fn refused(error: &clap::Error) -> ExitCode {
-    let _shown = error.print();
-    if error.use_stderr() { ExitCode::from(exit::USAGE) } else { ExitCode::SUCCESS }
+    let is_help = error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    if !error.use_stderr() || is_help {
+        let _shown = error.print();
+        return if is_help { ExitCode::from(exit::USAGE) } else { ExitCode::SUCCESS };
+    }
+    // The arguments could not be read, so the flag is looked for by hand.
+    let json = std::env::args_os().any(|argument| argument == "--json");
+    print::failure(&usage(&error.to_string()), json);
+    ExitCode::from(exit::USAGE)
+}
+
+/// What clap says in paragraphs, as one line and one hint.
+fn usage(told: &str) -> Failure {
+    let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut paragraphs = told.split("\n\n").map(one_line);
+    let first = paragraphs.next().unwrap_or_default();
+    let failure = Failure::usage(first.strip_prefix("error: ").unwrap_or(&first));
+    let kept = paragraphs.filter(|text| text.starts_with("tip: ") || text.starts_with("Usage: "));
+    let mut advice: Vec<_> = kept.map(|text| text.replacen("tip: ", "", 1).replacen("Usage: ", "use ", 1)).collect();
+    advice.push("`--help` tells more".to_owned());
+    failure.hint(advice.join("; "))
 }
 
 fn context(json: bool) -> Result<Context, Failure> {
@@ -147,5 +167,30 @@ fn run(context: &Context, verb: Verb) -> Result<u8, Failure> {
         Verb::Backtest(arguments) => backtest::run(context, &arguments),
         Verb::Mcp => daemon::mcp(context),
         Verb::Demo(arguments) => demo::run(context, arguments),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_command_line_is_one_error_and_one_hint() {
+        for (line, error, hint) in [
+            (
+                "why",
+                "the following required arguments were not provided: <ID>",
+                "use clone why <ID>; `--help` tells more",
+            ),
+            ("auto maybe", "invalid value 'maybe' for '[SETTING]' [possible values: on, off]", "`--help` tells more"),
+            ("predcit", "unrecognized subcommand 'predcit'", "a similar subcommand exists: 'predict'; use clone"),
+            ("predict -k 11 hi", "invalid value '11' for '--k <K>': 11 is not in 1..=10", "`--help` tells more"),
+        ] {
+            let arguments = std::iter::once("clone").chain(line.split(' '));
+            let Err(refused) = Arguments::try_parse_from(arguments) else { panic!("{line}") };
+            let failure = usage(&refused.to_string());
+            assert_eq!((failure.message.as_str(), failure.code), (error, exit::USAGE));
+            assert!(failure.hint.as_deref().is_some_and(|told| told.starts_with(hint)), "{failure:?}");
+        }
     }
 }

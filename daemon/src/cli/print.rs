@@ -69,6 +69,30 @@ pub fn cut(text: &str, characters: usize) -> String {
     }
 }
 
+/// A number of things, in the singular where it is one.
+#[must_use]
+pub fn count(number: u64, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
+}
+
+/// A size in bytes that a person can read.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{}.{} kB", bytes / 1_000, bytes / 100 % 10),
+        1_000_000..1_000_000_000 => format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10),
+        _ => format!("{}.{} GB", bytes / 1_000_000_000, bytes / 100_000_000 % 10),
+    }
+}
+
+/// A time to the second, without the letters between: `2026-05-05 12:00:00Z`.
+#[must_use]
+pub fn moment(instant: &str) -> String {
+    let seconds = instant.get(..19).filter(|_| instant.ends_with('Z'));
+    seconds.map_or_else(|| instant.to_owned(), |seconds| format!("{}Z", seconds.replacen('T', " ", 1)))
+}
+
 /// A percentage with one decimal.
 #[must_use]
 pub fn percent(share: f64) -> String {
@@ -109,6 +133,16 @@ mod tests {
         ] {
             assert_eq!(harmless(text), expected);
         }
+    }
+
+    #[test]
+    fn numbers_and_times_for_a_person() {
+        assert_eq!((count(1, "file"), count(0, "file")), ("1 file".to_owned(), "0 files".to_owned()));
+        for (bytes, expected) in [(999, "999 B"), (41_798, "41.7 kB"), (2_035_487, "2.0 MB"), (7 << 30, "7.5 GB")] {
+            assert_eq!(size(bytes), expected);
+        }
+        assert_eq!(moment("2026-05-05T12:00:00.123456789Z"), "2026-05-05 12:00:00Z");
+        assert_eq!((moment("-"), moment("日本語日本語日本語Z")), ("-".to_owned(), "日本語日本語日本語Z".to_owned()));
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub fn show(answer: &Value) {
         print::line(format!("  episode  {}  {}", text(episode, "id"), print::cut(&text(episode, "title"), 80)));
     }
     for event in list(answer, "events") {
-        let at = text(event, "occurred_at");
+        let at = print::moment(&text(event, "occurred_at"));
         let words = print::cut(&text(event, "text"), 60);
         print::line(format!("  event    {}  {at}  ({}) {words}", text(event, "id"), text(event, "origin")));
         let place = &event["at"];

@@ -50,9 +50,7 @@ impl ClientError {
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
         match self {
-            Self::NotReachable { .. } => {
-                Some("start it with `clone daemon`, or install it once with `clone service install`")
-            }
+            Self::NotReachable { .. } => Some("start it with `clone daemon`"),
             Self::Version { .. } => Some("restart the daemon so that both are the same version"),
             Self::Refused { hint, .. } => hint.as_deref(),
             Self::Broken { .. } | Self::Misuse(_) => None,

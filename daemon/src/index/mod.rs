@@ -14,6 +14,7 @@ mod stem;
 mod tokens;
 
 use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -92,7 +93,7 @@ impl Index {
     /// cannot be used: mend its permissions or free some space.
     pub fn open(dir: &Path) -> Result<Self, IndexError> {
         let io = |source| IndexError::Io { path: dir.to_owned(), source };
-        std::fs::create_dir_all(dir).map_err(io)?;
+        private(dir).map_err(io)?;
         let (index, reader, cursor) = {
             let _lock = MmapDirectory::open(dir)
                 .map_err(TantivyError::from)
@@ -298,6 +299,11 @@ fn load(dir: &Path) -> Result<Option<Loaded>, TantivyError> {
     Ok(Some((index, reader, cursor)))
 }
 
+/// Makes a folder that only its owner can enter; an existing one keeps its mode.
+fn private(dir: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
 /// Sets aside what is in the folder and begins an empty index.
 fn anew(dir: &Path) -> Result<Loaded, IndexError> {
     let io = |source| IndexError::Io { path: dir.to_owned(), source };
@@ -309,7 +315,7 @@ fn anew(dir: &Path) -> Result<Loaded, IndexError> {
     }
     std::fs::rename(dir, &aside).map_err(io)?;
     tracing::warn!(dir = %dir.display(), "the search index could not be read; it was set aside and is built again");
-    std::fs::create_dir_all(dir).map_err(io)?;
+    private(dir).map_err(io)?;
     let loaded = load(dir).map_err(|error| refused(dir, error))?;
     loaded.ok_or_else(|| TantivyError::InternalError("a new index has an old schema".to_owned()).into())
 }

@@ -72,7 +72,7 @@ pub fn clip(text: &str, limit: usize) -> String {
     }
     let cut: String = line.chars().take(limit.saturating_sub(1)).collect();
     let word = cut.rfind(' ').filter(|at| *at * 2 > cut.len()).map_or(cut.as_str(), |at| &cut[..at]);
-    format!("{}…", word.trim_end())
+    format!("{}…", word.trim_end_matches([' ', '.', ',', ';', ':']))
 }
 
 /// The last so many characters.
@@ -101,6 +101,7 @@ mod tests {
             ("one two three", 9, "one two…"),
             ("a\n b", 9, "a b"),
             ("xxxxxxxx", 4, "xxx…"),
+            ("one two. three four", 10, "one two…"),
             ("", 4, ""),
         ] {
             assert_eq!(clip(text, limit), expected, "{text:?}");

@@ -108,10 +108,19 @@ impl Predictor {
     fn reason(&self, view: &View, ranked: &Ranked, cited: &[(u32, f64)]) -> String {
         let kind = view.situation.kind.name();
         let Some(form) = ranked.form.and_then(|form| self.habits.form(form)) else {
-            return format!("a common reply to a situation of kind `{kind}`; you have not used it yet");
+            return format!("a common reply here ({kind}); you have not used it yet");
         };
-        let like = cited.iter().filter(|(_, similarity)| *similarity >= LIKE_ENOUGH).count();
-        let times = if form.count == 1 { "once".to_owned() } else { format!("{} times", form.count) };
-        format!("said {times}; {like} of its uses were in like situations; kind `{kind}`")
+        let close = cited.iter().filter(|(_, similarity)| *similarity >= LIKE_ENOUGH).count();
+        let said = match form.count {
+            0 => "longer replies of yours open with this".to_owned(),
+            1 => "you said this once".to_owned(),
+            count => format!("you said this {count} times"),
+        };
+        // Only the closest few uses are looked at, so the words must not sound like a share of all of them.
+        match (close, cited.len()) {
+            (0, _) => format!("a habit: {said}, though never to words much like these ({kind})"),
+            (1, 1) => format!("{said}, to words like these ({kind})"),
+            (close, looked) => format!("{said}; {close} of the closest {looked} to words like these ({kind})"),
+        }
     }
 }

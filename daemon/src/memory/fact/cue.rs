@@ -158,7 +158,20 @@ fn finish(text: &str, order: &str, positive: bool, weak: bool) -> Option<Cue> {
     }
     let scoped =
         ["this project", "this repo", "this codebase", "este proyecto"].iter().any(|name| value.contains(name));
-    Some(Cue { attribute, value, positive, scoped, weak, text: text.to_owned() })
+    Some(Cue { attribute, value, positive, scoped, weak, text: plain(text).to_owned() })
+}
+
+/// The sentence without the words that only tie it to the one before: `yes, and from now on …`.
+fn plain(text: &str) -> &str {
+    const TIES: &[&str] = &["yes", "ok", "okay", "and", "also", "but", "so", "btw"];
+    let mut rest = text;
+    while let Some((word, behind)) = rest.split_once([' ', ',']) {
+        if !TIES.iter().any(|tie| word.eq_ignore_ascii_case(tie)) {
+            break;
+        }
+        rest = behind.trim_start_matches([' ', ',']);
+    }
+    rest
 }
 
 fn strip_leads(mut text: &str) -> &str {
@@ -344,6 +357,7 @@ mod tests {
             assert_eq!((cue.attribute, cue.value.as_str(), cue.positive), (attribute, value, positive), "{text:?}");
             assert!(!cue.weak, "{text:?}");
         }
+        assert_eq!(cues("Yes, and from now on write tests first")[0].text, "from now on write tests first");
         assert!(cues("Please git commit after each step")[0].weak);
         assert_eq!(cues("remember we're in a large tree, but for this deployment it is small"), []);
         assert!(cues("use one instead of the other")[0].weak);

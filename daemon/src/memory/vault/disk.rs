@@ -22,8 +22,12 @@ pub const FILE_BYTES_MAX: u64 = 8 << 20;
 pub const DISPLACED_SECONDS: i64 = 10;
 /// The most files that are looked at.
 pub const FILES_MAX: usize = 200_000;
-/// The folders that hold notes; the root itself is one.
+/// The folders that hold notes; the root itself is one, and folders inside the other two hold notes as well.
 pub const FOLDERS: &[&str] = &["", "facts", "episodes"];
+/// How many folders inside each other are looked at below `facts` and `episodes`.
+pub const DEPTH_MAX: usize = 8;
+/// The most folders that are looked at.
+pub const SUBFOLDERS_MAX: usize = 10_000;
 const TEMP_PREFIX: &str = ".clone-";
 
 /// Why a write did not happen.
@@ -54,7 +58,7 @@ pub struct Trouble {
 /// What one look at the folder found.
 #[derive(Debug, Default)]
 pub struct Look {
-    /// Whether the folder itself is there.
+    /// Whether the folder and all its parts could be read; where not, nothing that is missing was deleted.
     pub root_exists: bool,
     /// Its notes.
     pub files: BTreeMap<String, Found>,
@@ -99,10 +103,13 @@ impl Disk {
     pub fn look(&mut self, note_of: impl Fn(&[u8]) -> Option<String>) -> Look {
         let mut look = Look { root_exists: self.root.is_dir(), ..Look::default() };
         let mut known = HashMap::new();
-        for folder in FOLDERS {
-            let Ok(entries) = std::fs::read_dir(self.root.join(folder)) else { continue };
+        for folder in self.folders() {
+            let Ok(entries) = std::fs::read_dir(self.root.join(&folder)) else {
+                look.root_exists = false;
+                continue;
+            };
             for entry in entries.flatten().take(FILES_MAX) {
-                let Some(path) = note_path(folder, &entry.file_name()) else { continue };
+                let Some(path) = note_path(&folder, &entry.file_name()) else { continue };
                 match self.found(&path, &entry.path(), &note_of, &mut look.changed) {
                     Ok((signature, found)) => {
                         look.files.insert(path.clone(), found.clone());
@@ -115,6 +122,29 @@ impl Disk {
         self.known = known;
         look.troubles.sort_by(|a, b| a.path.cmp(&b.path));
         look
+    }
+
+    /// Every folder that may hold notes: a person who tidies facts away into a folder has moved them, not deleted them.
+    ///
+    /// Hidden folders and links are passed over.
+    fn folders(&self) -> Vec<String> {
+        let mut folders: Vec<String> = FOLDERS.iter().map(|&folder| folder.to_owned()).collect();
+        let mut next = 0;
+        while let Some(folder) = folders.get(next).cloned() {
+            next += 1;
+            if folder.is_empty() || folder.matches('/').count() >= DEPTH_MAX {
+                continue;
+            }
+            let Ok(entries) = std::fs::read_dir(self.root.join(&folder)) else { continue };
+            for entry in entries.flatten() {
+                let inner = entry.file_name().to_str().filter(|name| !name.starts_with('.')).map(str::to_owned);
+                let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+                if let Some(name) = inner.filter(|_| is_folder && folders.len() < SUBFOLDERS_MAX) {
+                    folders.push(format!("{folder}/{name}"));
+                }
+            }
+        }
+        folders
     }
 
     fn found(
@@ -241,7 +271,7 @@ impl Disk {
 
     /// Clears what a killed daemon left behind: our own text goes, anything else is kept where the person sees it.
     pub fn sweep(&self, is_ours: impl Fn(&str) -> bool) {
-        for folder in FOLDERS {
+        for folder in self.folders() {
             let Ok(entries) = std::fs::read_dir(self.root.join(folder)) else { continue };
             for entry in entries.flatten() {
                 let name = entry.file_name();
@@ -276,7 +306,7 @@ fn signature(meta: &std::fs::Metadata) -> Signature {
 fn read(path: &Path) -> Result<Vec<u8>, String> {
     let flags = (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits();
     let flags = i32::try_from(flags).unwrap_or(0);
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|error| error.to_string())?;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|error| refused(&error))?;
     let meta = file.metadata().map_err(|error| error.to_string())?;
     if !meta.is_file() {
         return Err("not a regular file".to_owned());
@@ -287,6 +317,14 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     Ok(bytes)
+}
+
+/// Why a file was not opened; a link is refused by us, and the words of the system for that mislead.
+fn refused(error: &std::io::Error) -> String {
+    if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
+        return "a symbolic link, which is never followed; put the file itself here".to_owned();
+    }
+    error.to_string()
 }
 
 /// Makes a folder that only its owner can enter; an existing one keeps its mode.
@@ -323,6 +361,22 @@ mod tests {
 
     fn hashes(texts: &[&str]) -> Vec<String> {
         texts.iter().map(|text| hash(text.as_bytes())).collect()
+    }
+
+    #[test]
+    fn folders_inside_facts_hold_notes_and_links_are_named() {
+        let (dir, mut disk) = disk();
+        let facts = dir.path().join("vault/facts");
+        for folder in ["archive/2026", ".trash"] {
+            std::fs::create_dir_all(facts.join(folder)).unwrap();
+            std::fs::write(facts.join(folder).join("a.md"), "a sentence").unwrap();
+        }
+        std::os::unix::fs::symlink(facts.join("archive"), facts.join("linked")).unwrap();
+        std::os::unix::fs::symlink(facts.join("archive/2026/a.md"), facts.join("link.md")).unwrap();
+        let look = disk.look(|_| None);
+        assert_eq!(look.files.keys().collect::<Vec<_>>(), ["facts/archive/2026/a.md"]);
+        let [trouble] = look.troubles.as_slice() else { panic!("{:?}", look.troubles) };
+        assert!(trouble.message.contains("symbolic link"), "{trouble:?}");
     }
 
     #[test]
