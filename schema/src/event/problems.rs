@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use super::wire::whole;
 use super::{MAX_PROBLEMS, META_FIELDS, MODIFIER_KEYS, ORIGINS, Problem, SOURCES, Source, source_of};
-use crate::time;
 use crate::topic::{self, Shape};
+use crate::{text, time};
 
 /// Why an event was refused, for a caller; never empty.
 pub(super) fn explain(json: &str) -> Vec<Problem> {
@@ -82,10 +82,7 @@ fn show(value: &Value) -> String {
         Value::Null => "None".to_owned(),
         other => other.to_string(),
     };
-    match text.char_indices().nth(80) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
+    text::clipped(text, 80)
 }
 
 fn instant(value: &Value, found: &mut Vec<Problem>) {
