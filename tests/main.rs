@@ -14,4 +14,5 @@ mod pipeline;
 mod socket;
 mod tidy;
 mod units;
+mod upgrade;
 mod vault;

@@ -15,6 +15,12 @@ pub enum Error {
         /// Which key.
         key: String,
     },
+    /// The value is a list over several lines with a comment in it, which one line would lose.
+    #[error("the value of `{key}` holds a comment")]
+    Comment {
+        /// Which key.
+        key: String,
+    },
 }
 
 /// The text with this key set: the value alone changes; a new key becomes the last line of the front matter.
@@ -31,6 +37,9 @@ pub fn set(text: &str, key: &str, value: &Value) -> Result<String, Error> {
             return Err(Error::Raw { key: key.to_owned() });
         }
         let span = entry.value_span.clone();
+        if holds_comment(&text[span.clone()]) {
+            return Err(Error::Comment { key: key.to_owned() });
+        }
         // `key:` alone, or a block list below it, has no space behind the colon.
         let space = if text[..span.start].ends_with(':') { " " } else { "" };
         let gap = if span.is_empty() && text[span.end..].starts_with('#') { " " } else { "" };
@@ -46,6 +55,12 @@ pub fn set(text: &str, key: &str, value: &Value) -> Result<String, Error> {
             Ok(format!("{bom}---{newline}{line}---{newline}{newline}{body}"))
         }
     }
+}
+
+/// Whether a value over several lines holds a comment; a quoted ` #` counts as one too, which costs an edit at the most.
+fn holds_comment(value: &str) -> bool {
+    let opens = |at: usize| value[..at].chars().next_back().is_none_or(char::is_whitespace);
+    value.contains('\n') && value.match_indices('#').any(|(at, _)| opens(at))
 }
 
 #[cfg(test)]
@@ -79,6 +94,10 @@ mod tests {
     fn leaves_broken_files_alone() {
         assert_eq!(set("---\nid: a\n", "id", &plain("b")), Err(Error::Broken));
         assert_eq!(set("---\nid: &a b\n---\n", "id", &plain("b")), Err(Error::Raw { key: "id".into() }));
+        for list in ["\n  - a\n  # why\n  - b", "\n# why\n- b", " # why\n  - b", "\n  - a\t# why"] {
+            let text = format!("---\nid:{list}\nx: 1\n---\n");
+            assert_eq!(set(&text, "id", &plain("b")), Err(Error::Comment { key: "id".into() }), "{list:?}");
+        }
     }
 
     proptest! {

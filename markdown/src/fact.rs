@@ -6,6 +6,7 @@
 use clone_schema::event::Origin;
 use clone_schema::id::{Claim, normal};
 use clone_schema::memory::{Evidence, Fact, Provenance, Status, Tier};
+use clone_schema::text::one_line;
 use clone_schema::time::{self, Timestamp};
 
 use crate::document::{Document, place};
@@ -281,11 +282,6 @@ fn date(text: &str) -> Option<Timestamp> {
 
 fn share(text: &str) -> Option<f64> {
     text.parse().ok().filter(|number| (0.0..=1.0).contains(number))
-}
-
-/// Every run of white space as one space.
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The first paragraph that is neither a heading nor our own count.

@@ -290,6 +290,7 @@ mod tests {
             ("a: # note", Value::Null),
             ("a: 0.5", Value::Plain("0.5".into())),
             ("a: x y # note", Value::Plain("x y".into())),
+            ("a: x\t# note # more", Value::Plain("x".into())),
             ("a: x#y", Value::Plain("x#y".into())),
             ("a: http://x", Value::Plain("http://x".into())),
             ("a: 'it''s'", Value::Text("it's".into())),

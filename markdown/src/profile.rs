@@ -2,6 +2,8 @@
 //!
 //! A claim is one line, `- text (fct_…, fct_…)`. Everything else in the file is the person's and is left out of a draft.
 
+use clone_schema::text::one_line;
+
 use crate::document::Document;
 use crate::problem::Problem;
 
@@ -27,7 +29,7 @@ impl Line {
     /// The line as it stands in the file.
     #[must_use]
     pub fn render(&self) -> String {
-        let text = self.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = one_line(&self.text);
         if self.facts.is_empty() { format!("- {text}\n") } else { format!("- {text} ({})\n", self.facts.join(", ")) }
     }
 }

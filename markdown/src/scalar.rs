@@ -44,7 +44,7 @@ pub(crate) fn read_scalar(text: &str, stops: &str) -> Result<(Value, usize), Str
         _ => {}
     }
     let stop = text.find(|c| stops.contains(c)).unwrap_or(text.len());
-    let comment = text.find(" #").or_else(|| text.find("\t#")).unwrap_or(text.len());
+    let comment = text.find(" #").into_iter().chain(text.find("\t#")).min().unwrap_or(text.len());
     let plain = text[..stop.min(comment)].trim_end();
     let value = match plain {
         "" | "null" | "~" | "Null" | "NULL" => Value::Null,

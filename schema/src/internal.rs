@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::prediction::Prediction;
+use crate::text::hex_byte;
 use crate::time::Timestamp;
 
 /// One internal event: its payload under its topic.
@@ -183,8 +184,7 @@ impl FileText {
         if !self.hex {
             return Some(self.text.clone().into_bytes());
         }
-        let digits = self.text.as_bytes().chunks_exact(2);
-        digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+        self.text.as_bytes().chunks(2).map(hex_byte).collect()
     }
 }
 
@@ -212,5 +212,22 @@ impl Internal {
     #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_any_bytes_comes_back_and_broken_hexadecimal_does_not() {
+        for bytes in [&b""[..], b"text", b"\xff\x00\x0a", "日本".as_bytes()] {
+            let file = FileText::new("facts/a.md", bytes);
+            assert_eq!((file.hex, file.bytes().as_deref()), (std::str::from_utf8(bytes).is_err(), Some(bytes)));
+        }
+        for text in ["f", "ff0", "+f", "fg", "é"] {
+            let file = FileText { path: "a".into(), text: text.into(), hex: true };
+            assert_eq!(file.bytes(), None, "{text}");
+        }
     }
 }

@@ -8,7 +8,7 @@
 //! - [`segment`]: events to MCAP chunks and back, over byte slices, checksum before belief.
 //! - [`memory`], [`prediction`]: sessions, episodes, facts, profile; candidates, evidence, gates.
 //! - [`api`]: one table of operations: name, method, path, and the request and response of each.
-//! - [`id`], [`time`], [`confidence`], [`fault`]: the small words the others are written in.
+//! - [`id`], [`time`], [`text`], [`confidence`], [`fault`]: the small words the others are written in.
 //! - [`publish`]: generates `events.schema.json` and `events.ts` from the tables.
 //!
 //! # What is absent
@@ -25,6 +25,7 @@ pub mod memory;
 pub mod prediction;
 pub mod publish;
 pub mod segment;
+pub mod text;
 pub mod time;
 pub mod topic;
 

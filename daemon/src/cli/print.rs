@@ -6,6 +6,7 @@
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 
+use clone_schema::text::{clipped, one_line};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -62,11 +63,7 @@ pub fn failure(failure: &Failure, as_json: bool) {
 /// The first so many characters of a text, on one line.
 #[must_use]
 pub fn cut(text: &str, characters: usize) -> String {
-    let one: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match one.char_indices().nth(characters) {
-        Some((end, _)) => format!("{}…", &one[..end]),
-        None => one,
-    }
+    clipped(one_line(text), characters)
 }
 
 /// A number of things, in the singular where it is one.

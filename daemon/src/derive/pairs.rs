@@ -1,6 +1,7 @@
 //! Reply pairs: what the agent said last, and what the person then typed.
 
 use clone_schema::event::{Body, Event, Meta, Origin, Source};
+use clone_schema::text::{head, tail};
 use clone_schema::{Position, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -138,18 +139,6 @@ pub fn label(predictor: &Predictor, pair: &Pair) -> Option<Label> {
     })
 }
 
-fn tail(text: &str, bytes: usize) -> &str {
-    let start = text.len().saturating_sub(bytes);
-    let start = (start..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
-    &text[start..]
-}
-
-fn head(text: &str, bytes: usize) -> &str {
-    let end = bytes.min(text.len());
-    let end = (0..=end).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    &text[..end]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,12 +156,5 @@ mod tests {
         assert!(thread.runs.len() <= RUNS_MAX);
         assert_eq!(thread.runs[0].0, 1);
         assert_eq!(thread.runs.last().unwrap().1, 100 + 9_999 * 2);
-    }
-
-    #[test]
-    fn cuts_fall_between_characters() {
-        assert_eq!(tail("añb", 2), "b");
-        assert_eq!(head("añb", 2), "a");
-        assert_eq!(tail("ab", 10), "ab");
     }
 }

@@ -7,6 +7,7 @@ use clone_schema::api::{ContinuationReply, ContinuationRequest, FeedbackRequest,
 use clone_schema::confidence::{below, floor3};
 use clone_schema::internal::{Feedback, Internal, Judge, Payload, Verdict};
 use clone_schema::prediction::{Candidate, Gate, MAX_K, MIN_THRESHOLD, Prediction, Status, Weight};
+use clone_schema::text::tail;
 use clone_schema::{Fault, Position, id};
 use serde_json::{Value, json};
 
@@ -441,10 +442,4 @@ fn mark_of(prediction: &Prediction) -> Mark {
 #[allow(clippy::cast_precision_loss)]
 fn ratio(part: usize, whole: usize) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
-}
-
-fn tail(text: &str, bytes: usize) -> &str {
-    let start = text.len().saturating_sub(bytes);
-    let start = (start..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
-    &text[start..]
 }

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use clone_schema::Timestamp;
+use clone_schema::text::head;
 use tantivy::collector::TopDocs;
 use tantivy::fieldnorm::FieldNormReader;
 use tantivy::postings::Postings;
@@ -180,7 +181,7 @@ fn clauses(statistics: &Statistics<'_>, text: &str) -> tantivy::Result<Vec<Claus
 
 /// The different words of a query in its order, without those that say nothing unless there are no others.
 fn words(text: &str) -> Vec<(String, Kind)> {
-    let text = &text[..text.floor_char_boundary(MAX_QUERY_BYTES)];
+    let text = head(text, MAX_QUERY_BYTES);
     let pieces = tokens::pieces(text);
     let all_stop = pieces.iter().all(|piece| piece.kind == Kind::Stop);
     let mut seen = BTreeSet::new();

@@ -2,7 +2,7 @@
 //!
 //! English only: a scene that is not recognised costs a habit, a wrong one would make it up.
 
-use crate::memory::words::tail;
+use clone_schema::text::last_chars;
 
 /// How much of the end of an agent's text is read, in characters.
 pub const READ: usize = 1_200;
@@ -104,7 +104,7 @@ const MIDWAY: &[&str] = &["let me ", "now let me ", "now i'll ", "next, i'll ", 
 /// The scene at the end of an agent's text; none where nothing is recognised.
 #[must_use]
 pub fn scene(agent_text: &str) -> Option<Scene> {
-    let end = tail(agent_text, READ).to_lowercase().replace('’', "'");
+    let end = last_chars(agent_text, READ).to_lowercase().replace('’', "'");
     let last = end.trim_end().rsplit("\n\n").next().unwrap_or_default();
     if OFFERS.iter().any(|offer| last.contains(offer)) {
         return Some(Scene::Offer);

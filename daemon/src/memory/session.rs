@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use clone_schema::memory::Session;
+use clone_schema::text::last_chars;
 use clone_schema::time::seconds_between;
 use clone_schema::{Body, Event, Position, Timestamp};
 
@@ -206,7 +207,7 @@ fn shorten(text: &mut String) {
         return;
     }
     let head: String = text.chars().take(MAX_TEXT / 2).collect();
-    *text = format!("{head}\n…\n{}", crate::memory::words::tail(text, MAX_TEXT / 2));
+    *text = format!("{head}\n…\n{}", last_chars(text, MAX_TEXT / 2));
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The person's own sentences: prompts without code, quotes and pasted lines.
 
+use clone_schema::text::one_line;
+
 /// The longest prompt that is read for what the person says, in characters; longer ones are mostly pasted.
 pub const MAX_SPOKEN: usize = 1_200;
 /// The most lines of such a prompt.
@@ -55,12 +57,6 @@ fn is_code(sentence: &str) -> bool {
     MARKS.iter().any(|mark| sentence.contains(mark)) || sentence.ends_with([';', '{', '}'])
 }
 
-/// Every run of white space as one space.
-#[must_use]
-pub fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 /// At most so many characters on one line, cut at a word where that is possible, with `…` where something was cut.
 #[must_use]
 pub fn clip(text: &str, limit: usize) -> String {
@@ -73,13 +69,6 @@ pub fn clip(text: &str, limit: usize) -> String {
     let cut: String = line.chars().take(limit.saturating_sub(1)).collect();
     let word = cut.rfind(' ').filter(|at| *at * 2 > cut.len()).map_or(cut.as_str(), |at| &cut[..at]);
     format!("{}…", word.trim_end_matches([' ', '.', ',', ';', ':']))
-}
-
-/// The last so many characters.
-#[must_use]
-pub fn tail(text: &str, limit: usize) -> &str {
-    let start = text.char_indices().rev().take(limit).last().map_or(text.len(), |(at, _)| at);
-    &text[start..]
 }
 
 #[cfg(test)]
@@ -106,6 +95,5 @@ mod tests {
         ] {
             assert_eq!(clip(text, limit), expected, "{text:?}");
         }
-        assert_eq!((tail("abc", 2), tail("é", 9)), ("bc", "é"));
     }
 }

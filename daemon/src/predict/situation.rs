@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use clone_schema::text::last_chars;
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
@@ -76,8 +77,8 @@ impl Situation {
     #[must_use]
     pub fn read(text: &str) -> Self {
         let block = last_block(text).trim();
-        let tail = end_of(block, TAIL_CHARS);
-        Self { tail: tokens(tail), last: tokens(end_of(block, LAST_CHARS)), kind: kind(block) }
+        let tail = last_chars(block, TAIL_CHARS);
+        Self { tail: tokens(tail), last: tokens(last_chars(block, LAST_CHARS)), kind: kind(block) }
     }
 }
 
@@ -119,13 +120,6 @@ fn is_other_header(line: &str) -> bool {
         rest.starts_with("user") || rest.starts_with("human")
     });
     user || line.starts_with("===")
-}
-
-/// The last `limit` characters.
-#[must_use]
-pub fn end_of(text: &str, limit: usize) -> &str {
-    let start = text.char_indices().rev().nth(limit.saturating_sub(1)).map_or(0, |(at, _)| at);
-    &text[start..]
 }
 
 /// Lower-case tokens: runs of letters and digits, and each CJK character by itself.
@@ -250,8 +244,8 @@ const REPORTS: [&str; 16] = [
 #[must_use]
 pub fn kind(block: &str) -> Kind {
     let block = block.trim();
-    let end = end_of(block, 200).to_lowercase();
-    let asks = end_of(&end, 60).contains(['?', '？']);
+    let end = last_chars(block, 200).to_lowercase();
+    let asks = last_chars(&end, 60).contains(['?', '？']);
     let says = |words: &[&str], text: &str| words.iter().any(|word| text.contains(word));
     if asks && options(block) >= 2 {
         return Kind::Options;
@@ -262,7 +256,7 @@ pub fn kind(block: &str) -> Kind {
     if block.ends_with("```") || block.ends_with('`') {
         return Kind::Command;
     }
-    let tail = end_of(block, 400).to_lowercase();
+    let tail = last_chars(block, 400).to_lowercase();
     if block.ends_with(':') || block.ends_with("...") {
         return Kind::Working;
     }
@@ -276,7 +270,7 @@ pub fn kind(block: &str) -> Kind {
 
 /// How many lines of the end look like numbered or lettered options.
 fn options(block: &str) -> usize {
-    end_of(block, 1_000)
+    last_chars(block, 1_000)
         .lines()
         .filter(|line| {
             let line = line.trim_start_matches(|c: char| c == '*' || c == '#' || c == '-' || c.is_whitespace());

@@ -17,6 +17,7 @@ use axum::response::Response;
 use clone_schema::Fault;
 use clone_schema::api::{OPERATIONS, Operation};
 use clone_schema::fault::Kind;
+use clone_schema::text::hex_byte;
 
 use super::seats::Busy;
 use super::{Call, Door, Handler, Reply, VERSION, body, guard};
@@ -162,7 +163,7 @@ fn decoded(raw: &str) -> Result<String, Fault> {
         rest = tail;
         if *first == b'%' {
             let (digits, tail) = rest.split_at_checked(2).ok_or_else(wrong)?;
-            bytes.push(hex(digits).ok_or_else(wrong)?);
+            bytes.push(hex_byte(digits).ok_or_else(wrong)?);
             rest = tail;
         } else {
             bytes.push(*first);
@@ -173,13 +174,6 @@ fn decoded(raw: &str) -> Result<String, Fault> {
         return Err(Fault::invalid(format!("the id in the path is over {MAX_ID} bytes or holds control characters")));
     }
     Ok(id)
-}
-
-fn hex(digits: &[u8]) -> Option<u8> {
-    digits.iter().try_fold(0, |value: u8, digit| {
-        let digit = char::from(*digit).to_digit(16)?;
-        Some(value * 16 + u8::try_from(digit).ok()?)
-    })
 }
 
 fn query(uri: &Uri) -> Result<BTreeMap<String, String>, Fault> {

@@ -4,9 +4,10 @@
 //! What sounds alike and is none: orders for now, questions, complaints, and how the product should behave.
 
 use clone_schema::id::normal;
+use clone_schema::text::one_line;
 
 use crate::memory::fact::wide::wide;
-use crate::memory::words::{one_line, spoken};
+use crate::memory::words::spoken;
 
 /// The most words of a sentence that is read.
 const MAX_WORDS: usize = 32;

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use clone_schema::id::{Claim, normal};
 use clone_schema::memory::{Fact, Tier};
+use clone_schema::text::one_line;
 
 use crate::memory::fact::support::{Support, lower_bound};
 use crate::memory::scene::{Scene, scene};
 use crate::memory::session::Told;
-use crate::memory::words::one_line;
 
 /// The longest reply that can be a habit, in words.
 pub(super) const MAX_WORDS: usize = 8;

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use clone_schema::event::{ChoiceKind, Outcome};
+use clone_schema::text::head;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -144,7 +145,7 @@ fn summary(name: &str, input: Option<&RawValue>) -> String {
     let known = known.iter().find_map(|key| fields.get(*key)).filter(|value| value.is_string());
     let mut about = match known {
         Some(value) => shortened(Some(value), MAX_INPUT_BYTES),
-        None => raw[..raw.floor_char_boundary(MAX_INPUT_BYTES)].to_owned(),
+        None => head(raw, MAX_INPUT_BYTES).to_owned(),
     };
     cut(&mut about, MAX_INPUT_BYTES);
     format!("{name}: {about}")
@@ -152,7 +153,7 @@ fn summary(name: &str, input: Option<&RawValue>) -> String {
 
 fn shortened(value: Option<&Value>, limit: usize) -> String {
     let text = value.and_then(Value::as_str).unwrap_or_default();
-    text[..text.floor_char_boundary(limit)].to_owned()
+    head(text, limit).to_owned()
 }
 
 fn is_refusal(details: Option<&RawValue>) -> bool {

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 
+use clone_schema::text::head;
 use clone_schema::{Timestamp, time};
 
 use crate::sources::MAX_TEXT_BYTES;
@@ -31,7 +32,7 @@ pub(super) struct Queued {
 
 impl Queued {
     pub(super) fn new(session: String, at: Timestamp, words: &str, typed: bool) -> Self {
-        let kept = &words[..words.floor_char_boundary(MAX_TEXT_BYTES)];
+        let kept = head(words, MAX_TEXT_BYTES);
         Self { session, at, text: typed.then(|| kept.to_owned()), hash: hash(words), ready: false }
     }
 }
