@@ -173,7 +173,7 @@ impl Index {
         let term = Term::from_field_text(self.fields.tier, tier.name());
         let mut ids = Vec::new();
         for segment in view.searcher.segment_readers() {
-            let index = segment.inverted_index(self.fields.tier).map_err(TantivyError::from)?;
+            let index = segment.inverted_index(self.fields.tier)?;
             let postings = index.read_postings(&term, IndexRecordOption::Basic).map_err(TantivyError::from)?;
             let Some(mut postings) = postings else { continue };
             let store = segment.get_store_reader(1).map_err(TantivyError::from)?;
