@@ -8,6 +8,7 @@ mod support;
 mod cli;
 mod crash;
 mod http;
+mod joints;
 mod leak;
 mod mcp;
 mod pipeline;

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::clock;
 use crate::config::Config;
-use crate::derive::{Derive, Wake};
+use crate::derive::{Derive, DeriveError, Wake};
 use crate::engine::{Engine, Parts};
 use crate::env::Env;
 use crate::failure::Failure;
@@ -45,8 +45,7 @@ pub fn daemon(env: &Env, paths: &Paths) -> Result<(), Failure> {
     }
     let (wake, wakes) = sync_channel(WAKES_MAX);
     let (log, recovery) = open_log(paths, &wake)?;
-    let (index, state) = open_derived(paths)?;
-    let derive = Derive::open(log.clone(), state, index.clone(), &paths.vault).map_err(Failure::new)?;
+    let (index, derive) = open_derived(paths, &log)?;
     let (http_wanted, http) = watch::channel(env.daemon_port.is_some());
     let engine = Arc::new(Engine::new(Parts {
         log: log.clone(),
@@ -107,16 +106,25 @@ fn open_log(paths: &Paths, wake: &SyncSender<Wake>) -> Result<(Log, crate::log::
     })
 }
 
-type Opened = (Arc<Index>, (State, bool));
+/// Opens what is derived; a state that is damaged, or does not fit the log, is set aside and folded anew.
+fn open_derived(paths: &Paths, log: &Log) -> Result<(Arc<Index>, Derive), Failure> {
+    let state = open_state(paths)?;
+    let index = Arc::new(Index::open(&paths.index).map_err(Failure::new)?);
+    let derive = match Derive::open(log.clone(), state, index.clone(), &paths.vault) {
+        Err(DeriveError::State(error)) if error.is_mended_by_folding() => {
+            state::set_aside(&paths.state, &error).map_err(Failure::new)?;
+            Derive::open(log.clone(), open_state(paths)?, index.clone(), &paths.vault)
+        }
+        opened => opened,
+    };
+    Ok((index, derive.map_err(Failure::new)?))
+}
 
-/// Opens what is derived; when the state must be folded anew, everything in it is, and nothing is lost.
-fn open_derived(paths: &Paths) -> Result<Opened, Failure> {
-    let state = State::open(&paths.state).map_err(|error| match error {
+fn open_state(paths: &Paths) -> Result<(State, bool), Failure> {
+    State::open(&paths.state).map_err(|error| match error {
         state::StateError::Held(_) => Failure::new(error).hint("another daemon runs in this home"),
         _ => Failure::new(error),
-    })?;
-    let index = Index::open(&paths.index).map_err(Failure::new)?;
-    Ok((Arc::new(index), state))
+    })
 }
 
 /// Watches the vault; where that is not possible, the loop still looks at every tick.

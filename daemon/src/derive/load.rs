@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use super::DeriveError;
 use super::pairs::{Pair, Thread};
 use super::view::{Changes, KeyRow, Mark, Tally, View};
-use crate::index::Index;
+use crate::index::{Index, Tier};
 use crate::log::Log;
 use crate::memory::vault::{Author, Row};
 use crate::predict::Label;
-use crate::state::{State, Table};
+use crate::state::{State, StateError, Table};
 
 /// Records read at once while filling a lost index.
 const SCAN: usize = 1_000;
@@ -42,7 +42,10 @@ pub fn session_row(view: &View, id: &str) -> Option<SessionRow> {
 ///
 /// A row is damaged or cannot be read; the caller sets the state aside and folds anew.
 pub fn load(view: &mut View, state: &State, log: &Log) -> Result<(), DeriveError> {
-    view.cursor = Position(state.cursor()?.unwrap_or(0)).min(log.head());
+    view.cursor = Position(state.cursor()?.unwrap_or(0));
+    if view.cursor > log.head() {
+        return Err(StateError::Ahead(view.cursor.0).into());
+    }
     sessions(view, state, log)?;
     lessons(view, state)?;
     state.load(Table::Episodes, |_, episode: Episode| {
@@ -189,6 +192,21 @@ pub fn forget_disk(view: &mut View, changes: &mut Changes) {
     }
 }
 
+/// Takes out of the index what memory does not hold: what was deleted while the daemon was down, or derived just before a
+/// crash and not again after it.
+///
+/// # Errors
+///
+/// The index cannot be used.
+pub fn unindex(view: &RwLock<View>, index: &Index) -> Result<(), DeriveError> {
+    let (facts, episodes) = (index.ids(Tier::Fact)?, index.ids(Tier::Episode)?);
+    let Ok(view) = view.read() else { return Ok(()) };
+    let facts = facts.into_iter().filter(|id| !view.facts.contains_key(id));
+    let episodes = episodes.into_iter().filter(|id| !view.episodes.contains_key(id));
+    let gone: Vec<String> = facts.chain(episodes).collect();
+    Ok(index.remove(&gone)?)
+}
+
 /// Fills the index with what it lacks up to the cursor.
 ///
 /// # Errors
@@ -196,6 +214,10 @@ pub fn forget_disk(view: &mut View, changes: &mut Changes) {
 /// The log or the index cannot be used.
 pub fn reindex(view: &RwLock<View>, log: &Log, index: &Index) -> Result<(), DeriveError> {
     let Ok(view) = view.read() else { return Ok(()) };
+    // Documents of events that the log does not hold: it was put back from an earlier copy.
+    if index.cursor().is_some_and(|cursor| cursor > log.head().0) {
+        index.clear()?;
+    }
     let mut from = Position(index.cursor().unwrap_or(0));
     if from >= view.cursor {
         return Ok(());

@@ -21,7 +21,7 @@ use clone_schema::internal::{Internal, Payload};
 use crate::clock;
 use crate::index::{Index, IndexError};
 use crate::log::{Entry, Log, LogError};
-use crate::memory::vault::disk::Disk;
+use crate::memory::vault::disk::{Blocked, Disk};
 use crate::state::{Batch, State, StateError};
 use view::{Changes, View};
 
@@ -35,6 +35,8 @@ const PERSIST_DOCUMENTS: usize = 5_000;
 const VAULT_QUIET: Duration = Duration::from_millis(100);
 /// How often idle sessions and displaced files are looked at.
 const TICK: Duration = Duration::from_secs(30);
+/// How soon a step that failed is tried again.
+const RETRY: Duration = Duration::from_secs(1);
 /// How soon a displaced or half-written file is looked at again.
 const SETTLE: Duration = Duration::from_secs(2);
 
@@ -77,6 +79,10 @@ pub struct Derive {
     vault_at: Option<Instant>,
     tick_at: Instant,
     files_held: usize,
+    /// What the last look could not read; nothing is written there and nothing there is deleted.
+    blocked: Blocked,
+    /// When files may be written again, after the system refused one.
+    write_at: Option<Instant>,
 }
 
 impl Derive {
@@ -100,6 +106,8 @@ impl Derive {
             vault_at: Some(Instant::now()),
             tick_at: Instant::now() + TICK,
             files_held: 0,
+            blocked: Blocked::default(),
+            write_at: None,
         };
         load::reindex(&derive.view, &derive.log, &derive.index)?;
         derive.fold()?;
@@ -108,6 +116,7 @@ impl Derive {
         }
         derive.sweep();
         derive.pass()?;
+        load::unindex(&derive.view, &derive.index)?;
         derive.persist()?;
         Ok(derive)
     }
@@ -132,6 +141,10 @@ impl Derive {
                 shutdown |= self.note(wake, &mut waiting);
             }
             let outcome = self.step(!waiting.is_empty() || shutdown);
+            if outcome.is_err() {
+                self.vault_at = Some(Instant::now() + RETRY);
+                self.persist_at = Some(Instant::now() + RETRY);
+            }
             self.report(&outcome);
             for settled in waiting {
                 let answer = outcome.as_ref().map(|()| self.cursor()).map_err(ToString::to_string);
@@ -149,6 +162,7 @@ impl Derive {
             Wake::VaultChanged => self.vault_at = Some(self.vault_at.unwrap_or_else(|| Instant::now() + VAULT_QUIET)),
             Wake::Settle(settled) => {
                 self.vault_at = Some(Instant::now());
+                self.write_at = None;
                 waiting.push(settled);
             }
             Wake::Shutdown => return true,
@@ -168,7 +182,9 @@ impl Derive {
         self.pass()?;
         if now >= self.tick_at {
             self.tick_at = now + TICK;
-            self.close_idle(false)?;
+            self.close_idle(None)?;
+            // A watch may be missing, or have died with a folder that was made again.
+            self.vault_at = Some(now);
         }
         let due = self.persist_at.is_some_and(|at| at <= Instant::now());
         if settle || due || self.changes.documents >= PERSIST_DOCUMENTS {
@@ -184,8 +200,8 @@ impl Derive {
             self.vault_at = None;
             self.look()?;
         }
-        if std::mem::take(&mut self.changes.import_ended) {
-            self.close_idle(true)?;
+        if let Some(mark) = self.changes.import_ended.take() {
+            self.close_idle(Some(mark)).inspect_err(|_| self.changes.import_ended = Some(mark))?;
         }
         // Telling changes the log, which is folded in turn; a second round finds nothing to tell.
         while self.tell()? {
@@ -219,8 +235,9 @@ impl Derive {
         }
     }
 
-    /// Closes sessions that stopped or went idle; after an import, by the time of their events alone.
-    fn close_idle(&mut self, imported: bool) -> Result<(), DeriveError> {
+    /// Closes sessions that stopped or went idle; those that came before the end of an import, by the time of their events
+    /// alone.
+    fn close_idle(&mut self, imported: Option<Position>) -> Result<(), DeriveError> {
         let closings = match self.view.read() {
             Ok(view) => view.closings(clock::now(), imported),
             Err(_) => return Ok(()),
@@ -248,18 +265,29 @@ impl Derive {
 
     /// Files, then the index, then the cursor: the order that a crash may cut anywhere.
     fn persist(&mut self) -> Result<(), DeriveError> {
-        self.persist_at = None;
         let mut batch = std::mem::take(&mut self.changes.rows);
-        let cursor = self.cursor();
+        let folded = batch.len();
         if let Ok(view) = self.view.read() {
             view.rows(&self.changes, &mut batch);
         }
+        let outcome = self.write(&batch, self.cursor());
+        if outcome.is_err() {
+            // The cursor moves past these rows with the next commit: they must be in it.
+            batch.truncate(folded);
+            self.changes.rows = batch;
+            return outcome;
+        }
+        self.changes.clear();
+        self.persist_at = None;
+        Ok(())
+    }
+
+    fn write(&self, batch: &Batch, cursor: Position) -> Result<(), DeriveError> {
         let unchanged = batch.is_empty() && self.index.pending() == 0 && self.state.cursor()? == Some(cursor.0);
         if !unchanged {
             self.index.commit(cursor.0)?;
-            self.state.commit(&batch, cursor.0)?;
+            self.state.commit(batch, cursor.0)?;
         }
-        self.changes.clear();
         Ok(())
     }
 

@@ -1,9 +1,12 @@
 //! The vault's turn in the loop: what a person did becomes events, what the log says becomes files.
 
+use std::time::Instant;
+
 use clone_schema::internal::{FileText, Internal, Payload};
 use clone_schema::{Position, Timestamp};
 
-use super::{Derive, DeriveError, SETTLE, VAULT_QUIET, note_id};
+use super::notes::Told;
+use super::{Derive, DeriveError, SETTLE, TICK, VAULT_QUIET, note_id};
 use crate::clock;
 use crate::log::Log;
 use crate::memory::vault::disk::{Look, VaultError};
@@ -26,10 +29,11 @@ impl Derive {
         let mut look = self.disk.look(note_id);
         let saving = self.set_aside_half_saved(&mut look);
         let outcome = match self.view.read() {
-            Ok(view) => reconcile(&view.ledger, &look.files, look.root_exists),
+            Ok(view) => reconcile(&view.ledger, &look.files, look.root_exists, &look.blocked),
             Err(_) => return Ok(()),
         };
         self.files_held = outcome.held;
+        self.blocked.clone_from(&look.blocked);
         let payloads: Vec<Payload> = outcome.acts.iter().filter_map(|act| self.payload(act, &mut look)).collect();
         if let Ok(mut view) = self.view.write() {
             for (path, hash) in outcome.seen {
@@ -45,13 +49,13 @@ impl Derive {
             }
         }
         if !self.changes.files.is_empty() {
-            self.persist_at.get_or_insert_with(|| std::time::Instant::now() + super::PERSIST_AFTER);
+            self.persist_at.get_or_insert_with(|| Instant::now() + super::PERSIST_AFTER);
         }
         if self.append(payloads)? {
             self.fold()?;
         }
         if saving {
-            self.vault_at = Some(std::time::Instant::now() + SETTLE);
+            self.vault_at = Some(Instant::now() + SETTLE);
         }
         Ok(())
     }
@@ -82,17 +86,29 @@ impl Derive {
             }
             Act::Moved { from, to } => Payload::VaultMoved { from: from.clone(), to: to.clone() },
             // Looked at once more, now: a scan that raced with a save must never delete.
-            Act::Deleted(path) if self.disk.read(path).is_ok() => return None,
+            Act::Deleted(path) if !self.disk.is_gone(path) => return None,
             Act::Deleted(path) => Payload::VaultDeleted { path: path.clone(), by: "person".to_owned() },
         })
     }
 
     /// Tells the log what the vault should hold, where that differs from what it holds; says whether it did.
     pub(super) fn tell(&mut self) -> Result<bool, DeriveError> {
-        let told = match self.view.write() {
-            Ok(mut view) => view.refresh(&self.log),
+        let (due, told) = match self.view.write() {
+            Ok(mut view) => (view.episodes_due.clone(), view.refresh(&self.log)),
             Err(_) => return Ok(false),
         };
+        let outcome = self.tell_log(told);
+        if outcome.is_err()
+            && let Ok(mut view) = self.view.write()
+        {
+            // What the log did not take is due again.
+            view.facts_due = true;
+            view.episodes_due.extend(due);
+        }
+        outcome
+    }
+
+    fn tell_log(&mut self, told: Told) -> Result<bool, DeriveError> {
         self.changes.documents += told.documents.len();
         self.index.put(told.documents)?;
         self.index.remove(&told.removed)?;
@@ -107,11 +123,14 @@ impl Derive {
             Ok(view) => view.ledger.stale(),
             Err(_) => return,
         };
-        if stale.is_empty() {
+        let stale: Vec<(String, Row)> = stale.into_iter().filter(|(path, _)| !self.blocked.holds(path)).collect();
+        // A refused write leaves traces in the folder, which wake this loop: without a pause it would never rest.
+        if stale.is_empty() || self.write_at.is_some_and(|at| at > Instant::now()) {
             return;
         }
+        self.write_at = None;
         if let Err(error) = self.disk.make() {
-            self.trouble("vault:", &error.to_string());
+            self.refused("vault:", &error.to_string());
             return;
         }
         let now = clock::now();
@@ -133,13 +152,18 @@ impl Derive {
                     view.ledger.saw(path, Some(row.hash.clone()));
                 }
                 self.changes.files.insert(path.to_owned());
-                self.persist_at.get_or_insert_with(|| std::time::Instant::now() + super::PERSIST_AFTER);
+                self.persist_at.get_or_insert_with(|| Instant::now() + super::PERSIST_AFTER);
             }
             Err(VaultError::Touched(_)) => {
-                self.vault_at.get_or_insert_with(|| std::time::Instant::now() + VAULT_QUIET);
+                self.vault_at.get_or_insert_with(|| Instant::now() + VAULT_QUIET);
             }
-            Err(error) => self.trouble(path, &error.to_string()),
+            Err(error) => self.refused(path, &error.to_string()),
         }
+    }
+
+    fn refused(&mut self, path: &str, message: &str) {
+        self.write_at = Some(Instant::now() + TICK);
+        self.trouble(path, message);
     }
 
     fn trouble(&self, path: &str, message: &str) {

@@ -84,8 +84,8 @@ pub struct Changes {
     pub documents: usize,
     /// Documents to take out of the index.
     pub removed: Vec<String>,
-    /// An import ended: its sessions may close by the time of their events.
-    pub import_ended: bool,
+    /// An import ended here: sessions before it may close by the time of their events.
+    pub import_ended: Option<Position>,
     /// Sessions whose row changed.
     pub sessions: BTreeSet<String>,
     /// Files of the vault whose row changed.
@@ -255,7 +255,7 @@ impl View {
             Payload::SessionClosed { session_id, upto, .. } => {
                 self.closed(record.position, &session_id, upto, log, changes, documents);
             }
-            Payload::ImportMarked { .. } => changes.import_ended = true,
+            Payload::ImportMarked { .. } => changes.import_ended = Some(record.position),
             Payload::MemoryNoted { text, session_id } => {
                 documents.push(noted(&id, &text, session_id.as_deref(), at));
             }
@@ -374,15 +374,17 @@ impl View {
     /// Sessions that are over at this time.
     ///
     /// A live session is idle by when its last event *arrived*, so that an import in progress is never cut in two; once
-    /// an import has ended, the time of the events alone decides.
+    /// an import has ended, the time of the events alone decides over what came before its end. A full stretch is over
+    /// whatever the time: what waits for its end is held in memory.
     #[must_use]
-    pub fn closings(&self, now: Timestamp, imported: bool) -> Vec<Closing> {
+    pub fn closings(&self, now: Timestamp, imported: Option<Position>) -> Vec<Closing> {
         let quiet = |closing: &Closing| {
             let arrived = self.threads.get(&closing.session_id).map_or(now, |thread| thread.last_recorded);
-            imported || clone_schema::time::seconds_between(arrived, now) >= memory::session::IDLE_SECONDS
+            imported.is_some_and(|mark| closing.upto < mark)
+                || clone_schema::time::seconds_between(arrived, now) >= memory::session::IDLE_SECONDS
         };
         let due = self.sessions.close_due(now).into_iter();
-        due.filter(|closing| closing.reason == "stopped" || quiet(closing)).collect()
+        due.filter(|closing| closing.reason != "idle" || quiet(closing)).collect()
     }
 
     /// The rows of everything that changed.

@@ -118,7 +118,14 @@ impl Engine {
         }
         let payload = Payload::PredictionMade { prediction: Box::new(prediction.clone()) };
         let entry = derive::entry_with_id(prediction.id.clone(), payload);
-        self.log.append_later(vec![entry]).map_err(|error| log_fault(&error))
+        let kept = self.log.append_later(vec![entry]).map_err(|error| log_fault(&error));
+        // An answer that is refused was never given: nobody lists it, and it waits for nothing.
+        if kept.is_err()
+            && let Ok(mut view) = self.view.write()
+        {
+            view.pending.remove(&prediction.id);
+        }
+        kept
     }
 
     pub(super) fn continuation(&self, request: ContinuationRequest) -> Result<Reply, Fault> {

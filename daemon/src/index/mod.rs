@@ -21,8 +21,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockW
 use tantivy::directory::error::{LockError, OpenDirectoryError, OpenReadError};
 use tantivy::directory::{INDEX_WRITER_LOCK, MmapDirectory};
 use tantivy::indexer::IndexWriterOptions;
-use tantivy::schema::IndexRecordOption;
-use tantivy::{Directory, DocSet, IndexReader, IndexWriter, ReloadPolicy, Searcher, TERMINATED, TantivyError};
+use tantivy::schema::{IndexRecordOption, Value};
+use tantivy::{
+    Directory, DocSet, IndexReader, IndexWriter, ReloadPolicy, Searcher, TERMINATED, TantivyDocument, TantivyError,
+    Term,
+};
 
 pub use document::{Document, MAX_TEXT_BYTES, Tier};
 pub use search::{Hit, MAX_HITS, MAX_SNIPPET_CHARS, MAX_TERMS, Query};
@@ -159,6 +162,57 @@ impl Index {
             is_full(&view.overlay)
         };
         if full { self.flush() } else { Ok(()) }
+    }
+
+    /// The ids of the committed documents of a layer.
+    ///
+    /// # Errors
+    ///
+    /// When the files of the index cannot be read.
+    pub fn ids(&self, tier: Tier) -> Result<Vec<String>, IndexError> {
+        let view = self.read();
+        let term = Term::from_field_text(self.fields.tier, tier.name());
+        let mut ids = Vec::new();
+        for segment in view.searcher.segment_readers() {
+            let index = segment.inverted_index(self.fields.tier)?;
+            let postings = index.read_postings(&term, IndexRecordOption::Basic).map_err(TantivyError::from)?;
+            let Some(mut postings) = postings else { continue };
+            let store = segment.get_store_reader(1).map_err(TantivyError::from)?;
+            while postings.doc() != TERMINATED {
+                if !segment.is_deleted(postings.doc()) {
+                    let document: TantivyDocument = store.get(postings.doc())?;
+                    ids.extend(document.get_first(self.fields.id).and_then(|id| id.as_str()).map(str::to_owned));
+                }
+                postings.advance();
+            }
+        }
+        Ok(ids)
+    }
+
+    /// Empties the index, and forgets up to where it was filled.
+    ///
+    /// # Durability
+    ///
+    /// It is empty on the disk when this returns.
+    ///
+    /// # Errors
+    ///
+    /// When the disk refuses; nothing is lost then.
+    pub fn clear(&self) -> Result<(), IndexError> {
+        let mut writer = lock(&self.writer);
+        let mut open = match writer.take() {
+            Some(open) => open,
+            None => new_writer(&self.dir, &self.index)?,
+        };
+        open.delete_all_documents()?;
+        let mut commit = open.prepare_commit()?;
+        commit.set_payload(&payload(None));
+        commit.commit()?;
+        self.reader.reload()?;
+        *writer = Some(open);
+        let mut view = self.write();
+        *view = View { searcher: self.reader.searcher(), overlay: Overlay::default(), cursor: None };
+        Ok(())
     }
 
     /// Makes what waits durable and records that everything before and at `cursor` is indexed.

@@ -17,7 +17,7 @@ pub use tables::Table;
 /// Memory that redb may use for its page cache, in bytes.
 const CACHE_BYTES: usize = 16 << 20;
 /// The version of the rows; another one is folded anew.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 const SUM_BYTES: usize = 8;
 
 /// Why the state cannot be used.
@@ -40,6 +40,21 @@ pub enum StateError {
     /// A row does not match its checksum.
     #[error("state: a row of `{0}` is damaged")]
     Damaged(&'static str),
+    /// The log ends before what was folded: it was put back from an earlier copy.
+    #[error("state: the log ends before position {0}, up to which it was folded")]
+    Ahead(u64),
+}
+
+impl StateError {
+    /// Whether folding the log anew mends it.
+    #[must_use]
+    pub fn is_mended_by_folding(&self) -> bool {
+        match self {
+            Self::Damaged(_) | Self::Ahead(_) => true,
+            Self::Redb(error) => matches!(**error, redb::Error::Corrupted(_)),
+            Self::Held(_) | Self::Io { .. } => false,
+        }
+    }
 }
 
 impl<E: Into<redb::Error>> From<E> for StateError {
@@ -71,6 +86,17 @@ impl Batch {
         self.rows.push((table, key.to_vec(), None));
     }
 
+    /// How many rows there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Keeps the first rows only.
+    pub fn truncate(&mut self, rows: usize) {
+        self.rows.truncate(rows);
+    }
+
     /// Whether there is nothing to write.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -81,12 +107,14 @@ impl Batch {
 impl State {
     /// Opens the store, setting a broken one aside; says whether it is empty and everything must be folded anew.
     ///
+    /// A store in which nothing was ever folded is empty too: a fold that was cut short begins again as the first one.
+    ///
     /// # Errors
     ///
     /// Another process holds the file, or the system refuses it.
     pub fn open(path: &Path) -> Result<(Self, bool), StateError> {
         match Self::try_open(path) {
-            Ok(state) if state.cursor()?.is_some() => Ok((state, false)),
+            Ok(state) if state.cursor()?.is_some_and(|cursor| cursor > 0) => Ok((state, false)),
             Ok(state) => {
                 state.commit(&Batch::default(), 0)?;
                 Ok((state, true))
@@ -114,6 +142,7 @@ impl State {
         };
         restrict(path).map_err(io)?;
         let state = Self { db };
+        state.cursor()?;
         match state.meta("version")? {
             None | Some(VERSION) => Ok(state),
             Some(_) => Err(StateError::Damaged("meta")),
@@ -248,6 +277,9 @@ mod tests {
         let path = dir.path().join("state.redb");
         let (state, fresh) = State::open(&path).unwrap();
         assert!(fresh);
+        drop(state);
+        let (state, fresh) = State::open(&path).unwrap();
+        assert!(fresh, "a fold that was cut short before its first commit begins again as the first one");
         let mut batch = Batch::default();
         batch.put(Table::Pairs, &2_u64.to_be_bytes(), &"two");
         batch.put(Table::Pairs, &1_u64.to_be_bytes(), &"one");

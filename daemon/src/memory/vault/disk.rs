@@ -4,9 +4,9 @@
 //! looking at what came out: an edit that landed in the window is put back. The displaced file is kept for a while and
 //! looked at again, because an editor that truncates and writes may still hold it open.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
-use std::fs::{File, OpenOptions};
+use std::fs::{DirEntry, File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -29,6 +29,8 @@ pub const DEPTH_MAX: usize = 8;
 /// The most folders that are looked at.
 pub const SUBFOLDERS_MAX: usize = 10_000;
 const TEMP_PREFIX: &str = ".clone-";
+/// The extension of a temporary file that is not whole yet.
+const PART: &str = "part";
 
 /// Why a write did not happen.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +68,24 @@ pub struct Look {
     pub changed: BTreeMap<String, Vec<u8>>,
     /// What cannot be read.
     pub troubles: Vec<Trouble>,
+    /// Where it is.
+    pub blocked: Blocked,
+}
+
+/// Notes, and whole folders, that are there and cannot be read: nothing is known of them, least of all that they are gone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Blocked {
+    paths: BTreeSet<String>,
+    folders: BTreeSet<String>,
+}
+
+impl Blocked {
+    /// Whether nothing is known of this note.
+    #[must_use]
+    pub fn holds(&self, path: &str) -> bool {
+        let mut folders = path.match_indices('/').map(|(end, _)| &path[..end]);
+        self.paths.contains(path) || self.folders.contains("") || folders.any(|folder| self.folders.contains(folder))
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -79,6 +99,8 @@ struct Displaced {
     temp: PathBuf,
     path: String,
     hash: String,
+    /// Hash of our text that took its place.
+    by: String,
     since: i64,
 }
 
@@ -104,18 +126,29 @@ impl Disk {
         let mut look = Look { root_exists: self.root.is_dir(), ..Look::default() };
         let mut known = HashMap::new();
         for folder in self.folders() {
-            let Ok(entries) = std::fs::read_dir(self.root.join(&folder)) else {
-                look.root_exists = false;
-                continue;
+            let entries = match entries(&self.root.join(&folder)) {
+                Ok(entries) => entries,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    look.root_exists &= !FOLDERS.contains(&folder.as_str());
+                    continue;
+                }
+                Err(error) => {
+                    look.troubles.push(Trouble { path: format!("{folder}/"), message: error.to_string() });
+                    look.blocked.folders.insert(folder);
+                    continue;
+                }
             };
-            for entry in entries.flatten().take(FILES_MAX) {
+            for entry in entries {
                 let Some(path) = note_path(&folder, &entry.file_name()) else { continue };
                 match self.found(&path, &entry.path(), &note_of, &mut look.changed) {
                     Ok((signature, found)) => {
                         look.files.insert(path.clone(), found.clone());
                         known.insert(path, (signature, found));
                     }
-                    Err(message) => look.troubles.push(Trouble { path, message }),
+                    Err(message) => {
+                        look.blocked.paths.insert(path.clone());
+                        look.troubles.push(Trouble { path, message });
+                    }
                 }
             }
         }
@@ -167,6 +200,13 @@ impl Disk {
         }
     }
 
+    /// Whether nothing at all is at this path; what cannot be told is not gone.
+    #[must_use]
+    pub fn is_gone(&self, path: &str) -> bool {
+        let looked = std::fs::symlink_metadata(self.root.join(path));
+        looked.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+    }
+
     /// Reads one note.
     ///
     /// # Errors
@@ -210,7 +250,16 @@ impl Disk {
         let temp = self.temp(&full, bytes).map_err(io)?;
         let outcome = match read(&full) {
             Ok(current) if hash(&current) == hash(bytes) => std::fs::remove_file(&temp).map_err(io),
-            Ok(current) if ours.contains(&hash(&current)) => self.exchange(path, &full, &temp, &hash(&current), now),
+            Ok(current) if ours.contains(&hash(&current)) => {
+                let displaced = Displaced {
+                    temp: temp.clone(),
+                    path: path.to_owned(),
+                    hash: hash(&current),
+                    by: hash(bytes),
+                    since: now,
+                };
+                self.exchange(&full, displaced)
+            }
             Ok(_) => Err(VaultError::Touched(path.to_owned())),
             Err(_) => place(&temp, &full).map_err(|error| match error.kind() {
                 std::io::ErrorKind::AlreadyExists => VaultError::Touched(path.to_owned()),
@@ -218,25 +267,33 @@ impl Disk {
             }),
         };
         if outcome.is_err() {
-            let _gone = std::fs::remove_file(&temp);
+            self.discard(temp, path, bytes, now);
         }
         outcome?;
         sync_parent(&full).map_err(io)
     }
 
-    fn exchange(&mut self, path: &str, full: &Path, temp: &Path, expected: &str, now: i64) -> Result<(), VaultError> {
-        let io = |source| VaultError::Io { path: path.to_owned(), source };
-        swap(temp, full).map_err(io)?;
-        let out = read(temp).map(|bytes| hash(&bytes));
-        if out.as_deref() != Ok(expected) {
+    fn exchange(&mut self, full: &Path, displaced: Displaced) -> Result<(), VaultError> {
+        let io = |source| VaultError::Io { path: displaced.path.clone(), source };
+        swap(&displaced.temp, full).map_err(io)?;
+        let out = read(&displaced.temp).map(|bytes| hash(&bytes));
+        if out.as_ref() != Ok(&displaced.hash) {
             // An edit landed between the look and the exchange: it goes back where it was.
-            swap(temp, full).map_err(io)?;
-            return Err(VaultError::Touched(path.to_owned()));
+            swap(&displaced.temp, full).map_err(io)?;
+            return Err(VaultError::Touched(displaced.path));
         }
-        let displaced =
-            Displaced { temp: temp.to_owned(), path: path.to_owned(), hash: expected.to_owned(), since: now };
         self.displaced.push(displaced);
         Ok(())
+    }
+
+    /// Clears a temporary file whose write failed; where it holds anything but our text, that goes back to its place.
+    fn discard(&mut self, temp: PathBuf, path: &str, ours: &[u8], now: i64) {
+        if read(&temp).is_ok_and(|held| held != ours) {
+            let ours = hash(ours);
+            self.displaced.push(Displaced { temp, path: path.to_owned(), hash: ours.clone(), by: ours, since: now });
+        } else {
+            let _gone = std::fs::remove_file(&temp);
+        }
     }
 
     fn temp(&mut self, full: &Path, bytes: &[u8]) -> std::io::Result<PathBuf> {
@@ -246,9 +303,11 @@ impl Disk {
         if let Some(dir) = full.parent() {
             make_private(dir)?;
         }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temp)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
+        // Under another name until it is whole: what a power cut leaves of it must never pass for a person's text.
+        let part = temp.with_extension(PART);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
+        let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| std::fs::rename(&part, &temp));
+        written.inspect_err(|_| drop(std::fs::remove_file(&part)))?;
         Ok(temp)
     }
 
@@ -257,10 +316,9 @@ impl Disk {
         let mut recovered = 0;
         for old in std::mem::take(&mut self.displaced) {
             let changed = read(&old.temp).is_ok_and(|bytes| hash(&bytes) != old.hash);
-            if changed && swap(&old.temp, &self.root.join(&old.path)).is_ok() {
+            if changed && give_back(&old, &self.root.join(&old.path)) {
                 recovered += 1;
-                let _gone = std::fs::remove_file(&old.temp);
-            } else if now - old.since >= DISPLACED_SECONDS {
+            } else if !changed && now - old.since >= DISPLACED_SECONDS {
                 let _gone = std::fs::remove_file(&old.temp);
             } else {
                 self.displaced.push(old);
@@ -274,21 +332,45 @@ impl Disk {
         for folder in self.folders() {
             let Ok(entries) = std::fs::read_dir(self.root.join(folder)) else { continue };
             for entry in entries.flatten() {
-                let name = entry.file_name();
-                if !name.to_string_lossy().starts_with(TEMP_PREFIX) {
+                let path = entry.path();
+                if !entry.file_name().to_string_lossy().starts_with(TEMP_PREFIX) {
                     continue;
                 }
-                match read(&entry.path()) {
-                    Ok(bytes) if bytes.is_empty() || is_ours(&hash(&bytes)) => drop(std::fs::remove_file(entry.path())),
-                    Ok(_) => {
-                        let kept = format!("recovered-{}.md", name.to_string_lossy().trim_start_matches('.'));
-                        drop(std::fs::rename(entry.path(), entry.path().with_file_name(kept)));
-                    }
+                match read(&path) {
+                    _ if path.extension() == Some(OsStr::new(PART)) => drop(std::fs::remove_file(path)),
+                    Ok(bytes) if bytes.is_empty() || is_ours(&hash(&bytes)) => drop(std::fs::remove_file(path)),
+                    Ok(_) => show(&path),
                     Err(_) => {}
                 }
             }
         }
     }
+}
+
+/// Puts a late write where the person made it; says whether it is there. What it finds there is ours, or is kept beside it.
+fn give_back(old: &Displaced, full: &Path) -> bool {
+    if swap(&old.temp, full).is_err() {
+        return place(&old.temp, full).is_ok();
+    }
+    match read(&old.temp) {
+        Ok(bytes) if hash(&bytes) == old.by => drop(std::fs::remove_file(&old.temp)),
+        _ => show(&old.temp),
+    }
+    true
+}
+
+/// Renames a temporary file to a note that the person sees.
+fn show(temp: &Path) {
+    let name = temp.file_name().map(OsStr::to_string_lossy).unwrap_or_default();
+    let kept = temp.with_file_name(format!("recovered-{}.md", name.trim_start_matches('.')));
+    if let Err(error) = place(temp, &kept) {
+        tracing::warn!(%error, file = %temp.display(), "a displaced note stays where it is");
+    }
+}
+
+/// What is in a folder, all of it or nothing: half a listing would look like deletions.
+fn entries(dir: &Path) -> std::io::Result<Vec<DirEntry>> {
+    std::fs::read_dir(dir)?.take(FILES_MAX).collect()
 }
 
 /// The path of a note relative to the vault; nothing for hidden files and anything that is not markdown.
@@ -403,6 +485,47 @@ mod tests {
         assert_eq!(disk.settle(1), 1);
         assert_eq!(std::fs::read(&full).unwrap(), b"typed late");
         assert_eq!(std::fs::read_dir(dir.path().join("vault")).unwrap().count(), 3, "no temporary file is left");
+    }
+
+    #[test]
+    fn a_late_write_outlives_the_file_and_a_newer_edit() {
+        for (newer, names) in [(None, vec!["a.md"]), (Some("newer"), vec!["a.md", "recovered-clone"])] {
+            let (dir, mut disk) = disk();
+            let full = dir.path().join("vault/a.md");
+            disk.write("a.md", b"one", &[], 0).unwrap();
+            let mut editor = OpenOptions::new().write(true).open(&full).unwrap();
+            disk.write("a.md", b"two", &hashes(&["one"]), 0).unwrap();
+            editor.write_all(b"typed late").unwrap();
+            match newer {
+                Some(text) => std::fs::write(&full, text).unwrap(),
+                None => std::fs::remove_file(&full).unwrap(),
+            }
+            assert_eq!(disk.settle(DISPLACED_SECONDS), 1);
+            assert_eq!(std::fs::read(&full).unwrap(), b"typed late");
+            let kept = disk.look(|_| None);
+            assert_eq!(kept.files.len(), names.len(), "nothing that a person wrote is gone: {:?}", kept.files.keys());
+            assert!(kept.files.keys().zip(&names).all(|(file, name)| file.starts_with(name)));
+        }
+    }
+
+    #[test]
+    fn what_a_power_cut_leaves_of_our_text_is_no_note() {
+        let (dir, mut disk) = disk();
+        std::fs::write(dir.path().join("vault/facts/.clone-1-1.part"), "half of our te").unwrap();
+        std::fs::write(dir.path().join("vault/facts/.clone-1-2.tmp"), "displaced and not ours").unwrap();
+        disk.sweep(|_| false);
+        let files: Vec<String> = disk.look(|_| None).files.into_keys().collect();
+        assert_eq!(files, ["facts/recovered-clone-1-2.tmp.md"]);
+        assert!(!dir.path().join("vault/facts/.clone-1-1.part").exists());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_blocked_and_not_gone() {
+        let (dir, mut disk) = disk();
+        std::os::unix::fs::symlink("nowhere", dir.path().join("vault/facts/a.md")).unwrap();
+        let look = disk.look(|_| None);
+        assert!(look.blocked.holds("facts/a.md") && !look.blocked.holds("a.md"));
+        assert!(!disk.is_gone("facts/a.md") && disk.is_gone("a.md"));
     }
 
     #[test]

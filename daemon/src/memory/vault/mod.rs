@@ -8,7 +8,7 @@
 pub mod disk;
 pub mod reconcile;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,8 @@ pub struct Row {
     pub position: u64,
     /// Position of the first text that a person wrote here: the identity of a note that carries no id.
     pub first: u64,
+    /// Position of the first text with this id here: of two files with one id, the older one is the note.
+    pub since: u64,
     /// Hash of the text.
     pub hash: String,
     /// Who wrote it.
@@ -48,7 +50,8 @@ pub struct Row {
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     rows: BTreeMap<String, Row>,
-    paths: BTreeMap<String, String>,
+    /// Per id the files that carry it, the oldest first: a function of the rows, in whatever order they came.
+    paths: BTreeMap<String, BTreeSet<(u64, String)>>,
 }
 
 /// The hash by which two texts are the same.
@@ -61,7 +64,8 @@ impl Ledger {
     /// Folds `vault.written`.
     pub fn written(&mut self, path: &str, bytes: &[u8], note: Option<String>, position: u64) {
         let hash = hash(bytes);
-        let (mut ours, seen) = match self.rows.remove(path) {
+        let since = self.since(path, note.as_deref(), position);
+        let (mut ours, seen) = match self.remove(path) {
             Some(row) if row.author == Author::Daemon => (row.ours, row.seen),
             Some(row) => (Vec::new(), row.seen),
             None => (Vec::new(), None),
@@ -69,17 +73,25 @@ impl Ledger {
         ours.retain(|known| *known != hash);
         ours.push(hash.clone());
         let excess = ours.len().saturating_sub(OURS_MAX);
-        ours.drain(..excess);
-        self.put(path, Row { position, first: position, hash, author: Author::Daemon, note, ours, seen });
+        // However old, what the disk holds now is kept: it must never pass for a person's edit.
+        let oldest = ours.drain(..excess).find(|old| seen.as_ref() == Some(old));
+        ours.splice(..0, oldest);
+        self.put(path, Row { position, first: position, since, hash, author: Author::Daemon, note, ours, seen });
     }
 
     /// Folds `vault.edited`; the edit was found on the disk, so it is there.
     pub fn edited(&mut self, path: &str, bytes: &[u8], note: Option<String>, position: u64) {
         let hash = hash(bytes);
+        let since = self.since(path, note.as_deref(), position);
         let known = self.remove(path).filter(|row| row.author == Author::Person);
         let first = known.map_or(position, |row| row.first);
         let seen = Some(hash.clone());
-        self.put(path, Row { position, first, hash, author: Author::Person, note, ours: Vec::new(), seen });
+        self.put(path, Row { position, first, since, hash, author: Author::Person, note, ours: Vec::new(), seen });
+    }
+
+    /// Since when this path carries this id.
+    fn since(&self, path: &str, note: Option<&str>, position: u64) -> u64 {
+        self.rows.get(path).filter(|row| row.note.as_deref() == note).map_or(position, |row| row.since)
     }
 
     /// Folds `vault.moved`.
@@ -97,7 +109,7 @@ impl Ledger {
     /// Loads a row that a restart kept.
     pub fn put(&mut self, path: &str, row: Row) {
         if let Some(note) = &row.note {
-            self.paths.insert(note.clone(), path.to_owned());
+            self.paths.entry(note.clone()).or_default().insert((row.since, path.to_owned()));
         }
         self.rows.insert(path.to_owned(), row);
     }
@@ -105,9 +117,12 @@ impl Ledger {
     fn remove(&mut self, path: &str) -> Option<Row> {
         let row = self.rows.remove(path)?;
         if let Some(note) = &row.note
-            && self.paths.get(note).is_some_and(|known| known == path)
+            && let Some(paths) = self.paths.get_mut(note)
         {
-            self.paths.remove(note);
+            paths.remove(&(row.since, path.to_owned()));
+            if paths.is_empty() {
+                self.paths.remove(note);
+            }
         }
         Some(row)
     }
@@ -118,10 +133,10 @@ impl Ledger {
         self.rows.get(path)
     }
 
-    /// The path of the file that carries this id.
+    /// The path of the file that carries this id; of several, the one that has carried it the longest.
     #[must_use]
     pub fn path_of(&self, note: &str) -> Option<&str> {
-        self.paths.get(note).map(String::as_str)
+        self.paths.get(note)?.first().map(|(_, path)| path.as_str())
     }
 
     /// Every row, by path.
@@ -161,6 +176,33 @@ mod tests {
         assert_eq!(ledger.path_of("fct_1"), Some("facts/b.md"));
         assert_eq!(ledger.deleted("facts/b.md").unwrap().hash, hash(b"mine"));
         assert_eq!(ledger.path_of("fct_1"), None);
+    }
+
+    #[test]
+    fn of_two_files_with_one_id_the_older_is_the_note_in_any_order() {
+        let mut ledger = Ledger::default();
+        ledger.written("facts/m.md", b"one", Some("fct_1".into()), 1);
+        for (position, copy) in [(2, "facts/a.md"), (3, "facts/z.md")] {
+            ledger.edited(copy, b"copy", Some("fct_1".into()), position);
+        }
+        ledger.edited("facts/m.md", b"mine", Some("fct_1".into()), 4);
+        assert_eq!(ledger.path_of("fct_1"), Some("facts/m.md"));
+        let mut restarted = Ledger::default();
+        ledger.rows().for_each(|(path, row)| restarted.put(path, row.clone()));
+        assert_eq!(restarted.path_of("fct_1"), Some("facts/m.md"));
+        restarted.deleted("facts/m.md");
+        assert_eq!(restarted.path_of("fct_1"), Some("facts/a.md"));
+    }
+
+    #[test]
+    fn the_version_on_the_disk_stays_ours_however_many_follow() {
+        let mut ledger = Ledger::default();
+        ledger.written("a.md", b"on the disk", None, 1);
+        ledger.saw("a.md", Some(hash(b"on the disk")));
+        for i in 0..200 {
+            ledger.written("a.md", format!("{i}").as_bytes(), None, i);
+        }
+        assert!(ledger.get("a.md").unwrap().ours.contains(&hash(b"on the disk")));
     }
 
     #[test]

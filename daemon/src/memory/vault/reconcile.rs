@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::disk::Blocked;
 use super::{Author, Ledger};
 
 /// More missing files than this, and more than [`MASS_SHARE`] of all, is an accident and not a wish.
@@ -48,11 +49,11 @@ pub struct Outcome {
 /// Compares the folder with the ledger.
 ///
 /// A missing root, and a sudden mass of missing files, is never taken for a deletion: the files come back. A file that was
-/// never seen on the disk is not missing, only not written yet.
+/// never seen on the disk is not missing, only not written yet; one that could not be read is not missing either.
 #[must_use]
-pub fn reconcile(ledger: &Ledger, disk: &BTreeMap<String, Found>, root_exists: bool) -> Outcome {
+pub fn reconcile(ledger: &Ledger, disk: &BTreeMap<String, Found>, root_exists: bool, blocked: &Blocked) -> Outcome {
     let mut outcome = Outcome::default();
-    let mut missing = missing(ledger, disk);
+    let mut missing = missing(ledger, disk, blocked);
     let mut edits = Vec::new();
     for (path, found) in disk {
         match ledger.get(path) {
@@ -86,8 +87,9 @@ pub fn reconcile(ledger: &Ledger, disk: &BTreeMap<String, Found>, root_exists: b
 }
 
 /// Files that were on the disk and are not any more.
-fn missing(ledger: &Ledger, disk: &BTreeMap<String, Found>) -> BTreeSet<String> {
+fn missing(ledger: &Ledger, disk: &BTreeMap<String, Found>, blocked: &Blocked) -> BTreeSet<String> {
     let gone = ledger.rows().filter(|(path, row)| row.seen.is_some() && !disk.contains_key(*path));
+    let gone = gone.filter(|(path, _)| !blocked.holds(path));
     gone.map(|(path, _)| path.to_owned()).collect()
 }
 
@@ -125,7 +127,7 @@ mod tests {
     }
 
     fn acts(ledger: &Ledger, files: &[(&str, &str, Option<&str>)]) -> Vec<Act> {
-        reconcile(ledger, &disk(files), true).acts
+        reconcile(ledger, &disk(files), true, &Blocked::default()).acts
     }
 
     #[test]
@@ -160,7 +162,7 @@ mod tests {
     fn an_older_version_of_ours_is_not_an_edit() {
         let mut ledger = ledger(&[("a.md", "one")]);
         ledger.written("a.md", b"two", None, 9);
-        let outcome = reconcile(&ledger, &disk(&[("a.md", "one", None)]), true);
+        let outcome = reconcile(&ledger, &disk(&[("a.md", "one", None)]), true, &Blocked::default());
         assert!(outcome.acts.is_empty());
         assert_eq!(outcome.seen, [("a.md".to_owned(), Some(hash(b"one")))]);
     }
@@ -170,18 +172,18 @@ mod tests {
         let names: Vec<String> = (0..40).map(|i| format!("{i}.md")).collect();
         let files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), name.as_str())).collect();
         let ledger = ledger(&files);
-        let lost_root = reconcile(&ledger, &BTreeMap::new(), false);
+        let lost_root = reconcile(&ledger, &BTreeMap::new(), false, &Blocked::default());
         assert_eq!((lost_root.acts.len(), lost_root.held), (0, 40));
         let kept =
             |n: usize| -> Vec<(&str, &str, Option<&str>)> { files[n..].iter().map(|(p, t)| (*p, *t, None)).collect() };
-        assert_eq!(reconcile(&ledger, &disk(&kept(26)), true).held, 26);
-        assert_eq!(reconcile(&ledger, &disk(&kept(25)), true).acts.len(), 25);
+        assert_eq!(reconcile(&ledger, &disk(&kept(26)), true, &Blocked::default()).held, 26);
+        assert_eq!(reconcile(&ledger, &disk(&kept(25)), true, &Blocked::default()).acts.len(), 25);
     }
 
     #[test]
     fn a_file_not_yet_written_is_not_deleted() {
         let mut ledger = Ledger::default();
         ledger.written("a.md", b"one", None, 1);
-        assert_eq!(reconcile(&ledger, &BTreeMap::new(), true), Outcome::default());
+        assert_eq!(reconcile(&ledger, &BTreeMap::new(), true, &Blocked::default()), Outcome::default());
     }
 }
