@@ -1,6 +1,6 @@
 # Each target is one line of work; `make run` and `make test` need nothing but Rust.
 
-.PHONY: run test test-recorder lint update interop kills
+.PHONY: run test test-recorder lint update interop kills fuzz
 
 # Builds, starts a daemon in a demo home, imports the shipped sample, shows what it learned and predicts.
 run:
@@ -27,3 +27,7 @@ interop:
 # The long kill -9 loop.
 kills:
 	KILLS=300 cargo test --test tests crash -- --nocapture
+
+# Each fuzz target for three minutes.
+fuzz:
+	command -v cargo-fuzz >/dev/null || cargo install cargo-fuzz; cd tests/fuzz && for target in segment event markdown scrub; do cargo fuzz run --fuzz-dir . -s none $$target -- -max_total_time=180 -dict=words.dict || exit 1; done

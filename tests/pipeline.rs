@@ -2,18 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Home, repository, shared};
-
-fn sample() -> String {
-    repository("tests/data/sample/claude-code").display().to_string()
-}
-
-fn imported() -> (Home, crate::support::Daemon) {
-    let home = Home::new();
-    let daemon = home.start();
-    home.json(&["import", "claude-code", &sample()]);
-    (home, daemon)
-}
+use crate::support::{Home, imported, sample, shared};
 
 #[test]
 fn a_history_becomes_facts_episodes_and_predictions_with_receipts() {

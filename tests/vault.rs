@@ -6,15 +6,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::{Daemon, Home, prompt, repository, response};
-
-fn home() -> (Home, Daemon) {
-    let home = Home::new();
-    let daemon = home.start();
-    let sample = repository("tests/data/sample/claude-code").display().to_string();
-    home.json(&["import", "claude-code", &sample]);
-    (home, daemon)
-}
+use crate::support::{Daemon, Home, imported, prompt, response};
 
 fn facts(home: &Home) -> Vec<Value> {
     home.json(&["memory", "list", "facts", "--limit", "200"]).as_array().unwrap().clone()
@@ -37,7 +29,7 @@ fn found(daemon: &Daemon, word: &str) -> bool {
 
 #[test]
 fn a_sentence_in_a_new_file_is_a_stated_fact() {
-    let (home, daemon) = home();
+    let (home, daemon) = imported();
     std::fs::write(home.vault().join("facts/tea.md"), "I drink zitronentee while reviewing.\n").unwrap();
     daemon.sync();
     let fact = facts(&home).into_iter().find(|fact| fact["text"].as_str().unwrap().contains("zitronentee")).unwrap();
@@ -55,7 +47,7 @@ fn a_sentence_in_a_new_file_is_a_stated_fact() {
 
 #[test]
 fn an_edit_outranks_the_inference_and_is_never_written_over() {
-    let (home, daemon) = home();
+    let (home, daemon) = imported();
     let fact = facts(&home).into_iter().find(|fact| fact["text"].as_str().unwrap().contains("uv")).unwrap();
     let file = fact_file(&home, fact["id"].as_str().unwrap());
     let text = std::fs::read_to_string(&file).unwrap().replace("always use uv", "mostly use quux");
@@ -83,7 +75,7 @@ fn say_again(daemon: &Daemon, words: &str) {
 
 #[test]
 fn a_deleted_claim_is_not_inferred_again() {
-    let (home, daemon) = home();
+    let (home, daemon) = imported();
     let fact = facts(&home).into_iter().find(|fact| fact["text"].as_str().unwrap().contains("uv")).unwrap();
     std::fs::remove_file(fact_file(&home, fact["id"].as_str().unwrap())).unwrap();
     daemon.sync();
@@ -98,7 +90,7 @@ fn a_deleted_claim_is_not_inferred_again() {
 
 #[test]
 fn a_rename_keeps_the_fact() {
-    let (home, daemon) = home();
+    let (home, daemon) = imported();
     let fact = facts(&home)[0].clone();
     let file = fact_file(&home, fact["id"].as_str().unwrap());
     std::fs::rename(&file, home.vault().join("facts/a name of my own.md")).unwrap();
@@ -110,7 +102,7 @@ fn a_rename_keeps_the_fact() {
 
 #[test]
 fn three_editors_save_and_search_finds_it() {
-    let (home, daemon) = home();
+    let (home, daemon) = imported();
     let fact = facts(&home)[0].clone();
     let file = fact_file(&home, fact["id"].as_str().unwrap());
     append_truncating(&file, "Written by a truncating editor: wordalpha.\n");
@@ -141,7 +133,7 @@ fn in_notes(home: &Home, word: &str) -> bool {
 
 #[test]
 fn a_malformed_file_is_kept_and_reported() {
-    let (home, daemon) = home();
+    let (home, daemon) = imported();
     let text = "---\nid: [broken\ntier: nonsense\n---\nA sentence all the same.\n";
     std::fs::write(home.vault().join("facts/broken.md"), text).unwrap();
     std::fs::write(home.vault().join("facts/binary.md"), [0xff, 0xfe, 0x00]).unwrap();
@@ -156,7 +148,7 @@ fn a_malformed_file_is_kept_and_reported() {
 
 #[test]
 fn an_edit_made_while_the_daemon_was_down_is_found_at_start() {
-    let (home, daemon) = home();
+    let (home, daemon) = imported();
     let fact = facts(&home)[0].clone();
     let file = fact_file(&home, fact["id"].as_str().unwrap());
     daemon.stop();
@@ -169,7 +161,7 @@ fn an_edit_made_while_the_daemon_was_down_is_found_at_start() {
 
 #[test]
 fn a_lost_vault_comes_back_and_is_no_deletion() {
-    let (home, daemon) = home();
+    let (home, daemon) = imported();
     daemon.sync();
     let before = home.vault_bytes();
     daemon.stop();

@@ -268,11 +268,8 @@ pub(crate) fn evidence_line(evidence: &Evidence) -> String {
 }
 
 fn read_evidence(line: &str) -> Option<Evidence> {
-    const ORIGINS: [Origin; 6] =
-        [Origin::Typed, Origin::Agent, Origin::Screen, Origin::Pasted, Origin::Ours, Origin::Unknown];
     let (origin, id) = line.split_once(':')?;
-    let origin = ORIGINS.into_iter().find(|known| known.name() == origin)?;
-    Some(Evidence { id: id.to_owned(), origin })
+    Some(Evidence { id: id.to_owned(), origin: Origin::from_name(origin)? })
 }
 
 /// An instant, or a day, which begins at midnight UTC.

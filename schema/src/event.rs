@@ -10,6 +10,7 @@ mod wire;
 use serde::{Deserialize, Serialize};
 
 pub use self::problems::problems;
+use crate::memory::names;
 use crate::time::Timestamp;
 
 /// How many problems of one event are reported.
@@ -270,47 +271,12 @@ impl Event {
 
 /// The source of a wire value, and the origin it implies when the value is one that real clients send outside the enum.
 fn source_of(value: &str) -> Option<(Source, Option<Origin>)> {
-    let source = match value {
-        "desktop" => Source::Desktop,
-        "cli" => Source::Cli,
-        "mobile" => Source::Mobile,
-        "smartglass" => Source::Smartglass,
-        "agent" => Source::Agent,
-        "integration" => Source::Integration,
-        _ => {
-            let (_, origin) = RAW_SOURCES.iter().find(|(raw, _)| *raw == value)?;
-            return Some((Source::Agent, Some(*origin)));
-        }
-    };
-    Some((source, None))
+    let raw = || RAW_SOURCES.iter().find(|(raw, _)| *raw == value);
+    let known = Source::from_name(value).map(|source| (source, None));
+    known.or_else(|| raw().map(|(_, origin)| (Source::Agent, Some(*origin))))
 }
 
-impl Source {
-    /// The value on the wire.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Desktop => "desktop",
-            Self::Cli => "cli",
-            Self::Mobile => "mobile",
-            Self::Smartglass => "smartglass",
-            Self::Agent => "agent",
-            Self::Integration => "integration",
-        }
-    }
-}
-
-impl Origin {
-    /// The value on the wire.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Typed => "typed",
-            Self::Agent => "agent",
-            Self::Screen => "screen",
-            Self::Pasted => "pasted",
-            Self::Ours => "ours",
-            Self::Unknown => "unknown",
-        }
-    }
-}
+names!(Source: Desktop = "desktop", Cli = "cli", Mobile = "mobile", Smartglass = "smartglass", Agent = "agent",
+    Integration = "integration");
+names!(Origin: Typed = "typed", Agent = "agent", Screen = "screen", Pasted = "pasted", Ours = "ours",
+    Unknown = "unknown");

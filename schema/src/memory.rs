@@ -111,6 +111,8 @@ macro_rules! names {
         }
     };
 }
+pub(crate) use names;
+
 names!(Tier: Candidate = "candidate", Tentative = "tentative", Strong = "strong");
 names!(Status: Active = "active", Archived = "archived", Pending = "pending");
 names!(Provenance: Inferred = "inferred", Edited = "edited", Stated = "stated");

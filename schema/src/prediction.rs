@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::event::Origin;
+use crate::memory::names;
 use crate::time::Timestamp;
 
 /// The largest `k`.
@@ -28,19 +29,7 @@ pub enum Status {
     Rejected,
 }
 
-impl Status {
-    /// The word on the wire.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Escalated => "escalated",
-            Self::Accepted => "accepted",
-            Self::Edited => "edited",
-            Self::Rejected => "rejected",
-        }
-    }
-}
+names!(Status: Auto = "auto", Escalated = "escalated", Accepted = "accepted", Edited = "edited", Rejected = "rejected");
 
 /// Why a prediction is held below the threshold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

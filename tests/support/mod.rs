@@ -209,6 +209,19 @@ pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
 }
 
+/// The history that ships with the source.
+pub fn sample() -> String {
+    repository("tests/data/sample/claude-code").display().to_string()
+}
+
+/// A home whose running daemon was given the sample.
+pub fn imported() -> (Home, Daemon) {
+    let home = Home::new();
+    let daemon = home.start();
+    home.json(&["import", "claude-code", &sample()]);
+    (home, daemon)
+}
+
 /// Real people's data beside the project, where it is; says aloud when it is not.
 pub fn shared(path: &str, test: &str) -> Option<PathBuf> {
     let found = repository("../shared/data").join(path);

@@ -127,7 +127,7 @@ impl Sessions {
         let rest = open.events.split_off(keep);
         let events = std::mem::replace(&mut open.events, rest);
         open.boundaries.retain(|(boundary, _)| *boundary > upto);
-        open.first = Position(upto.0 + 1);
+        open.first = Position(upto.0.saturating_add(1));
         if open.boundaries.is_empty() {
             open.kept = open.events.len();
         }
