@@ -92,16 +92,11 @@ pub struct Habits {
 /// How many tokens two sorted lists share, repeats counted.
 fn common(a: &[u32], b: &[u32]) -> usize {
     let (mut i, mut j, mut shared) = (0, 0, 0);
+    // Without branches on the order, which no processor can guess.
     while let (Some(x), Some(y)) = (a.get(i), b.get(j)) {
-        match x.cmp(y) {
-            std::cmp::Ordering::Less => i += 1,
-            std::cmp::Ordering::Greater => j += 1,
-            std::cmp::Ordering::Equal => {
-                shared += 1;
-                i += 1;
-                j += 1;
-            }
-        }
+        shared += usize::from(x == y);
+        i += usize::from(x <= y);
+        j += usize::from(y <= x);
     }
     shared
 }
@@ -290,13 +285,24 @@ impl Habits {
     #[must_use]
     pub fn kin_of(&self, numbers: &[u32]) -> Vec<u32> {
         let (shortest, longest) = (numbers.len().div_ceil(3), numbers.len() * 3);
-        let mut found: Vec<u32> = Vec::new();
-        for number in self.telling(numbers) {
-            let forms = self.by_token[number as usize].iter().rev().take(MAX_TOKEN_FORMS);
-            found.extend(forms.filter(|(_, length)| (shortest..=longest).contains(length)).map(|(form, _)| *form));
+        let telling = self.telling(numbers);
+        let mut found: Vec<(u32, usize)> = Vec::new();
+        // Lists that are read whole: a form that is not in one of them does not have its token.
+        let mut whole = 0;
+        for &number in &telling {
+            let forms = &self.by_token[number as usize];
+            whole += usize::from(forms.len() <= MAX_TOKEN_FORMS);
+            let forms = forms.iter().rev().take(MAX_TOKEN_FORMS);
+            found.extend(forms.filter(|(_, length)| (shortest..=longest).contains(length)));
         }
         found.sort_unstable();
-        found.dedup();
+        // Most share one common token and nothing else: those are dropped before their tokens are compared.
+        let may_hit = |hits: usize, length: usize| {
+            let shared = numbers.len() - whole.saturating_sub(hits);
+            4 * shared >= numbers.len() + length
+        };
+        let found = found.chunk_by(|a, b| a.0 == b.0).filter(|run| may_hit(run.len(), run[0].1)).map(|run| run[0].0);
+        let found: Vec<u32> = found.collect();
         let mut kin: Vec<u32> = found
             .into_iter()
             .rev()
@@ -381,9 +387,9 @@ impl Habits {
         self.kind_totals[kind.index()].at(now, HALF_LIVES[0])
     }
 
-    /// Mean token F1 of a form with others, by their weights.
-    #[must_use]
-    pub fn mean_overlap(&self, numbers: &[u32], others: &[(u32, f64)]) -> f64 {
+    /// Mean token F1 of a form with others, by their weights: what `nearby` works out at once.
+    #[cfg(test)]
+    pub(super) fn mean_overlap(&self, numbers: &[u32], others: &[(u32, f64)]) -> f64 {
         let (mut sum, mut total) = (0.0, 0.0);
         for (other, weight) in others {
             if let Some(form) = self.form(*other) {

@@ -18,6 +18,7 @@ pub mod continuation;
 pub mod gate;
 pub mod habits;
 pub mod local;
+mod nearby;
 pub mod nearest;
 pub mod pool;
 pub mod rank;

@@ -142,16 +142,11 @@ impl Predictor {
 
     /// Mean token F1 of a candidate with the answers nearby, its own newest use left out.
     fn means(&self, member: &Member, view: &View, newest: Option<u32>) -> (f64, f64, f64) {
-        let own = match member.form {
-            Some(id) => self.habits.tokens_of(id).to_vec(),
-            None => self.habits.numbers(&member.text),
+        let [tail, last, newest] = match member.form {
+            Some(id) => view.nearby.means(self.habits.tokens_of(id), newest),
+            None => view.nearby.means(&self.habits.numbers(&member.text), newest),
         };
-        let mean = |list: &[(u32, f64, u32)]| {
-            let others = list.iter().filter(|(_, _, reply)| Some(*reply) != newest);
-            let others: Vec<(u32, f64)> = others.map(|(form, weight, _)| (*form, *weight)).collect();
-            self.habits.mean_overlap(&own, &others)
-        };
-        (mean(&view.nearby[0]), mean(&view.nearby[1]), mean(&view.nearby[2]))
+        (tail, last, newest)
     }
 
     fn facts(&self, member: &Member, view: &View) -> Facts {

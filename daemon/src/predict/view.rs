@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::local::{Predictor, Query};
+use super::nearby::Nearby;
 use super::nearest::Like;
 use super::rank::Setting;
 use super::situation::Situation;
@@ -37,8 +38,8 @@ pub(super) struct View {
     pub(super) similar: [BTreeMap<u32, f64>; 2],
     pub(super) votes: [Votes; 2],
     pub(super) followers: Votes,
-    /// Forms, weights and numbers of the answers to the most similar situations (tail, last words) and the newest.
-    pub(super) nearby: [Vec<(u32, f64, u32)>; 3],
+    /// The answers to the most similar situations (tail, last words) and the newest.
+    pub(super) nearby: Nearby,
     /// Forms of the answers to the closest situations alone: tail, last words.
     pub(super) closest: [Vec<u32>; 2],
     /// Token numbers of the agent's text.
@@ -98,7 +99,10 @@ impl Predictor {
             last: last_form,
             similar: [similar(&likes[0]), similar(&likes[1])],
             votes: [self.votes(&likes[0], now), self.votes(&likes[1], now)],
-            nearby: [self.nearby(&likes[0], now), self.nearby(&likes[1], now), self.newest(now)],
+            nearby: Nearby::new(
+                &self.habits,
+                &[self.nearby(&likes[0], now), self.nearby(&likes[1], now), self.newest(now)],
+            ),
             closest: [self.closest(&likes[0]), self.closest(&likes[1])],
             followers: self.followers(last_form, last, now),
             words: self.habits.numbers(&situation.tail.join(" ")),
@@ -122,6 +126,7 @@ impl Predictor {
         close.filter_map(|like| self.replies[like.item as usize].form).collect()
     }
 
+    /// Forms, weights and numbers of the answers to the most similar situations.
     fn nearby(&self, likes: &[Like], now: u32) -> Vec<(u32, f64, u32)> {
         let likes = likes.iter().take(NEARBY);
         likes
