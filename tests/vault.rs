@@ -173,7 +173,7 @@ fn a_lost_vault_comes_back_and_is_no_deletion() {
 
 #[test]
 fn a_fact_moved_into_a_folder_stays_and_text_wins_in_a_persons_own_file() {
-    let (home, daemon) = home();
+    let (home, daemon) = imported();
     let fact = facts(&home).into_iter().find(|fact| fact["text"].as_str().unwrap().contains("uv")).unwrap();
     let id = fact["id"].as_str().unwrap();
     let archive = home.vault().join("facts/tools");
@@ -191,7 +191,7 @@ fn a_fact_moved_into_a_folder_stays_and_text_wins_in_a_persons_own_file() {
 
 #[test]
 fn a_folder_that_is_gone_is_an_accident_and_comes_back() {
-    let (home, daemon) = home();
+    let (home, daemon) = imported();
     let before = facts(&home).len();
     assert!(before > 0 && before < 25, "few enough that no mass is missing");
     std::fs::rename(home.vault().join("facts"), home.path("elsewhere")).unwrap();

@@ -4,7 +4,7 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use clone_schema::{Fault, Position};
@@ -60,13 +60,24 @@ pub fn daemon(env: &Env, paths: &Paths) -> Result<(), Failure> {
         }),
     }));
     let _watcher = watch_vault(&paths.vault, &wake);
-    let looping =
-        thread::Builder::new().name("derive".to_owned()).spawn(move || derive.run(&wakes)).map_err(Failure::new)?;
+    let looping = thread::Builder::new().name("derive".to_owned()).spawn(move || derive_or_end(derive, &wakes));
+    let looping = looping.map_err(Failure::new)?;
     let served = serve_until_told(env, paths, &engine, http);
     let _ended = wake.send(Wake::Shutdown);
     let _joined = looping.join();
     log.close().map_err(Failure::new)?;
     served
+}
+
+/// Runs the loop; should it break, the process ends and is started anew rather than answer from a broken view.
+fn derive_or_end(derive: Derive, wakes: &Receiver<Wake>) {
+    let run = std::panic::AssertUnwindSafe(|| derive.run(wakes));
+    if std::panic::catch_unwind(run).is_err() {
+        tracing::error!(
+            "the derive loop broke; nothing acked is lost; ending so that a supervisor starts the daemon anew"
+        );
+        std::process::exit(i32::from(crate::failure::exit::INTERNAL));
+    }
 }
 
 /// Where messages of the daemon go: standard error, `info` and above unless asked otherwise.
@@ -206,6 +217,8 @@ async fn tcp(
         Err(error) => {
             tracing::warn!(%error, "the HTTP door stays shut");
             engine.opened_http(Some(format!("shut: {error}")));
+            engine
+                .trouble("http", &format!("the HTTP door stays shut: {error}; free the port or set CLONE_DAEMON_PORT"));
         }
     }
 }

@@ -169,9 +169,11 @@ impl FileText {
     /// A file of these bytes, kept exactly whatever they are.
     #[must_use]
     pub fn new(path: &str, bytes: &[u8]) -> Self {
+        // Text of mostly control characters grows sixfold as JSON; hexadecimal only doubles.
+        let dense = bytes.iter().filter(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace()).count();
         match std::str::from_utf8(bytes) {
-            Ok(text) => Self { path: path.to_owned(), text: text.to_owned(), hex: false },
-            Err(_) => {
+            Ok(text) if dense * 5 <= bytes.len() => Self { path: path.to_owned(), text: text.to_owned(), hex: false },
+            _ => {
                 let text = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
                 Self { path: path.to_owned(), text, hex: true }
             }

@@ -79,6 +79,20 @@ pub fn of(context: &Context, format: &str, paths: Vec<PathBuf>) -> Result<u8, Fa
     run(context, Import { format: format.to_owned(), paths, include, exclude, dry_run: false })
 }
 
+/// Waits until everything sent is derived, however long that takes; what was sent is safe meanwhile.
+fn until_derived(client: &Client) -> Result<(), Failure> {
+    print::progress("making episodes and facts of it");
+    loop {
+        match client.blocking("sync", None, &[], None) {
+            Err(error) if error.status() == Some(503) => {}
+            Err(error) => return Err(error.into()),
+            Ok(_) => break,
+        }
+    }
+    print::progress_end();
+    Ok(())
+}
+
 struct Run {
     client: Option<Client>,
     batch: Vec<String>,
@@ -165,6 +179,7 @@ impl Run {
                 "format": format.name(), "imported": self.new, "duplicates": self.known, "skipped": self.counts.skipped,
             });
             client.blocking("import_batch", None, &[], Some(&body))?;
+            until_derived(client)?;
         }
         if context.json {
             print::value(&self.summary(format, files));

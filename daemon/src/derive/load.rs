@@ -66,6 +66,9 @@ pub fn load(view: &mut View, state: &State, log: &Log) -> Result<(), DeriveError
     predictions(view, state, log)?;
     vault(view, state, log)?;
     view.facts_due = true;
+    // An episode folded before a crash may not have its note yet; telling one twice changes nothing.
+    let untold = view.episodes.keys().filter(|id| view.ledger.path_of(id).is_none());
+    view.episodes_due = untold.cloned().collect();
     Ok(())
 }
 

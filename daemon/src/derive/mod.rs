@@ -26,13 +26,17 @@ use crate::state::{Batch, State, StateError};
 use view::{Changes, View};
 
 /// Events folded under one write lock, so that readers wait no longer than this takes.
-const FOLD_EVENTS: usize = 64;
+const FOLD_EVENTS: usize = 16;
 /// How long derived rows may wait for company before they are written.
 const PERSIST_AFTER: Duration = Duration::from_millis(1000);
+/// How long changed facts and episodes wait for company before their notes are written.
+const TELL_AFTER: Duration = Duration::from_millis(300);
 /// Documents that are written at once, whatever the time.
 const PERSIST_DOCUMENTS: usize = 5_000;
 /// Quiet time after a change in the vault before it is looked at: editors save in several steps.
 const VAULT_QUIET: Duration = Duration::from_millis(100);
+/// The longest that changes in the vault wait for quiet.
+const VAULT_PATIENCE: Duration = Duration::from_secs(1);
 /// How often idle sessions and displaced files are looked at.
 const TICK: Duration = Duration::from_secs(30);
 /// How soon a step that failed is tried again.
@@ -76,7 +80,9 @@ pub struct Derive {
     disk: Disk,
     changes: Changes,
     persist_at: Option<Instant>,
+    tell_at: Option<Instant>,
     vault_at: Option<Instant>,
+    vault_first: Option<Instant>,
     tick_at: Instant,
     files_held: usize,
     /// What the last look could not read; nothing is written there and nothing there is deleted.
@@ -103,7 +109,9 @@ impl Derive {
             disk: Disk::new(vault),
             changes: Changes::default(),
             persist_at: None,
+            tell_at: None,
             vault_at: Some(Instant::now()),
+            vault_first: None,
             tick_at: Instant::now() + TICK,
             files_held: 0,
             blocked: Blocked::default(),
@@ -115,7 +123,7 @@ impl Derive {
             load::forget_disk(&mut view, &mut derive.changes);
         }
         derive.sweep();
-        derive.pass()?;
+        derive.pass(true)?;
         load::unindex(&derive.view, &derive.index)?;
         derive.persist()?;
         Ok(derive)
@@ -159,7 +167,7 @@ impl Derive {
     fn note(&mut self, wake: Wake, waiting: &mut Vec<SyncSender<Result<Position, String>>>) -> bool {
         match wake {
             Wake::Appended => {}
-            Wake::VaultChanged => self.vault_at = Some(self.vault_at.unwrap_or_else(|| Instant::now() + VAULT_QUIET)),
+            Wake::VaultChanged => self.vault_changed(Instant::now()),
             Wake::Settle(settled) => {
                 self.vault_at = Some(Instant::now());
                 self.write_at = None;
@@ -170,16 +178,22 @@ impl Derive {
         false
     }
 
+    /// The vault is looked at once it is quiet, and within [`VAULT_PATIENCE`] of the first change even when it is not.
+    fn vault_changed(&mut self, now: Instant) {
+        let first = *self.vault_first.get_or_insert(now);
+        self.vault_at = Some((now + VAULT_QUIET).min(first + VAULT_PATIENCE));
+    }
+
     /// How long the loop may sleep before something is due.
     fn patience(&self) -> Duration {
-        let due = [self.persist_at, self.vault_at, Some(self.tick_at)];
+        let due = [self.persist_at, self.tell_at, self.vault_at, Some(self.tick_at)];
         let next = due.into_iter().flatten().min().unwrap_or(self.tick_at);
         next.saturating_duration_since(Instant::now())
     }
 
     fn step(&mut self, settle: bool) -> Result<(), DeriveError> {
         let now = Instant::now();
-        self.pass()?;
+        self.pass(settle)?;
         if now >= self.tick_at {
             self.tick_at = now + TICK;
             self.close_idle(None)?;
@@ -194,18 +208,24 @@ impl Derive {
     }
 
     /// Folds, looks at the vault, tells the log what the vault should hold, and writes the files.
-    fn pass(&mut self) -> Result<(), DeriveError> {
+    ///
+    /// Telling waits a moment for company unless somebody waits for it: an import would otherwise write a note anew with
+    /// every batch.
+    fn pass(&mut self, settle: bool) -> Result<(), DeriveError> {
         self.fold()?;
         if self.vault_at.is_some_and(|at| at <= Instant::now()) {
-            self.vault_at = None;
+            (self.vault_at, self.vault_first) = (None, None);
             self.look()?;
         }
         if let Some(mark) = self.changes.import_ended.take() {
             self.close_idle(Some(mark)).inspect_err(|_| self.changes.import_ended = Some(mark))?;
         }
-        // Telling changes the log, which is folded in turn; a second round finds nothing to tell.
-        while self.tell()? {
-            self.fold()?;
+        if settle || self.tell_at.is_some_and(|at| at <= Instant::now()) {
+            // Telling changes the log, which is folded in turn; a second round finds nothing to tell.
+            while self.tell()? {
+                self.fold()?;
+            }
+            self.tell_at = None;
         }
         self.materialise();
         if self.disk.settle(clock::now().as_second()) > 0 {
@@ -232,6 +252,11 @@ impl Derive {
             let removed = std::mem::take(&mut self.changes.removed);
             self.index.remove(&removed)?;
             self.persist_at.get_or_insert_with(|| Instant::now() + PERSIST_AFTER);
+            self.tell_at.get_or_insert_with(|| Instant::now() + TELL_AFTER);
+            // A long backlog is kept as it is worked off, so that a crash repeats little and memory stays flat.
+            if self.changes.documents >= PERSIST_DOCUMENTS {
+                self.persist()?;
+            }
         }
     }
 

@@ -60,8 +60,10 @@ impl Note {
         } else {
             (Reading::Other, Vec::new())
         };
+        let mut reading = reading;
         if std::str::from_utf8(bytes).is_err() {
-            problems.push(format!("`{path}`: not UTF-8; save it as UTF-8 and it is read fully"));
+            reading = Reading::Other;
+            problems = vec![format!("`{path}`: not UTF-8; save it as UTF-8 and it is read")];
         }
         Self { text, first: first.to_owned(), at, reading, problems }
     }
@@ -128,6 +130,7 @@ impl View {
         }
         self.refresh_facts(&mut told);
         self.refresh_episodes(&mut told);
+        self.refresh_plain(&mut told);
         self.refresh_profile();
         self.tell_facts(log, &mut told);
         self.tell_episodes(&mut told);
@@ -181,6 +184,19 @@ impl View {
                 self.episodes.insert(episode.id.clone(), episode);
             }
         }
+    }
+
+    /// A person's other notes, and their own profile and soul card, are found by search as plain text.
+    fn refresh_plain(&mut self, told: &mut Told) {
+        let plain = self.notes.iter().filter(|(_, note)| matches!(note.reading, Reading::Other));
+        let now: BTreeMap<String, String> =
+            plain.map(|(path, note)| (path.clone(), hash(note.text.as_bytes()))).collect();
+        for (path, _) in now.iter().filter(|(path, hash)| self.plain.get(*path) != Some(hash)) {
+            told.documents.push(plain_document(path, &self.notes[path]));
+        }
+        let gone = self.plain.keys().filter(|path| !now.contains_key(*path));
+        told.removed.extend(gone.map(|path| plain_id(path)));
+        self.plain = now;
     }
 
     fn refresh_profile(&mut self) {
@@ -295,6 +311,23 @@ fn persons_fact(draft: &FactDraft, note: &Note, inferred: &BTreeMap<String, Fact
 fn archived(text: &str) -> String {
     let status = Value::Text(Status::Archived.name().to_owned());
     clone_markdown::edit::set(text, "status", &status).unwrap_or_else(|_| text.to_owned())
+}
+
+fn plain_id(path: &str) -> String {
+    format!("note:{path}")
+}
+
+fn plain_document(path: &str, note: &Note) -> Document {
+    Document {
+        id: plain_id(path),
+        tier: index::Tier::Raw,
+        text: note.text.clone(),
+        title: name::stem(path).to_owned(),
+        tags: Vec::new(),
+        at: note.at,
+        session: String::new(),
+        agent: String::new(),
+    }
 }
 
 fn fact_document(fact: &Fact) -> Document {

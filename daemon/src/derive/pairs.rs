@@ -129,14 +129,8 @@ pub fn label(predictor: &Predictor, pair: &Pair) -> Option<Label> {
         k: 1,
         at: pair.at,
     };
-    let answer = predictor.answer(&query);
-    let first = answer.candidates.first()?;
-    Some(Label {
-        raw: first.raw_confidence,
-        kind: answer.kind,
-        hit: predict::hit(&first.response, &pair.reply),
-        weight: 1.0,
-    })
+    let predict::Forecast { response, raw, kind } = predictor.forecast(&query)?;
+    Some(Label { raw, kind, hit: predict::hit(&response, &pair.reply), weight: 1.0 })
 }
 
 #[cfg(test)]

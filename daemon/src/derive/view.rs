@@ -117,6 +117,8 @@ pub struct View {
     pub facts: BTreeMap<String, Fact>,
     /// Facts that stand in a person's own file.
     pub stated: BTreeSet<String>,
+    /// Plain notes of a person's that the index holds: path and hash.
+    pub plain: BTreeMap<String, String>,
     /// L3, as it stands after the person's word.
     pub profile: Profile,
     /// Claims and episodes that must not come back, by key.

@@ -127,6 +127,13 @@ impl Engine {
         }
     }
 
+    /// Says in `status` what is wrong, until the next start.
+    pub fn trouble(&self, what: &str, message: &str) {
+        if let Ok(mut view) = self.view.write() {
+            view.problems.insert(what.to_owned(), message.to_owned());
+        }
+    }
+
     /// What is derived, for reading.
     fn read(&self) -> Result<RwLockReadGuard<'_, View>, Fault> {
         self.view.read().map_err(|_| Fault::internal("the derived view is broken; restart the daemon"))

@@ -148,7 +148,8 @@ impl Engine {
         let confidence = if live { stand } else { stand.min(below(request.threshold)) };
         let status = if confidence >= request.threshold { Status::Auto } else { Status::Escalated };
         let word = if answer.should_continue { "went on" } else { "were done" };
-        let reasoning = format!("after blocks of this kind you {word}; {:.0} of them known", answer.known.floor());
+        let reasoning =
+            format!("where an agent stopped like this, you mostly {word}; {:.0} stops known", answer.known.floor());
         let reply_body = ContinuationReply {
             id: clock::new_id(),
             should_continue: answer.should_continue,

@@ -117,7 +117,7 @@ impl Engine {
         ok(&page.cut(found.into_iter().map(|(_, value)| value)))
     }
 
-    /// Marks the end of an import, so that its sessions become episodes at once.
+    /// Marks the end of an import, so that its sessions become episodes at once; `sync` waits until they are.
     pub(super) fn import_mark(&self, body: &Value) -> Result<Reply, Fault> {
         let count = |name: &str| body[name].as_u64().unwrap_or_default();
         let format = body["format"].as_str().filter(|format| !format.is_empty());
@@ -126,8 +126,7 @@ impl Engine {
         let skipped = skipped.map(|(reason, n)| (reason.clone(), n.as_u64().unwrap_or_default())).collect();
         let (imported, duplicates) = (count("imported"), count("duplicates"));
         self.note(Payload::ImportMarked { format, imported, duplicates, skipped })?;
-        let position = self.settle()?;
-        reply(201, &json!({"marked": true, "position": position.0}))
+        reply(201, &json!({"marked": true}))
     }
 
     pub(super) fn raw_add(&self, body: &Value) -> Result<Reply, Fault> {

@@ -18,7 +18,9 @@ impl Engine {
         match id.get(..4) {
             Some("fct_") => self.why_fact(id),
             Some("epi_") => self.why_episode(id),
-            _ => self.why_prediction(id),
+            _ => self.why_prediction(id).map_err(|fault| {
+                fault.hint("ids are those of `clone predict`, or `fct_…` and `epi_…` of `clone memory list`")
+            }),
         }
     }
 
@@ -54,7 +56,8 @@ impl Engine {
     fn why_fact(&self, id: &str) -> Result<Reply, Fault> {
         let view = self.read()?;
         let fact = view.facts.get(id).ok_or_else(|| Fault::not_found(format!("no fact `{id}`")))?;
-        let reason = format!("seen {} of {} times in {} sessions", fact.support, fact.opportunities, fact.sessions);
+        let plural = if fact.sessions == 1 { "session" } else { "sessions" };
+        let reason = format!("seen {} of {} times in {} {plural}", fact.support, fact.opportunities, fact.sessions);
         ok(&json!({
             "what": "fact",
             "id": fact.id,

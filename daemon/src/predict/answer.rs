@@ -3,7 +3,7 @@
 use clone_schema::event::Origin;
 use clone_schema::prediction::{Candidate, Cited, MAX_K, Weight};
 
-use super::local::{Answer, Predictor, Query};
+use super::local::{Answer, Forecast, Predictor, Query};
 use super::pool::Ranked;
 use super::view::View;
 
@@ -24,6 +24,14 @@ impl Predictor {
         let ranked = self.rank(&view);
         let chosen = self.choose(ranked, query.k.clamp(1, MAX_K));
         self.finish(&view, &chosen)
+    }
+
+    /// The first candidate alone, without what it takes to stand behind it: enough to judge by what was then typed.
+    #[must_use]
+    pub fn forecast(&self, query: &Query<'_>) -> Option<Forecast> {
+        let view = self.view(query);
+        let first = self.choose(self.rank(&view), 1).into_iter().next()?;
+        Some(Forecast { response: first.text, raw: first.raw, kind: view.situation.kind })
     }
 
     /// The best few: first those that would not hit each other, then, if room is left, the rest.

@@ -4,6 +4,7 @@
 //! (the fit without a prior is at its worst there). Old labels fade. The slope never turns negative.
 
 use std::collections::VecDeque;
+use std::sync::OnceLock;
 
 /// Labels that a fit reads, at most; at the half-life below the oldest of them weighs under a twentieth.
 pub const MAX_LABELS: usize = 1_200;
@@ -50,12 +51,18 @@ struct Row {
     weight: f64,
 }
 
-/// A fitted curve with the labels behind it.
+/// A curve and the labels behind it; fitted when it is first asked after a label, and always from the prior, so that it
+/// depends on the labels alone and not on when it was asked.
 #[derive(Clone, Debug)]
 pub struct Curve {
     prior: Prior,
     rows: VecDeque<Row>,
     seen: u32,
+    fitted: OnceLock<Fit>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Fit {
     slope: f64,
     offset: f64,
     /// Covariance of (slope, offset): variances and covariance.
@@ -80,8 +87,7 @@ impl Curve {
     /// A curve without labels.
     #[must_use]
     pub fn new(prior: Prior) -> Self {
-        let spread = (prior.slope.1.powi(2), prior.offset.1.powi(2), 0.0);
-        Self { prior, rows: VecDeque::new(), seen: 0, slope: prior.slope.0, offset: prior.offset.0, spread }
+        Self { prior, rows: VecDeque::new(), seen: 0, fitted: OnceLock::new() }
     }
 
     /// How many labels it has seen.
@@ -90,7 +96,7 @@ impl Curve {
         self.seen
     }
 
-    /// Adds one label and fits again, from where the last fit ended.
+    /// Adds one label; the next question fits again.
     pub fn add(&mut self, raw: f64, hit: bool, weight: f64) {
         let weight = if weight.is_finite() { weight.clamp(0.0, 1.0) } else { 0.0 };
         if self.rows.len() == MAX_LABELS {
@@ -98,7 +104,11 @@ impl Curve {
         }
         self.rows.push_back(Row { x: logit(raw), y: f64::from(u8::from(hit)), weight });
         self.seen = self.seen.saturating_add(1);
-        self.fit();
+        self.fitted = OnceLock::new();
+    }
+
+    fn fitted(&self) -> &Fit {
+        self.fitted.get_or_init(|| self.fit())
     }
 
     /// How many labels were given for raw numbers at least as high as this one.
@@ -111,15 +121,16 @@ impl Curve {
     /// The calibrated probability.
     #[must_use]
     pub fn probability(&self, raw: f64) -> f64 {
-        sigmoid(self.slope * logit(raw) + self.offset)
+        let fit = self.fitted();
+        sigmoid(fit.slope * logit(raw) + fit.offset)
     }
 
     /// The lower bound of the probability at so many standard deviations.
     #[must_use]
     pub fn lower(&self, raw: f64, deviations: f64) -> f64 {
-        let x = logit(raw);
-        let variance = self.spread.0 * x * x + self.spread.1 + 2.0 * self.spread.2 * x;
-        sigmoid(self.slope * x + self.offset - deviations * variance.max(0.0).sqrt())
+        let (x, fit) = (logit(raw), self.fitted());
+        let variance = fit.spread.0 * x * x + fit.spread.1 + 2.0 * fit.spread.2 * x;
+        sigmoid(fit.slope * x + fit.offset - deviations * variance.max(0.0).sqrt())
     }
 
     fn measure(&self, slope: f64, offset: f64) -> Slopes {
@@ -150,13 +161,14 @@ impl Curve {
     }
 
     /// Damped Newton: a step is halved until the loss falls.
-    fn fit(&mut self) {
-        let mut here = self.measure(self.slope, self.offset);
+    fn fit(&self) -> Fit {
+        let (mut slope, mut offset) = (self.prior.slope.0, self.prior.offset.0);
+        let mut here = self.measure(slope, offset);
         for _ in 0..MAX_STEPS {
             let (a, b, c) = here.curvature;
             let determinant = (a * b - c * c).max(1e-12);
             // A slope that is held at zero leaves a fit of the offset alone.
-            let held = self.slope <= 0.0 && here.gradient.0 > 0.0;
+            let held = slope <= 0.0 && here.gradient.0 > 0.0;
             let (step_slope, step_offset) = if held {
                 (0.0, here.gradient.1 / b)
             } else {
@@ -168,12 +180,11 @@ impl Curve {
             let mut size = 1.0;
             let mut moved = false;
             while size > 1e-4 {
-                let slope = (self.slope - size * step_slope).max(0.0);
-                let offset = self.offset - size * step_offset;
-                let there = self.measure(slope, offset);
+                let next = ((slope - size * step_slope).max(0.0), offset - size * step_offset);
+                let there = self.measure(next.0, next.1);
                 if there.loss <= here.loss {
-                    moved = (slope - self.slope).abs() + (offset - self.offset).abs() > SMALL_STEP;
-                    (self.slope, self.offset, here) = (slope, offset, there);
+                    moved = (next.0 - slope).abs() + (next.1 - offset).abs() > SMALL_STEP;
+                    (slope, offset, here) = (next.0, next.1, there);
                     break;
                 }
                 size *= 0.5;
@@ -184,7 +195,7 @@ impl Curve {
         }
         let (a, b, c) = here.curvature;
         let determinant = (a * b - c * c).max(1e-12);
-        self.spread = (b / determinant, a / determinant, -c / determinant);
+        Fit { slope, offset, spread: (b / determinant, a / determinant, -c / determinant) }
     }
 }
 

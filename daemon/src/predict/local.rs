@@ -70,6 +70,17 @@ pub struct Label {
     pub weight: f64,
 }
 
+/// A first candidate that nobody acts on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Forecast {
+    /// The words.
+    pub response: String,
+    /// The predictor's own number.
+    pub raw: f64,
+    /// What the agent did last.
+    pub kind: Kind,
+}
+
 /// Ranked candidates, before anyone decides on them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {

@@ -29,5 +29,5 @@ mod view;
 
 pub use continuation::Continuation;
 pub use gate::{Decided, Mode, decide};
-pub use local::{Answer, Label, Pair, Predictor, Query};
+pub use local::{Answer, Forecast, Label, Pair, Predictor, Query};
 pub use situation::{Kind, hit};

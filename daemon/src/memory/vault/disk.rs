@@ -17,7 +17,7 @@ use super::hash;
 use super::reconcile::Found;
 
 /// The largest file that is read, in bytes; a larger one is a problem, never touched.
-pub const FILE_BYTES_MAX: u64 = 8 << 20;
+pub const FILE_BYTES_MAX: u64 = 7 << 20;
 /// How long a displaced file is kept and watched for a late write, in seconds.
 pub const DISPLACED_SECONDS: i64 = 10;
 /// The most files that are looked at.

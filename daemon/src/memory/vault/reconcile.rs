@@ -103,7 +103,8 @@ fn origin(ledger: &Ledger, missing: &BTreeSet<String>, found: &Found) -> Option<
 fn is_mass(missing: usize, on_disk: usize) -> bool {
     #[allow(clippy::cast_precision_loss)]
     let share = missing as f64 / on_disk.max(1) as f64;
-    missing > MASS_FILES && share > MASS_SHARE
+    // Everything gone at once, the profile too, is an empty folder where the real one is not mounted.
+    (missing > MASS_FILES && share > MASS_SHARE) || (missing > 1 && missing == on_disk)
 }
 
 #[cfg(test)]
