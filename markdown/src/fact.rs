@@ -368,8 +368,10 @@ mod tests {
 
     #[test]
     fn a_changed_body_shows() {
-        let (draft, _) = parse("---\ntext: I use tabs\n---\n\nI use spaces\n\nSeen 1 of 1 times in 1 sessions.\n");
-        assert_eq!((draft.text.as_str(), draft.sentence.as_deref()), ("I use tabs", Some("I use spaces")));
+        for (id, sentence) in [("id: fct_0000000000\n", Some("I use spaces")), ("", None)] {
+            let (draft, _) = parse(&format!("---\n{id}text: I use tabs\n---\n\nI use spaces\n\nSeen 1 of 1 times.\n"));
+            assert_eq!((draft.text.as_str(), draft.sentence.as_deref()), ("I use tabs", sentence), "{id}");
+        }
     }
 
     #[test]
