@@ -2,9 +2,10 @@
 
 .PHONY: run test test-recorder lint update interop kills fuzz
 
-# Builds, starts a daemon in a demo home, imports the shipped sample, shows what it learned and predicts.
+# Builds, starts a daemon in a demo home, imports the shipped sample, shows what it learned and predicts. The tests are
+# built along, because they widen the features of the dependencies: built apart, `make test` would build those again.
 run:
-	cargo build --quiet -p clone-daemon && target/debug/clone demo tests/data/sample/claude-code
+	@echo "building; the first time takes some minutes" && cargo test --no-run --quiet && target/debug/clone demo tests/data/sample/claude-code
 
 test:
 	cargo test

@@ -2,7 +2,7 @@
 
 use std::net::TcpStream;
 
-use crate::support::{Answer, Daemon, Home, talk};
+use crate::support::{Answer, Daemon, Home, talk, until};
 
 fn port(daemon: &Daemon) -> Option<u16> {
     let status = daemon.get("/api/monitoring/status/").body;
@@ -11,7 +11,7 @@ fn port(daemon: &Daemon) -> Option<u16> {
 
 /// Waits, by asking, until the door is open.
 fn opened(daemon: &Daemon) -> u16 {
-    (0..100_000).find_map(|_| port(daemon)).expect("the door opens")
+    until(|| port(daemon)).expect("the door opens")
 }
 
 fn call(port: u16, path: &str, host: &str, headers: &[(&str, &str)]) -> Answer {

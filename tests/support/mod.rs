@@ -103,6 +103,18 @@ impl Home {
     }
 }
 
+/// Asks again and again until there is an answer; nothing for a minute is none.
+pub fn until<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    let patience = std::time::Duration::from_secs(60);
+    let start = std::time::Instant::now();
+    while start.elapsed() < patience {
+        if let Some(answer) = ask() {
+            return Some(answer);
+        }
+    }
+    None
+}
+
 /// An answer over the socket.
 pub struct Answer {
     pub status: u16,

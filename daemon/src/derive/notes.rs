@@ -146,7 +146,8 @@ impl View {
         self.stated = stated;
         for (id, fact) in &facts {
             if self.facts.get(id) != Some(fact) {
-                told.documents.push(fact_document(fact));
+                let note = self.stated.get(id).and_then(|path| self.notes.get(path));
+                told.documents.push(fact_document(fact, note));
             }
         }
         told.removed.extend(self.facts.keys().filter(|id| !facts.contains_key(*id)).cloned());
@@ -154,12 +155,12 @@ impl View {
     }
 
     /// Inferred facts without what the person withdrew, then the person's own notes over them; and which are notes.
-    fn facts_now(&self) -> (BTreeMap<String, Fact>, BTreeSet<String>) {
+    fn facts_now(&self) -> (BTreeMap<String, Fact>, BTreeMap<String, String>) {
         let kept =
             |fact: &Fact| !self.withdrawn.contains(&fact.id) && !self.withdrawn.contains(&claim_key(&fact.claim));
         let inferred = self.miner.facts().into_iter().filter(kept);
         let mut facts: BTreeMap<String, Fact> = inferred.map(|fact| (fact.id.clone(), fact)).collect();
-        let mut taken = BTreeSet::new();
+        let mut taken = BTreeMap::new();
         for (path, note) in &self.notes {
             let Reading::Fact(draft) = &note.reading else { continue };
             if draft.text.trim().is_empty() {
@@ -167,7 +168,8 @@ impl View {
             }
             let fact = persons_fact(draft, note, &facts);
             let owner = self.ledger.path_of(&fact.id).is_none_or(|owner| owner == path);
-            if owner && taken.insert(fact.id.clone()) {
+            if owner && !taken.contains_key(&fact.id) {
+                taken.insert(fact.id.clone(), path.clone());
                 facts.insert(fact.id.clone(), fact);
             }
         }
@@ -208,7 +210,7 @@ impl View {
 
     fn tell_facts(&self, log: &Log, told: &mut Told) {
         let holders = self.holders();
-        let inferred = self.facts.values().filter(|fact| !self.stated.contains(&fact.id));
+        let inferred = self.facts.values().filter(|fact| !self.stated.contains_key(&fact.id));
         for fact in inferred.filter(|fact| fact.tier != Tier::Candidate) {
             let path = self.ledger.path_of(&fact.id).map_or_else(|| fact::file_name(fact), str::to_owned);
             let stems: BTreeSet<&str> =
@@ -330,14 +332,21 @@ fn plain_document(path: &str, note: &Note) -> Document {
     }
 }
 
-fn fact_document(fact: &Fact) -> Document {
+fn with_body(claim: &str, text: &str) -> String {
+    let markdown = Markdown::parse(text);
+    let body = markdown.body().trim();
+    if body.contains(claim) { body.to_owned() } else { format!("{claim}\n{body}") }
+}
+
+/// A fact, as the index takes it: the claim, and whatever else a person wrote below it.
+fn fact_document(fact: &Fact, note: Option<&Note>) -> Document {
     let Claim { kind, scope, .. } = &fact.claim;
     let mut tags = fact.tags.clone();
     tags.extend([kind.clone(), fact.tier.name().to_owned()]);
     Document {
         id: fact.id.clone(),
         tier: index::Tier::Fact,
-        text: fact.text.clone(),
+        text: note.map_or_else(|| fact.text.clone(), |note| with_body(&fact.text, &note.text)),
         title: scope.clone(),
         tags,
         at: fact.updated,

@@ -115,8 +115,8 @@ pub struct View {
     pub notes: BTreeMap<String, Note>,
     /// L2, as it stands after the person's word.
     pub facts: BTreeMap<String, Fact>,
-    /// Facts that stand in a person's own file.
-    pub stated: BTreeSet<String>,
+    /// Facts that stand in a person's own file, and the path of it.
+    pub stated: BTreeMap<String, String>,
     /// Plain notes of a person's that the index holds: path and hash.
     pub plain: BTreeMap<String, String>,
     /// L3, as it stands after the person's word.
