@@ -14,14 +14,14 @@
 //! | [`memory`] | sessions, episodes, facts, profile, context: pure; [`memory::vault`]: the folder on the disk | `schema`, `markdown` |
 //! | [`index`] | tantivy over facts, episodes and raw sentences, with an overlay for what is not committed | `schema` |
 //! | [`predict`] | the embedded predictor, its calibration and the gate: pure | `schema` |
-//! | [`derive`] | the one loop: fold events → write files → index → cursor | the five above |
+//! | [`mod@derive`] | the one loop: fold events → write files → index → cursor | the five above |
 //! | [`engine`] | one method per operation | the same, and `derive`'s view |
 //! | [`sources`], [`scrub`] | foreign transcripts to events; secrets out of them | `schema` |
 //! | [`serve`] | one table of operations on the Unix socket and loopback TCP | its own seam |
 //! | [`client`], [`mcp`], [`cli`] | the typed client; MCP over stdio; the command line | `client` |
 //! | [`backtest`] | replays turns through the live predictor | `predict` |
 //! | [`run`] | the life of the process | everything |
-//! | [`paths`], [`env`], [`config`], [`clock`], [`failure`] | one place for each concern | nothing |
+//! | [`paths`], [`mod@env`], [`config`], [`clock`], [`failure`] | one place for each concern | nothing |
 //!
 //! # Where this differs from the first plan, and why
 //!
