@@ -179,7 +179,12 @@ impl Derive {
     }
 
     /// The vault is looked at once it is quiet, and within [`VAULT_PATIENCE`] of the first change even when it is not.
+    ///
+    /// A look that is due already stays due: somebody may be waiting for it.
     fn vault_changed(&mut self, now: Instant) {
+        if self.vault_at.is_some_and(|at| at <= now) {
+            return;
+        }
         let first = *self.vault_first.get_or_insert(now);
         self.vault_at = Some((now + VAULT_QUIET).min(first + VAULT_PATIENCE));
     }
