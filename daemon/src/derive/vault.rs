@@ -53,6 +53,8 @@ impl Derive {
         }
         if self.append(payloads)? {
             self.fold()?;
+            // What a person just wrote is found at once; only what is derived from events waits for company.
+            self.tell_at = Some(std::time::Instant::now());
         }
         if saving {
             self.vault_at = Some(Instant::now() + SETTLE);
