@@ -6,15 +6,125 @@ use std::io;
 use std::path::Path;
 use std::sync::Mutex;
 
-use super::storage::{Disk, Faults};
+use super::disk::Disk;
+use super::storage::{Handle, Lock, OpenFile, Storage};
 use super::tests::{FIRST_OPEN, assert_events, copy, entries, entry, folder, names, open, options};
 use super::*;
 
 /// Opens a log over a disk whose faults the test holds.
 fn open_faulty(dir: &Path) -> (Log, Arc<Mutex<Faults>>) {
-    let disk = Disk::open(dir).unwrap();
+    let disk = Faulty { disk: Disk::open(dir).unwrap(), faults: Arc::default() };
     let faults = disk.faults.clone();
-    (Log::open_on(disk, options()).unwrap().0, faults)
+    (Log::open_on(Arc::new(disk), options()).unwrap().0, faults)
+}
+
+/// What goes wrong next; each counts down to zero, where it happens.
+#[derive(Default)]
+struct Faults {
+    /// Writes that still fail: the bytes that get through first, and the error.
+    append: Vec<(usize, io::ErrorKind)>,
+    /// Syncs that still fail.
+    sync: usize,
+    /// Truncations that still fail.
+    truncate: usize,
+    /// Creations that still fail.
+    create: usize,
+    /// Every kind of call, in order.
+    calls: Vec<&'static str>,
+}
+
+/// A real disk with faults.
+struct Faulty {
+    disk: Disk,
+    faults: Arc<Mutex<Faults>>,
+}
+
+/// An open file of it.
+struct FaultyFile {
+    file: Handle,
+    faults: Arc<Mutex<Faults>>,
+}
+
+fn take(count: &mut usize) -> bool {
+    let now = *count > 0;
+    *count = count.saturating_sub(1);
+    now
+}
+
+fn fault(faults: &Mutex<Faults>, call: &'static str, fails: impl FnOnce(&mut Faults) -> bool) -> io::Result<()> {
+    let mut faults = locked(faults);
+    faults.calls.push(call);
+    match fails(&mut faults) {
+        true => Err(io::Error::other(format!("injected {call} error"))),
+        false => Ok(()),
+    }
+}
+
+impl OpenFile for FaultyFile {
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        let mut faults = locked(&self.faults);
+        faults.calls.push("append");
+        match faults.append.pop() {
+            Some((through, kind)) => {
+                super::storage::append(&*self.file, &bytes[..through.min(bytes.len())])?;
+                Err(kind.into())
+            }
+            None => self.file.write(bytes),
+        }
+    }
+    fn sync(&self) -> io::Result<()> {
+        fault(&self.faults, "sync", |faults| take(&mut faults.sync))?;
+        self.file.sync()
+    }
+    fn truncate(&self, length: u64) -> io::Result<()> {
+        fault(&self.faults, "truncate", |faults| take(&mut faults.truncate))?;
+        self.file.truncate(length)
+    }
+}
+
+impl Storage for Faulty {
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.disk.path(name)
+    }
+    fn create_dir(&self, name: &str) -> io::Result<()> {
+        self.disk.create_dir(name)
+    }
+    fn create(&self, name: &str) -> io::Result<Handle> {
+        fault(&self.faults, "create", |faults| take(&mut faults.create))?;
+        Ok(Box::new(FaultyFile { file: self.disk.create(name)?, faults: self.faults.clone() }))
+    }
+    fn reopen(&self, name: &str) -> io::Result<Handle> {
+        Ok(Box::new(FaultyFile { file: self.disk.reopen(name)?, faults: self.faults.clone() }))
+    }
+    fn lock(&self, name: &str, holder: &str) -> io::Result<Option<Lock>> {
+        self.disk.lock(name, holder)
+    }
+    fn sync_dir(&self, name: &str) -> io::Result<()> {
+        fault(&self.faults, "sync_dir", |_| false)?;
+        self.disk.sync_dir(name)
+    }
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fault(&self.faults, "rename", |_| false)?;
+        self.disk.rename(from, to)
+    }
+    fn replace(&self, from: &str, to: &str) -> io::Result<()> {
+        self.disk.replace(from, to)
+    }
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.disk.remove(name)
+    }
+    fn read_at(&self, name: &str, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        self.disk.read_at(name, offset, length)
+    }
+    fn length(&self, name: &str) -> io::Result<u64> {
+        self.disk.length(name)
+    }
+    fn list(&self, name: &str) -> io::Result<Vec<String>> {
+        self.disk.list(name)
+    }
+    fn free(&self) -> io::Result<u64> {
+        self.disk.free()
+    }
 }
 
 #[test]

@@ -1,35 +1,26 @@
 //! The two files beside the segments: `LOCK`, held for life and never deleted, and `KEY`, made once.
 
-use std::fs::{File, TryLockError};
-use std::io::{self, Read, Seek, Write};
+use std::io;
 
 use super::LogError;
-use super::storage::Disk;
+use super::storage::{Lock, Storage, append};
 
 pub(super) const LOCK: &str = "LOCK";
 pub(super) const KEY: &str = "KEY";
 
-/// Locks the log for the life of the returned file and writes our pid into it.
-pub(super) fn hold(disk: &Disk) -> Result<File, LogError> {
+/// Locks the log for as long as the returned value lives and writes our pid into it.
+pub(super) fn hold(disk: &dyn Storage) -> Result<Lock, LogError> {
     let failed = |error| LogError::io("lock", disk.path(LOCK).display().to_string(), error);
-    let mut file = disk.lock_file(LOCK).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut pid = String::new();
-            let _ = file.take(32).read_to_string(&mut pid);
-            let pid = if pid.trim().is_empty() { "unknown".to_owned() } else { pid.trim().to_owned() };
-            return Err(LogError::Locked { folder: disk.path("").display().to_string(), pid });
-        }
-        Err(TryLockError::Error(error)) => return Err(failed(error)),
+    if let Some(lock) = disk.lock(LOCK, &std::process::id().to_string()).map_err(failed)? {
+        return Ok(lock);
     }
-    file.set_len(0).and_then(|()| file.rewind()).map_err(failed)?;
-    writeln!(file, "{}", std::process::id()).map_err(failed)?;
-    Ok(file)
+    let pid = disk.read(LOCK).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
+    let pid = if pid.trim().is_empty() { "unknown".to_owned() } else { pid.trim().to_owned() };
+    Err(LogError::Locked { folder: disk.path("").display().to_string(), pid })
 }
 
 /// The key, made once.
-pub(super) fn key(disk: &Disk) -> Result<[u8; 32], LogError> {
+pub(super) fn key(disk: &dyn Storage) -> Result<[u8; 32], LogError> {
     const NEW: &str = "KEY.new";
     let failed = |error| LogError::io("make", disk.path(KEY).display().to_string(), error);
     if disk.exists(KEY).map_err(failed)? {
@@ -43,8 +34,8 @@ pub(super) fn key(disk: &Disk) -> Result<[u8; 32], LogError> {
     getrandom::fill(&mut key).map_err(|error| failed(io::Error::other(error.to_string())))?;
     let write = || {
         let file = disk.create(NEW)?;
-        disk.append(&file, &key)?;
-        disk.sync(&file)?;
+        append(&*file, &key)?;
+        file.sync()?;
         disk.rename(NEW, KEY)?;
         disk.sync_dir("")
     };

@@ -10,6 +10,7 @@
 //! - The first append creates the first file, so an idle start writes nothing but the lock and the key.
 
 mod directory;
+mod disk;
 mod error;
 mod lock;
 mod queue;
@@ -18,7 +19,6 @@ mod recover;
 mod storage;
 mod writer;
 
-use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread::JoinHandle;
@@ -27,10 +27,11 @@ use clone_schema::topic;
 use clone_schema::{Position, Timestamp};
 
 use directory::Directory;
+use disk::Disk;
 pub use error::LogError;
 use queue::{Job, Queue};
 pub use recover::{Damage, Recovery, TornTail};
-use storage::Disk;
+use storage::{Lock, Storage};
 
 /// The largest event, in bytes of JSON.
 pub const MAX_EVENT_BYTES: usize = 16 << 20;
@@ -145,13 +146,13 @@ struct Inner {
 
 /// What the writer and the readers share.
 struct Shared {
-    disk: Disk,
+    disk: Arc<dyn Storage>,
     directory: RwLock<Directory>,
     queue: Queue,
     cache: Mutex<reader::Cache>,
     key: [u8; 32],
     /// Held for the life of the log and let go when it is closed.
-    lock: Mutex<Option<File>>,
+    lock: Mutex<Option<Lock>>,
 }
 
 impl Shared {
@@ -175,14 +176,14 @@ impl Log {
     /// [`LogError::Locked`] while another process holds it, [`LogError::Key`], or the file system's.
     pub fn open(dir: &Path, options: Options) -> Result<(Self, Recovery), LogError> {
         let disk = Disk::open(dir).map_err(|error| LogError::io("make", dir.display().to_string(), error))?;
-        Self::open_on(disk, options)
+        Self::open_on(Arc::new(disk), options)
     }
 
-    fn open_on(disk: Disk, options: Options) -> Result<(Self, Recovery), LogError> {
-        let lock = lock::hold(&disk)?;
-        let key = lock::key(&disk)?;
+    fn open_on(disk: Arc<dyn Storage>, options: Options) -> Result<(Self, Recovery), LogError> {
+        let lock = lock::hold(&*disk)?;
+        let key = lock::key(&*disk)?;
         let mut directory = Directory::default();
-        let recovery = recover::recover(&disk, &mut directory)?;
+        let recovery = recover::recover(&*disk, &mut directory)?;
         let next = directory.head;
         let shared = Arc::new(Shared {
             disk,

@@ -11,7 +11,7 @@ use clone_schema::time::from_nanos;
 use clone_schema::{Position, Timestamp};
 
 use super::directory::{Directory, Place, digest};
-use super::storage::Disk;
+use super::storage::{Storage, append};
 use super::writer::sealed_name;
 use super::{LogError, QUARANTINE, reader};
 
@@ -64,8 +64,8 @@ pub struct Damage {
 }
 
 /// Reads every segment into the directory and cleans up after the last run.
-pub(super) fn recover(disk: &Disk, directory: &mut Directory) -> Result<Recovery, LogError> {
-    let names = disk.list().map_err(|error| LogError::io("list", disk.path("").display().to_string(), error))?;
+pub(super) fn recover(disk: &dyn Storage, directory: &mut Directory) -> Result<Recovery, LogError> {
+    let names = disk.list("").map_err(|error| LogError::io("list", disk.path("").display().to_string(), error))?;
     let mut files: Vec<(Position, bool, String)> = names.into_iter().filter_map(parse).collect();
     files.sort();
     let mut recovery = Recovery::default();
@@ -176,15 +176,15 @@ impl Found {
     }
 
     /// Cuts the torn tail of an open file off and seals it, or removes it where it holds nothing.
-    fn clean(&self, disk: &Disk, directory: &mut Directory, recovery: &mut Recovery) -> io::Result<()> {
+    fn clean(&self, disk: &dyn Storage, directory: &mut Directory, recovery: &mut Recovery) -> io::Result<()> {
         let handle = disk.reopen(&self.name)?;
         let mut data = self.length();
         if let End::Torn { offset, .. } = self.walk.end
             && offset < data
         {
             recovery.torn.push(self.quarantine(disk, offset)?);
-            disk.truncate(&handle, offset)?;
-            disk.sync(&handle)?;
+            handle.truncate(offset)?;
+            handle.sync()?;
             data = offset;
         }
         if self.tally.is_empty() && self.walk.bad.is_empty() {
@@ -194,10 +194,10 @@ impl Found {
         if !matches!(self.walk.end, End::Sealed { .. }) {
             let crc = crc32fast::hash(&self.bytes[..usize::try_from(data).unwrap_or(self.bytes.len())]);
             let tail = self.tally.tail(self.base.0, data, crc);
-            disk.append(&handle, &tail)?;
+            append(&*handle, &tail)?;
             data += tail.len() as u64;
         }
-        disk.sync(&handle)?;
+        handle.sync()?;
         let sealed = sealed_name(self.base);
         disk.rename(&self.name, &sealed)?;
         if let Some(segment) = directory.segments.last_mut().filter(|segment| segment.name == self.name) {
@@ -207,7 +207,7 @@ impl Found {
     }
 
     /// Copies the bytes from `offset` on away, durably.
-    fn quarantine(&self, disk: &Disk, offset: u64) -> io::Result<TornTail> {
+    fn quarantine(&self, disk: &dyn Storage, offset: u64) -> io::Result<TornTail> {
         let tail = &self.bytes[usize::try_from(offset).unwrap_or(self.bytes.len())..];
         disk.create_dir(QUARANTINE)?;
         let mut moved_to = format!("{QUARANTINE}/{}-{offset}.tail", self.name);
@@ -219,8 +219,8 @@ impl Found {
             moved_to = format!("{QUARANTINE}/{}-{offset}.{number}.tail", self.name);
         }
         let copy = disk.create(&moved_to)?;
-        disk.append(&copy, tail)?;
-        disk.sync(&copy)?;
+        append(&*copy, tail)?;
+        copy.sync()?;
         disk.sync_dir(QUARANTINE)?;
         disk.sync_dir("")?;
         Ok(TornTail { segment: self.name.clone(), bytes: tail.len() as u64, moved_to })

@@ -13,7 +13,7 @@ use clone_schema::{Position, Timestamp, topic};
 
 use super::directory::{Digest, Place, digest};
 use super::queue::Job;
-use super::storage::Handle;
+use super::storage::{Handle, append};
 use super::{Appended, LogError, Options, Shared};
 
 /// The name of the file that is being written and whose first position is this.
@@ -179,11 +179,11 @@ impl Writer {
         };
         let (bytes, infos) = encode(fresh, &live, now);
         let name = open_name(live.base);
-        if let Err(error) = self.shared.disk.append(&live.handle, &bytes) {
+        if let Err(error) = append(&*live.handle, &bytes) {
             self.roll_back(live);
             return Err(LogError::io("append to", name, error));
         }
-        if let Err(error) = self.shared.disk.sync(&live.handle) {
+        if let Err(error) = live.handle.sync() {
             self.abandon(live);
             return Err(LogError::io("sync", name, error));
         }
@@ -193,8 +193,7 @@ impl Writer {
 
     /// Cuts a file back to what is durable and goes on with it; leaves it where that fails.
     fn roll_back(&mut self, live: Live) {
-        let disk = &self.shared.disk;
-        match disk.truncate(&live.handle, live.good).and_then(|()| disk.sync(&live.handle)) {
+        match live.handle.truncate(live.good).and_then(|()| live.handle.sync()) {
             Ok(()) => self.live = Some(live),
             Err(error) => {
                 tracing::warn!(%error, file = open_name(live.base), "the log cannot cut a file back and leaves it");
@@ -210,7 +209,7 @@ impl Writer {
         let outcome = match live.segment {
             None => disk.remove(&name),
             // Without a sync this proves nothing, but most often it holds.
-            Some(_) => disk.truncate(&live.handle, live.good),
+            Some(_) => live.handle.truncate(live.good),
         };
         if let Err(error) = &outcome {
             tracing::warn!(%error, file = name, "the log leaves bytes of a failed commit");
@@ -236,8 +235,8 @@ impl Writer {
         let header = segment::header(&self.options.home_id);
         let handle = disk.create(&name).map_err(|error| LogError::io("create", &name, error))?;
         let write = || {
-            disk.append(&handle, &header)?;
-            disk.sync(&handle)?;
+            append(&*handle, &header)?;
+            handle.sync()?;
             disk.sync_dir("")
         };
         if let Err(error) = write() {
@@ -275,8 +274,8 @@ impl Writer {
         };
         let tail = live.tally.tail(live.base.0, live.good, live.crc.finalize());
         let write = || {
-            disk.append(&live.handle, &tail)?;
-            disk.sync(&live.handle)?;
+            append(&*live.handle, &tail)?;
+            live.handle.sync()?;
             // Under the lock, so that no reader sees the old name after it is gone.
             let mut directory = self.shared.directory_mut();
             let sealed = sealed_name(live.base);
