@@ -6,6 +6,7 @@
 
 mod problems;
 mod wire;
+mod write;
 
 use serde::{Deserialize, Serialize};
 

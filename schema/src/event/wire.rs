@@ -1,10 +1,11 @@
-//! The flat shape of the wire: JSON to typed events and back, on the hot path.
+//! The flat shape of the wire: JSON to typed events, on the hot path.
 
 use std::marker::PhantomData;
+use std::mem::take;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{IntoDeserializer, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer};
 
 use super::{
     Body, Choice, ChoiceKind, Event, KeyAction, Meta, Modifiers, Origin, Outcome, Problem, Source, problems, source_of,
@@ -23,12 +24,6 @@ impl Event {
             None => Err(problems::explain(json)),
         }
     }
-
-    /// The event as one line of JSON with the keys in a fixed order.
-    #[must_use]
-    pub fn to_json(&self) -> String {
-        serde_json::to_string(&Wire::from_event(self)).unwrap_or_default()
-    }
 }
 
 /// An optional key that may be absent; a null one is read by `T`, which [`Option`] alone would take for an absent one.
@@ -42,8 +37,6 @@ pub(super) fn present_word<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from:
 }
 
 /// A struct that is read from an object alone; serde would also take an array of its fields in order.
-#[derive(Serialize)]
-#[serde(transparent)]
 struct Object<T>(T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
@@ -67,8 +60,6 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
 }
 
 /// An enum that is read from a string alone; serde would also take `{"press": null}`.
-#[derive(Serialize)]
-#[serde(transparent)]
 struct Word<T>(T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Word<T> {
@@ -80,20 +71,20 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Word<T> {
 macro_rules! wire {
     ($($name:ident : $shape:ty),* $(,)?) => {
         /// The flat shape of the wire: every field of every type, each perhaps absent.
-        #[derive(Default, Serialize, Deserialize)]
+        #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Wire {
             id: String,
             session_id: String,
             occurred_at: String,
             source: String,
-            #[serde(default, skip_serializing_if = "Option::is_none")]
+            #[serde(default)]
             source_detail: Option<String>,
             #[serde(rename = "type")]
             type_: String,
-            $(#[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+            $(#[serde(default, deserialize_with = "present")]
               $name: Option<$shape>,)*
-            #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+            #[serde(default, deserialize_with = "present")]
             meta: Option<Object<Meta>>,
         }
 
@@ -138,8 +129,7 @@ wire! {
 }
 
 /// A whole number; `1.0` counts as one, as JSON Schema has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Whole(i64);
 
 impl<'de> Deserialize<'de> for Whole {
@@ -163,7 +153,7 @@ pub(super) fn whole(number: &serde_json::Number) -> Option<i64> {
 
 impl Wire {
     /// The typed event, or nothing when any rule is broken.
-    fn into_event(self) -> Option<Event> {
+    fn into_event(mut self) -> Option<Event> {
         let (_, topic) = topic::find(&self.type_).filter(|(_, topic)| topic.wire)?;
         let (source, implied) = source_of(&self.source)?;
         let detail_ok = source != Source::Integration || self.source_detail.as_deref().is_some_and(|d| !d.is_empty());
@@ -171,8 +161,9 @@ impl Wire {
             return None;
         }
         let occurred_at = time::parse_wire(&self.occurred_at)?;
-        let meta = mapped_meta(self.meta.as_ref().map(|meta| meta.0.clone()), implied, &self.source);
-        let (id, session_id, source_detail) = (self.id.clone(), self.session_id.clone(), self.source_detail.clone());
+        let meta = mapped_meta(self.meta.take().map(|meta| meta.0), implied, &self.source);
+        let (id, session_id) = (take(&mut self.id), take(&mut self.session_id));
+        let source_detail = self.source_detail.take();
         Some(Event { id, session_id, occurred_at, source, source_detail, meta, body: self.into_body()? })
     }
 
@@ -225,60 +216,6 @@ impl Wire {
             }),
             _ => return None,
         })
-    }
-
-    fn from_event(event: &Event) -> Self {
-        let mut wire = Self {
-            id: event.id.clone(),
-            session_id: event.session_id.clone(),
-            occurred_at: event.occurred_at.to_string(),
-            source: event.source.name().to_owned(),
-            source_detail: event.source_detail.clone(),
-            type_: event.topic().to_owned(),
-            meta: event.meta.clone().map(Object),
-            ..Self::default()
-        };
-        wire.fill(event.body.clone());
-        wire
-    }
-
-    fn fill(&mut self, body: Body) {
-        match body {
-            Body::SessionStarted | Body::SessionStopped => {}
-            Body::AppFocused { app, window_title } => {
-                (self.app, self.window_title) = (Some(app), Some(window_title));
-            }
-            Body::CaptureFrame { uri, content_hash, width, height } => {
-                (self.uri, self.content_hash) = (Some(uri), Some(content_hash));
-                (self.width, self.height) = (Some(Whole(width)), Some(Whole(height)));
-            }
-            Body::InputKeystroke { event_type, modifiers } => {
-                (self.event_type, self.modifiers) = (Some(Word(event_type)), Some(Object(modifiers)));
-            }
-            Body::InputClick { x, y, button, modifiers } => {
-                (self.x, self.y) = (Some(Whole(x)), Some(Whole(y)));
-                (self.button, self.modifiers) = (Some(Whole(button)), Some(Object(modifiers)));
-            }
-            Body::InputScroll { x, y, delta_x, delta_y, modifiers } => {
-                (self.x, self.y, self.modifiers) = (Some(Whole(x)), Some(Whole(y)), Some(Object(modifiers)));
-                (self.delta_x, self.delta_y) = (Some(Whole(delta_x)), Some(Whole(delta_y)));
-            }
-            Body::AgentPrompt { agent, prompt } => (self.agent, self.prompt) = (Some(agent), Some(prompt)),
-            Body::AgentResponse { agent, response, in_response_to } => {
-                (self.agent, self.response, self.in_response_to) = (Some(agent), Some(response), Some(in_response_to));
-            }
-            Body::TerminalCommand { command, cwd, exit_code, duration_ms } => {
-                (self.command, self.cwd) = (Some(command), Some(cwd));
-                (self.exit_code, self.duration_ms) = (Some(exit_code.map(Whole)), Some(duration_ms.map(Whole)));
-            }
-            Body::BrowserVisited { url, title } => (self.url, self.title) = (Some(url), Some(title)),
-            Body::AgentChoice(choice) => {
-                (self.agent, self.kind, self.question) =
-                    (Some(choice.agent), Some(Word(choice.kind)), Some(choice.question));
-                (self.options, self.choice) = (Some(choice.options), Some(choice.choice));
-                (self.outcome, self.in_response_to) = (Some(Word(choice.outcome)), Some(choice.in_response_to));
-            }
-        }
     }
 }
 
