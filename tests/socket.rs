@@ -156,6 +156,28 @@ fn predict_keeps_the_wire_rule_whatever_is_asked() {
 }
 
 #[test]
+fn a_batch_of_prompts_is_answered_one_by_one() {
+    let home = Home::new();
+    let daemon = home.start();
+    let path = "/api/predictions/predict/batch/";
+    let good = json!({"agent": "A", "agent_input": "Continue?", "threshold": 0.3});
+    let answer = daemon.post(path, &json!({"prompts": [good, {"agent": "A", "agent_input": "x", "k": 99}, good]}));
+    assert_eq!(answer.status, 201);
+    let rows = answer.body["predictions"].as_array().unwrap();
+    assert_eq!((rows.len(), &rows[1]["index"]), (3, &json!(1)));
+    assert!(rows[1]["error"].as_str().unwrap().contains("k must be"));
+    for row in [&rows[0], &rows[2]] {
+        let kept = daemon.get(&format!("/api/predictions/{}/", row["id"].as_str().unwrap())).body;
+        assert_eq!((&kept["predicted_response"], &kept["threshold"]), (&row["predicted_response"], &json!(0.3)));
+    }
+    assert_ne!(rows[0]["id"], rows[2]["id"]);
+    assert_eq!(daemon.get("/api/predictions/").body.as_array().map(Vec::len), Some(2));
+    for (prompts, status) in [(0, 400), (1, 201), (100, 201), (101, 400)] {
+        assert_eq!(daemon.post(path, &json!({"prompts": vec![&good; prompts]})).status, status, "{prompts}");
+    }
+}
+
+#[test]
 fn feedback_is_kept_flipped_and_counted_by_the_documented_formulas() {
     let home = Home::new();
     let daemon = home.start();

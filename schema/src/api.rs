@@ -65,6 +65,7 @@ pub const OPERATIONS: &[Operation] = &[
     op("sync", "POST", "/api/memory/sync/", Write),
     op("memory_stats", "GET", "/api/memory/stats/", Read),
     op("predict", "POST", "/api/predictions/predict/", Predict),
+    op("predict_batch", "POST", "/api/predictions/predict/batch/", Predict),
     op("continuation", "POST", "/api/predictions/continuation/", Predict),
     op("feedback", "POST", "/api/predictions/{id}/feedback/", Predict),
     op("predictions_stats", "GET", "/api/predictions/stats/", Read),
@@ -104,6 +105,18 @@ pub struct PredictRequest {
     /// The session that the question belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_id: Option<String>,
+}
+
+/// The most prompts in one batch.
+pub const PROMPTS_MAX: usize = 100;
+
+/// `POST /api/predictions/predict/batch/`: requests that are answered over one state of memory.
+///
+/// The original's documents name the route and its limit, not its shape; this one is ours.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PredictBatchRequest {
+    /// The requests, each as [`PredictRequest`].
+    pub prompts: Vec<PredictRequest>,
 }
 
 /// `POST /api/predictions/continuation/`.

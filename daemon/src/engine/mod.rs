@@ -107,6 +107,7 @@ impl Engine {
             "sync" => self.sync(),
             "memory_stats" => self.memory_stats(&call.query),
             "predict" => self.predict(body(call)?),
+            "predict_batch" => self.predict_batch(body(call)?),
             "continuation" => self.continuation(body(call)?),
             "feedback" => self.feedback(id, &body(call)?, call),
             "predictions_stats" => self.predictions_stats(&call.query),

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use clone_schema::api::{ContinuationReply, ContinuationRequest, FeedbackRequest, PredictRequest};
+use clone_schema::api::{
+    ContinuationReply, ContinuationRequest, FeedbackRequest, PROMPTS_MAX, PredictBatchRequest, PredictRequest,
+};
 use clone_schema::confidence::{below, floor3};
 use clone_schema::internal::{Feedback, Internal, Judge, Payload, Verdict};
 use clone_schema::prediction::{Candidate, Gate, MAX_K, MIN_THRESHOLD, Prediction, Status, Weight};
@@ -29,29 +31,41 @@ pub const AUTO: &str = "auto";
 
 impl Engine {
     pub(super) fn predict(&self, request: PredictRequest) -> Result<Reply, Fault> {
-        let started = Instant::now();
-        check(&request.agent, &request.agent_input, request.threshold, request.model.as_deref())?;
-        if !(1..=MAX_K).contains(&request.k) {
-            return Err(Fault::invalid(format!("k must be 1 to {MAX_K}")));
-        }
-        super::within("recency_minutes", request.recency_minutes, 60, 1, 10_080)?;
+        admit(&request)?;
         let view = self.read()?;
-        let now = clock::now();
-        let query = Query {
-            agent: &request.agent,
-            agent_input: &request.agent_input,
-            session_id: request.session_id.as_deref(),
-            project: None,
-            k: request.k,
-            at: now,
-        };
-        let mode = mode(&view, &self.config);
-        let decided = predict::decide(view.predictor.answer(&query), request.threshold, mode, &request.agent_input);
-        let mut prediction = self.prediction(&request, decided, now, &view);
+        let prediction = self.answer(&view, &request);
         drop(view);
-        prediction.latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.keep(&prediction)?;
+        self.keep(vec![prediction.clone()])?;
         reply(201, &wire(&prediction, prediction.status))
+    }
+
+    /// Answers many prompts over one state of memory; a prompt that is refused does not fail the others.
+    pub(super) fn predict_batch(&self, request: PredictBatchRequest) -> Result<Reply, Fault> {
+        let count = request.prompts.len();
+        if !(1..=PROMPTS_MAX).contains(&count) {
+            return Err(Fault::invalid(format!("a batch holds 1 to {PROMPTS_MAX} prompts, not {count}")));
+        }
+        let view = self.read()?;
+        let answered: Vec<Result<Prediction, Fault>> =
+            request.prompts.iter().map(|one| admit(one).map(|()| self.answer(&view, one))).collect();
+        drop(view);
+        self.keep(answered.iter().flatten().cloned().collect())?;
+        let rows = answered.into_iter().enumerate().map(|(index, one)| match one {
+            Ok(prediction) => wire(&prediction, prediction.status),
+            Err(fault) => json!({"index": index, "error": fault.message, "hint": fault.hint}),
+        });
+        reply(201, &json!({"predictions": rows.collect::<Vec<Value>>()}))
+    }
+
+    /// The answer to an admitted request; nothing is kept yet.
+    fn answer(&self, view: &View, request: &PredictRequest) -> Prediction {
+        let (started, now) = (Instant::now(), clock::now());
+        let query = Query { k: request.k, ..query(&request.agent, &request.agent_input, &request.session_id, now) };
+        let mode = mode(view, &self.config);
+        let decided = predict::decide(view.predictor.answer(&query), request.threshold, mode, &request.agent_input);
+        let mut prediction = self.prediction(request, decided, now, view);
+        prediction.latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        prediction
     }
 
     fn prediction(
@@ -111,19 +125,23 @@ impl Engine {
         found
     }
 
-    /// Remembers an answer: at once for readers, in the log with the next commit.
-    fn keep(&self, prediction: &Prediction) -> Result<(), Fault> {
+    /// Remembers answers: at once for readers, in the log with the next commit.
+    fn keep(&self, predictions: Vec<Prediction>) -> Result<(), Fault> {
+        let ids: Vec<String> = predictions.iter().map(|prediction| prediction.id.clone()).collect();
+        let entries = predictions.iter().map(|prediction| {
+            let payload = Payload::PredictionMade { prediction: Box::new(prediction.clone()) };
+            derive::entry_with_id(prediction.id.clone(), payload)
+        });
+        let entries = entries.collect();
         if let Ok(mut view) = self.view.write() {
-            view.pending.insert(prediction.id.clone(), prediction.clone());
+            view.pending.extend(predictions.into_iter().map(|prediction| (prediction.id.clone(), prediction)));
         }
-        let payload = Payload::PredictionMade { prediction: Box::new(prediction.clone()) };
-        let entry = derive::entry_with_id(prediction.id.clone(), payload);
-        let kept = self.log.append_later(vec![entry]).map_err(|error| log_fault(&error));
+        let kept = self.log.append_later(entries).map_err(|error| log_fault(&error));
         // An answer that is refused was never given: nobody lists it, and it waits for nothing.
         if kept.is_err()
             && let Ok(mut view) = self.view.write()
         {
-            view.pending.remove(&prediction.id);
+            view.pending.retain(|id, _| !ids.contains(id));
         }
         kept
     }
@@ -133,14 +151,7 @@ impl Engine {
         check(&request.agent, &request.agent_input, request.threshold, None)?;
         let view = self.read()?;
         let now = clock::now();
-        let query = Query {
-            agent: &request.agent,
-            agent_input: &request.agent_input,
-            session_id: request.session_id.as_deref(),
-            project: None,
-            k: 1,
-            at: now,
-        };
+        let query = query(&request.agent, &request.agent_input, &request.session_id, now);
         let answer = view.predictor.continuation(&query);
         let live = matches!(mode(&view, &self.config), Mode::Live { .. });
         drop(view);
@@ -161,7 +172,7 @@ impl Engine {
             model: LOCAL.to_owned(),
             latency_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
-        self.keep(&continuation_record(&request, &reply_body, answer.probability, live, now))?;
+        self.keep(vec![continuation_record(&request, &reply_body, answer.probability, live, now)])?;
         reply(201, &reply_body)
     }
 
@@ -301,6 +312,25 @@ impl Engine {
         self.settle()?;
         self.auto_get()
     }
+}
+
+/// What the predictor is asked, one candidate.
+fn query<'a>(
+    agent: &'a str,
+    agent_input: &'a str,
+    session_id: &'a Option<String>,
+    at: clone_schema::Timestamp,
+) -> Query<'a> {
+    Query { agent, agent_input, session_id: session_id.as_deref(), project: None, k: 1, at }
+}
+
+/// Refuses a request outside its ranges.
+fn admit(request: &PredictRequest) -> Result<(), Fault> {
+    check(&request.agent, &request.agent_input, request.threshold, request.model.as_deref())?;
+    if !(1..=MAX_K).contains(&request.k) {
+        return Err(Fault::invalid(format!("k must be 1 to {MAX_K}")));
+    }
+    super::within("recency_minutes", request.recency_minutes, 60, 1, 10_080).map(drop)
 }
 
 fn check(agent: &str, input: &str, threshold: f64, model: Option<&str>) -> Result<(), Fault> {
