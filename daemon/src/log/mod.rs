@@ -302,6 +302,12 @@ fn check(entries: &[Entry]) -> Result<(), LogError> {
 }
 
 #[cfg(test)]
+mod corruption;
+#[cfg(test)]
+mod crash_states;
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod sim;
 #[cfg(test)]
 mod tests;
