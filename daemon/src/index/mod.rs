@@ -61,6 +61,14 @@ pub enum IndexError {
     Failed(#[from] TantivyError),
 }
 
+impl IndexError {
+    /// Whether the system refused, which says nothing about what is indexed.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Io { .. } | Self::Failed(TantivyError::IoError(_)))
+    }
+}
+
 /// What a search looks at, changed as one.
 struct View {
     searcher: Searcher,
