@@ -63,9 +63,15 @@ pub enum IndexError {
 
 impl IndexError {
     /// Whether the system refused, which says nothing about what is indexed.
+    ///
+    /// tantivy has many words for a full disk; a thread of its writer says only that it died.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Io { .. } | Self::Failed(TantivyError::IoError(_)))
+        match self {
+            Self::Io { .. } => true,
+            Self::Failed(error) => !is_broken(error),
+            Self::Busy(_) => false,
+        }
     }
 }
 
