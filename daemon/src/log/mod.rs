@@ -302,6 +302,14 @@ fn check(entries: &[Entry]) -> Result<(), LogError> {
 }
 
 #[cfg(test)]
+mod crash_states;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod script;
+#[cfg(test)]
+mod sim;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod world;
