@@ -1,6 +1,6 @@
 # Each target is one line of work; `make run` and `make test` need nothing but Rust.
 
-.PHONY: run test test-recorder lint update interop kills disk-full power-cut fuzz
+.PHONY: run test test-recorder lint update interop kills states disk-full power-cut fuzz
 
 # Builds, starts a daemon in a demo home, imports the shipped sample, shows what it learned and predicts. The tests are
 # built along, because they widen the features of the dependencies: built apart, `make test` would build those again.
@@ -40,3 +40,7 @@ power-cut:
 # Each fuzz target for three minutes.
 fuzz:
 	command -v cargo-fuzz >/dev/null || cargo install cargo-fuzz; cd tests/fuzz && for target in segment event markdown scrub; do cargo fuzz run --fuzz-dir . -s none $$target -- -max_total_time=180 -dict=words.dict || exit 1; done
+
+# Two million crash states of the log; SEED=… for others.
+states:
+	STATES=$${STATES:-2000000} cargo test -p clone-daemon --lib log::crash_states -- --nocapture

@@ -4,8 +4,12 @@
 
 #![allow(clippy::unwrap_used)]
 
-use super::sim::{Dice, Files, Sim};
-use super::tests::{FIRST_OPEN, FIRST_SEALED, options};
+use std::collections::BTreeMap;
+
+use super::script::open_sim;
+use super::sim::SimDisk;
+use super::tests::{FIRST_OPEN, FIRST_SEALED};
+use super::world::{Dice, Image};
 use super::*;
 
 /// Flips in a plain run, over a sealed and an open file each.
@@ -15,7 +19,7 @@ const EACH: u64 = 12;
 
 /// An event of about 300 bytes, like none of the others.
 fn event(number: u64) -> Entry {
-    let mut dice = Dice(number);
+    let mut dice = Dice::new(number);
     let words: String = (0..24).map(|_| format!("{:x} ", dice.below(1 << 30))).collect();
     let id = format!("event-{number}");
     let json = format!(r#"{{"id":"{id}","type":"agent.prompt","prompt":"{words}"}}"#);
@@ -23,14 +27,17 @@ fn event(number: u64) -> Entry {
     Entry { id, topic: "agent.prompt", occurred_at, json }
 }
 
+type Files = BTreeMap<String, Vec<u8>>;
+
 fn open(files: &Files) -> (Log, Recovery) {
-    Log::open_on(Arc::new(Sim::holding(files.clone())), options()).unwrap()
+    let image = Image { files: files.clone(), ..Image::default() };
+    open_sim(&SimDisk::new(&image), ROLL_BYTES).unwrap()
 }
 
 /// The files of a log that is open or was closed, and where each of its chunks begins.
 fn written(close: bool) -> (Files, Vec<u64>) {
-    let sim = Sim::default();
-    let log = Log::open_on(Arc::new(sim.clone()), options()).unwrap().0;
+    let disk = SimDisk::new(&Image::default());
+    let log = open_sim(&disk, ROLL_BYTES).unwrap().0;
     for chunk in 0..CHUNKS {
         log.append((chunk * EACH..chunk * EACH + EACH).map(event).collect()).unwrap();
     }
@@ -38,10 +45,9 @@ fn written(close: bool) -> (Files, Vec<u64>) {
     if close {
         log.close().unwrap();
     }
-    let mut files = sim.files();
     // What may be derived from the segments is not what is tested here.
-    files.retain(|name, _| name.ends_with(".mcap") || name == "KEY");
-    (files, offsets)
+    let names = disk.list("").unwrap().into_iter().filter(|name| name.ends_with(".mcap") || name == "KEY");
+    (names.map(|name| (name.clone(), disk.read(&name).unwrap())).collect(), offsets)
 }
 
 /// What of the events cannot be read; everything that can be is as it was written.
@@ -73,7 +79,7 @@ fn flip(files: &Files, offsets: &[u64], name: &str, at: usize, bit: usize) -> us
 #[test]
 fn a_flipped_bit_is_found_and_costs_its_chunk_at_most() {
     let flips = std::env::var("FLIPS").ok().and_then(|text| text.parse().ok()).unwrap_or(FLIPS);
-    let mut dice = Dice(20_261_124);
+    let mut dice = Dice::new(20_261_124);
     for (close, name) in [(true, FIRST_SEALED), (false, FIRST_OPEN)] {
         let (files, offsets) = written(close);
         let mut lost = 0;
@@ -87,7 +93,7 @@ fn a_flipped_bit_is_found_and_costs_its_chunk_at_most() {
 
 #[test]
 fn a_smear_is_found_and_costs_the_chunks_it_covers() {
-    let mut dice = Dice(7);
+    let mut dice = Dice::new(7);
     let (files, offsets) = written(true);
     for round in 0..300 {
         let mut damaged = files.clone();

@@ -24,6 +24,8 @@ pub(super) fn key(disk: &dyn Storage) -> Result<[u8; 32], LogError> {
     const NEW: &str = "KEY.new";
     let failed = |error| LogError::io("make", disk.path(KEY).display().to_string(), error);
     if disk.exists(KEY).map_err(failed)? {
+        // A start that died in between may have left the name unsynced, and this key is used from here on.
+        disk.sync_dir("").map_err(failed)?;
         let bytes = disk.read(KEY).map_err(|error| LogError::io("read", KEY, error))?;
         return bytes.try_into().map_err(|_| LogError::Key(disk.path(KEY).display().to_string()));
     }

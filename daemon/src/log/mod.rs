@@ -344,8 +344,14 @@ mod corruption;
 #[cfg(test)]
 mod crash_states;
 #[cfg(test)]
+mod failing;
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod script;
 #[cfg(test)]
 mod sim;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod world;

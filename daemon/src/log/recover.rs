@@ -6,7 +6,7 @@
 
 use std::io;
 
-use clone_schema::segment::{self, Bad, Chunk, End, Tally, Walk};
+use clone_schema::segment::{self, Bad, Chunk, End, Info, Tally, Walk};
 use clone_schema::time::from_nanos;
 use clone_schema::{Position, Timestamp};
 
@@ -95,17 +95,20 @@ pub(super) fn recover(disk: &dyn Storage, directory: &mut Directory) -> Result<R
     Ok(recovery)
 }
 
-/// Whether a sealed file holds all that is good in this open one: a recovery wrote it and died before it removed this.
+/// Whether a sealed file holds every good chunk of this open one: a recovery wrote it and died before it removed this.
 fn superseded(disk: &dyn Storage, base: Position, bytes: &[u8]) -> io::Result<bool> {
     let sealed = sealed_name(base);
     if !disk.exists(&sealed)? {
         return Ok(false);
     }
-    let good = match segment::walk(bytes, base.0, drop).end {
-        End::Torn { offset: good, .. } | End::Sealed { data: good } => usize::try_from(good).unwrap_or(bytes.len()),
-        End::Open => bytes.len(),
-    };
-    Ok(disk.read(&sealed)?.starts_with(&bytes[..good]))
+    let sealed = disk.read(&sealed)?;
+    let mut held = true;
+    segment::walk(bytes, base.0, |chunk| {
+        let Info { offset, length, .. } = chunk.info;
+        let range = usize::try_from(offset).unwrap_or(0)..usize::try_from(offset + length).unwrap_or(0);
+        held &= sealed.get(range.clone()) == bytes.get(range);
+    });
+    Ok(held)
 }
 
 /// First position of a segment and whether it was still open, from its name.
