@@ -1,6 +1,6 @@
 # Each target is one line of work; `make run` and `make test` need nothing but Rust.
 
-.PHONY: run test test-recorder lint update interop kills states disk-full power-cut fuzz
+.PHONY: run test test-recorder lint update interop kills states disk-full power-cut failing-sync fuzz
 
 # Builds, starts a daemon in a demo home, imports the shipped sample, shows what it learned and predicts. The tests are
 # built along, because they widen the features of the dependencies: built apart, `make test` would build those again.
@@ -35,7 +35,11 @@ disk-full:
 
 # Cuts the power under a daemon; only with POWER_CUT=1, as root, because it mounts loop devices.
 power-cut:
-	command -v mkfs.xfs >/dev/null || apt-get install -y xfsprogs; cargo build --quiet -p clone-daemon && python3 tests/rigs/power_cut.py target/debug/clone --cuts 200
+	test "$$POWER_CUT" = 1 && (command -v mkfs.xfs >/dev/null || apt-get install -y xfsprogs) && cargo build --quiet -p clone-daemon && python3 tests/rigs/power_cut.py target/debug/clone --cuts 200
+
+# Fails the Nth sync of the log, once and for ever, with strace.
+failing-sync:
+	command -v strace >/dev/null || apt-get install -y strace; cargo build --quiet -p clone-daemon && python3 tests/rigs/failing_sync.py target/debug/clone
 
 # Each fuzz target for three minutes.
 fuzz:

@@ -132,7 +132,14 @@ impl Derive {
             write_at: None,
         };
         load::reindex(&derive.view, &derive.log, &derive.index)?;
-        derive.fold()?;
+        match derive.fold() {
+            // The loop folds the rest once there is room, and does nothing else before.
+            Err(error) if error.is_refusal() && !fresh => {
+                derive.report_and_retry(&Err(error));
+                return Ok(derive);
+            }
+            folded => folded?,
+        }
         if fresh && let Ok(mut view) = derive.view.write() {
             load::forget_disk(&mut view, &mut derive.changes);
         }
@@ -367,6 +374,8 @@ impl Derive {
     fn report(&self, outcome: &Result<(), DeriveError>) {
         let Ok(mut view) = self.view.write() else { return };
         let before = match outcome {
+            // Until everything is written it is not known whether it can be.
+            Ok(()) if self.persist_at.is_some() => return,
             Ok(()) => view.problems.remove("derive"),
             // The log says so itself.
             Err(DeriveError::Log(error)) if error.is_full() => view.problems.remove("derive"),
