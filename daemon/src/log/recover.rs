@@ -72,10 +72,11 @@ pub(super) fn recover(disk: &dyn Storage, directory: &mut Directory) -> Result<R
     let mut floor = Position(0);
     for (base, open, name) in files {
         let bytes = disk.read(&name).map_err(|error| LogError::io("read", &name, error))?;
-        if open && superseded(disk, base, &bytes).map_err(|error| LogError::io("read", &name, error))? {
+        if open && disk.exists(&sealed_name(base)).map_err(|error| LogError::io("look for", &name, error))? {
             // Where this fails, the file is in the way at the next start and no further.
-            if let Err(error) = disk.remove(&name).and_then(|()| disk.sync_dir("")) {
-                tracing::warn!(%error, file = name, "recovery cannot remove a file that it wrote anew");
+            match retire(disk, base, &name, &bytes) {
+                Ok(torn) => recovery.torn.extend(torn),
+                Err(error) => tracing::warn!(%error, file = name, "recovery cannot remove a file that it wrote anew"),
             }
             continue;
         }
@@ -95,20 +96,41 @@ pub(super) fn recover(disk: &dyn Storage, directory: &mut Directory) -> Result<R
     Ok(recovery)
 }
 
-/// Whether a sealed file holds every good chunk of this open one: a recovery wrote it and died before it removed this.
-fn superseded(disk: &dyn Storage, base: Position, bytes: &[u8]) -> io::Result<bool> {
-    let sealed = sealed_name(base);
-    if !disk.exists(&sealed)? {
-        return Ok(false);
-    }
-    let sealed = disk.read(&sealed)?;
-    let mut held = true;
+/// Removes an open file that a recovery wrote anew, under its last name, and could not remove.
+///
+/// The new file is what was answered for since. A power cut may have undone a cut of the old one after that: such a file
+/// goes into the quarantine, because what came back was never acked in it.
+fn retire(disk: &dyn Storage, base: Position, name: &str, bytes: &[u8]) -> io::Result<Option<TornTail>> {
+    let (sealed, mut held) = (disk.read(&sealed_name(base))?, true);
     segment::walk(bytes, base.0, |chunk| {
         let Info { offset, length, .. } = chunk.info;
         let range = usize::try_from(offset).unwrap_or(0)..usize::try_from(offset + length).unwrap_or(0);
         held &= sealed.get(range.clone()) == bytes.get(range);
     });
-    Ok(held)
+    let torn = if held { None } else { Some(quarantine(disk, name, bytes, 0)?) };
+    disk.remove(name)?;
+    disk.sync_dir("")?;
+    Ok(torn)
+}
+
+/// Copies the bytes of a file from `offset` on away, durably.
+fn quarantine(disk: &dyn Storage, name: &str, bytes: &[u8], offset: u64) -> io::Result<TornTail> {
+    let tail = &bytes[usize::try_from(offset).unwrap_or(bytes.len())..];
+    disk.create_dir(QUARANTINE)?;
+    let mut moved_to = format!("{QUARANTINE}/{name}-{offset}.tail");
+    // A start that died in between has left one; its bytes are the same or a part of these.
+    for number in 2.. {
+        if !disk.exists(&moved_to)? {
+            break;
+        }
+        moved_to = format!("{QUARANTINE}/{name}-{offset}.{number}.tail");
+    }
+    let copy = disk.create(&moved_to)?;
+    append(&*copy, tail)?;
+    copy.sync()?;
+    disk.sync_dir(QUARANTINE)?;
+    disk.sync_dir("")?;
+    Ok(TornTail { segment: name.to_owned(), bytes: tail.len() as u64, moved_to })
 }
 
 /// First position of a segment and whether it was still open, from its name.
@@ -207,7 +229,7 @@ impl Found {
         if let End::Torn { offset, .. } = self.walk.end
             && offset < good
         {
-            recovery.torn.push(self.quarantine(disk, offset)?);
+            recovery.torn.push(quarantine(disk, &self.name, &self.bytes, offset)?);
             good = offset;
         }
         if !(self.tally.is_empty() && self.walk.bad.is_empty()) {
@@ -237,26 +259,6 @@ impl Found {
         disk.rename(&fresh, &sealed_name(self.base))?;
         disk.sync_dir("")?;
         Ok(bytes.len() as u64)
-    }
-
-    /// Copies the bytes from `offset` on away, durably.
-    fn quarantine(&self, disk: &dyn Storage, offset: u64) -> io::Result<TornTail> {
-        let tail = &self.bytes[usize::try_from(offset).unwrap_or(self.bytes.len())..];
-        disk.create_dir(QUARANTINE)?;
-        let mut moved_to = format!("{QUARANTINE}/{}-{offset}.tail", self.name);
-        // A start that died in between has left one; its bytes are the same or a part of these.
-        for number in 2.. {
-            if !disk.exists(&moved_to)? {
-                break;
-            }
-            moved_to = format!("{QUARANTINE}/{}-{offset}.{number}.tail", self.name);
-        }
-        let copy = disk.create(&moved_to)?;
-        append(&*copy, tail)?;
-        copy.sync()?;
-        disk.sync_dir(QUARANTINE)?;
-        disk.sync_dir("")?;
-        Ok(TornTail { segment: self.name.clone(), bytes: tail.len() as u64, moved_to })
     }
 }
 
