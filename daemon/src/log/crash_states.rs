@@ -138,6 +138,14 @@ impl Survey {
                 return Err(format!("event {event} was promised at {position} and is at {:?}", shown.get(event)));
             }
         }
+        // An id that is not shown must not be answered as known: its event would never be stored.
+        let most = promised.events.keys().chain(shown.keys()).filter(|event| **event < CHECKS).max();
+        for event in 0..most.map_or(0, |most| most + 60) {
+            let known = log.position(&format!("event-{event}"));
+            if known.as_ref() != shown.get(&event) {
+                return Err(format!("event {event} is known at {known:?} and shown at {:?}", shown.get(&event)));
+            }
+        }
         after.events = shown;
         after.tails.extend(tails(image, &disk, &recovery)?);
         let recovered = disk.changes();

@@ -107,6 +107,8 @@ impl Directory {
         let start = self.places.partition_point(|known| known.last < place.first);
         let end = self.places.partition_point(|known| known.first <= place.last);
         self.places.splice(start..end.max(start), [place]);
+        // These positions are other events now.
+        self.hidden.retain(|hidden| !(place.first..=place.last).contains(hidden));
         self.head = self.head.max(place.last.next());
     }
 
@@ -119,9 +121,10 @@ impl Directory {
     /// was acknowledged. Only the [`LOOK_BACK`] files before are looked at.
     pub(super) fn add_read_ids(&mut self, ids: impl IntoIterator<Item = (Digest, Position)>) {
         for (digest, position) in ids {
-            let mut before = self.segments.iter().rev().skip(1).take(LOOK_BACK);
-            let earlier = self.live.insert(digest, position);
-            let earlier = earlier.or_else(|| before.find_map(|segment| segment.position(&digest)));
+            let earlier = self.live.insert(digest, position).or_else(|| {
+                let mut before = self.segments.iter().enumerate().rev().skip(1).take(LOOK_BACK);
+                before.find_map(|(index, segment)| self.owned(index, segment.position(&digest)))
+            });
             self.hidden.extend(earlier.filter(|earlier| *earlier != position));
         }
     }
@@ -133,10 +136,17 @@ impl Directory {
 
     /// The position of an id.
     pub(super) fn position(&self, digest: &Digest) -> Option<Position> {
-        if let Some(position) = self.live.get(digest) {
-            return Some(*position);
+        let live = self.live.get(digest).copied();
+        if let Some(position) = self.owned(self.segments.len().saturating_sub(1), live) {
+            return Some(position);
         }
-        self.segments.iter().rev().find_map(|segment| segment.position(digest))
+        let mut segments = self.segments.iter().enumerate().rev();
+        segments.find_map(|(index, segment)| self.owned(index, segment.position(digest)))
+    }
+
+    /// The position, where it is read from this segment: else a later file holds another event there.
+    fn owned(&self, segment: usize, position: Option<Position>) -> Option<Position> {
+        position.filter(|position| self.place(*position).is_some_and(|place| place.segment as usize == segment))
     }
 
     /// The chunk that holds a position.
@@ -189,6 +199,22 @@ mod tests {
         );
         assert_eq!(directory.events(), 10);
         assert_eq!(directory.head, Position(10));
+    }
+
+    #[test]
+    fn an_event_whose_place_another_took_is_neither_known_nor_hidden() {
+        let mut directory = Directory::default();
+        directory.add_segment("a".into(), Position(0), 0);
+        directory.add(place(0, 0, 2));
+        directory.add_read_ids([(digest("x"), Position(0)), (digest("lost"), Position(1)), (digest("y"), Position(2))]);
+        directory.add_segment("b".into(), Position(1), 0);
+        directory.add(place(1, 1, 1));
+        directory.add_read_ids([(digest("z"), Position(1))]);
+        assert_eq!(directory.position(&digest("lost")), None);
+        assert_eq!(directory.position(&digest("z")), Some(Position(1)));
+        directory.add(place(1, 3, 3));
+        directory.add_read_ids([(digest("lost"), Position(3))]);
+        assert!(directory.hidden().is_empty(), "{:?}", directory.hidden());
     }
 
     #[test]
