@@ -46,6 +46,15 @@ impl Promised {
     }
 }
 
+/// One state to look at.
+struct Crash<'a> {
+    left: &'a World,
+    promised: &'a Promised,
+    roll_bytes: u64,
+    /// How often the power may fail again.
+    depth: u32,
+}
+
 /// Counts distinct states and looks at each once.
 struct Survey {
     seen: Mutex<HashSet<u64>>,
@@ -104,7 +113,8 @@ impl Survey {
                     return;
                 }
                 let left = world.after(ending, &mut dice);
-                if let Err(what) = self.check(&left, &promised, script.roll_bytes, &mut dice, DEPTH) {
+                let crash = Crash { left: &left, promised: &promised, roll_bytes: script.roll_bytes, depth: DEPTH };
+                if let Err(what) = self.check(&crash, &mut dice) {
                     self.wrong(format!("seed {seed}, change {changes}, ending {number} ({ending:?}): {what}"));
                 }
             }
@@ -113,14 +123,8 @@ impl Survey {
     }
 
     /// Opens the log on a state and looks whether it keeps what was promised.
-    fn check(
-        &self,
-        left: &World,
-        promised: &Promised,
-        roll_bytes: u64,
-        dice: &mut Dice,
-        depth: u32,
-    ) -> Result<(), String> {
+    fn check(&self, crash: &Crash<'_>, dice: &mut Dice) -> Result<(), String> {
+        let Crash { left, promised, roll_bytes, depth } = *crash;
         let image = &left.image();
         if !self.is_new(left, image, promised) {
             return Ok(());
@@ -153,7 +157,7 @@ impl Survey {
         log.close().map_err(|error| format!("the log does not close: {error}"))?;
         settled(&disk, &after, roll_bytes, appended)?;
         if depth > 0 && dice.one_in(3) {
-            self.again(left, promised, &after, &disk.trace(), recovered, roll_bytes, dice, depth - 1)?;
+            self.again(crash, &after, &disk.trace(), recovered, dice)?;
         }
         Ok(())
     }
@@ -161,15 +165,13 @@ impl Survey {
     /// The power fails again, during the recovery or right after it.
     fn again(
         &self,
-        left: &World,
-        before: &Promised,
+        crash: &Crash<'_>,
         after: &Promised,
         trace: &[Op],
         recovered: usize,
-        roll_bytes: u64,
         dice: &mut Dice,
-        depth: u32,
     ) -> Result<(), String> {
+        let Crash { left, promised: before, roll_bytes, depth } = *crash;
         let changes = dice.below(trace.len() + 1);
         let mut world = left.clone();
         trace[..changes].iter().for_each(|op| world.apply(op));
@@ -181,11 +183,11 @@ impl Survey {
         if changes >= recovered {
             promised.key = after.key;
             promised.events = after.events.clone();
-            promised.events.retain(|event, _| *event != CHECKS + u64::from(depth + 1));
+            promised.events.retain(|event, _| *event != CHECKS + u64::from(depth));
         }
         for ending in [Ending::Synced, Ending::Torn, Ending::Process] {
             let left = world.after(ending, dice);
-            self.check(&left, &promised, roll_bytes, dice, depth)
+            self.check(&Crash { left: &left, promised: &promised, roll_bytes, depth: depth - 1 }, dice)
                 .map_err(|what| format!("then change {changes} of {}, {ending:?}: {what}", trace.len()))?;
         }
         Ok(())

@@ -164,6 +164,7 @@ impl Script {
     fn repair_disk(&mut self) {
         self.disk.set_faults(Vec::new());
         self.disk.set_capacity(None);
+        self.disk.set_most_per_write(usize::MAX);
         self.faulty = false;
     }
 
@@ -173,8 +174,9 @@ impl Script {
         let calls = ["sync", "sync", "write", "create", "rename", "sync_dir", "remove", "truncate"];
         let call = calls[self.dice.below(calls.len())];
         let (times, effect) = (1 + self.dice.below(3) as u64, self.dice.one_in(2));
-        match self.dice.below(4) {
-            0 => self.disk.set_capacity(Some(self.disk.used() + self.dice.below(6_000) as u64)),
+        match self.dice.below(5) {
+            0 => self.disk.set_most_per_write(1 + self.dice.below(300)),
+            1 => self.disk.set_capacity(Some(self.disk.used() + self.dice.below(6_000) as u64)),
             _ => self.disk.set_faults(vec![Fault { times, effect, ..Fault::once(call, from, ErrorKind::Other) }]),
         }
     }

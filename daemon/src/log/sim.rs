@@ -12,7 +12,7 @@ use super::world::{Image, Op, World};
 /// Calls of one kind that fail.
 #[derive(Clone, Debug)]
 pub(super) struct Fault {
-    /// The kind, as [`SimDisk::calls`] names it.
+    /// The kind, the name of the method.
     pub(super) call: &'static str,
     /// The number of the first call that fails, counted from 0 since the last [`SimDisk::set_faults`].
     pub(super) from: u64,
@@ -150,11 +150,6 @@ impl SimDisk {
         (state.faults, state.calls) = (faults, BTreeMap::new());
     }
 
-    /// How often each kind of call was made since the faults were set.
-    pub(super) fn calls(&self) -> BTreeMap<&'static str, u64> {
-        locked(&self.state).calls.clone()
-    }
-
     /// Bytes that all files may have together.
     pub(super) fn set_capacity(&self, capacity: Option<u64>) {
         locked(&self.state).capacity = capacity;
@@ -247,13 +242,6 @@ impl Storage for SimDisk {
             return Err(io::ErrorKind::StorageFull.into());
         }
         state.change("create", Op::Create(name.to_owned()))?;
-        let file = state.find(name)?;
-        Ok(self.open(name, file))
-    }
-
-    fn reopen(&self, name: &str) -> io::Result<Handle> {
-        let mut state = locked(&self.state);
-        state.look("reopen")?;
         let file = state.find(name)?;
         Ok(self.open(name, file))
     }

@@ -35,8 +35,6 @@ pub(super) trait Storage: Send + Sync {
     fn create_dir(&self, name: &str) -> io::Result<()>;
     /// A new file to append to, mode 0600; refuses an existing one.
     fn create(&self, name: &str) -> io::Result<Handle>;
-    /// An existing file to append to.
-    fn reopen(&self, name: &str) -> io::Result<Handle>;
     /// Locks a file, made with mode 0600 where it is missing, and writes the holder into it; `None` while it is held.
     fn lock(&self, name: &str, holder: &str) -> io::Result<Option<Lock>>;
     /// Makes the names in a folder durable; the empty name is the log's own folder.
