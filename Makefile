@@ -1,6 +1,6 @@
 # Each target is one line of work; `make run` and `make test` need nothing but Rust.
 
-.PHONY: run test test-recorder lint update interop kills fuzz
+.PHONY: run test test-recorder lint update interop kills fuzz bench
 
 # Builds, starts a daemon in a demo home, imports the shipped sample, shows what it learned and predicts. The tests are
 # built along, because they widen the features of the dependencies: built apart, `make test` would build those again.
@@ -32,3 +32,7 @@ kills:
 # Each fuzz target for three minutes.
 fuzz:
 	command -v cargo-fuzz >/dev/null || cargo install cargo-fuzz; cd tests/fuzz && for target in segment event markdown scrub; do cargo fuzz run --fuzz-dir . -s none $$target -- -max_total_time=180 -dict=words.dict || exit 1; done
+
+# The paths of the daemon beside the limits of this machine: a table here, JSON in target/bench.
+bench:
+	cargo build --release --quiet -p clone-daemon && mkdir -p target/bench && target/release/clone bench all --dir target/bench --out target/bench/all-100000.json
