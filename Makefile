@@ -1,6 +1,6 @@
 # Each target is one line of work; `make run` and `make test` need nothing but Rust.
 
-.PHONY: run test test-recorder lint update interop kills fuzz bench
+.PHONY: run test test-recorder lint update interop kills disk-full power-cut fuzz bench
 
 # Builds, starts a daemon in a demo home, imports the shipped sample, shows what it learned and predicts. The tests are
 # built along, because they widen the features of the dependencies: built apart, `make test` would build those again.
@@ -28,6 +28,14 @@ interop:
 # The long kill -9 loop.
 kills:
 	KILLS=300 cargo test --test tests crash -- --nocapture
+
+# Fills a small disk under a daemon, frees it, twenty times in three ways; as root, because it mounts a tmpfs.
+disk-full:
+	cargo build --quiet -p clone-daemon && python3 tests/rigs/disk_full.py target/debug/clone
+
+# Cuts the power under a daemon; only with POWER_CUT=1, as root, because it mounts loop devices.
+power-cut:
+	command -v mkfs.xfs >/dev/null || apt-get install -y xfsprogs; cargo build --quiet -p clone-daemon && python3 tests/rigs/power_cut.py target/debug/clone --cuts 200
 
 # Each fuzz target for three minutes.
 fuzz:

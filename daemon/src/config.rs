@@ -12,6 +12,8 @@ pub struct Config {
     pub predict: Predict,
     /// What imports pass over.
     pub import: Import,
+    /// How the log is kept.
+    pub log: Log,
 }
 
 /// `[predict]`
@@ -39,6 +41,30 @@ pub enum Gate {
 pub struct Import {
     /// Projects whose sessions are never imported, by a part of their path.
     pub exclude: Vec<String>,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// Below so many free MiB on the disk nothing is recorded; 0 turns the mark off.
+    ///
+    /// On a small disk the mark is one twentieth of it, should that be less.
+    pub low_water_mb: u32,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { low_water_mb: 256 }
+    }
+}
+
+impl Log {
+    /// The mark in bytes on a disk of this size.
+    #[must_use]
+    pub fn low_water(&self, disk: u64) -> u64 {
+        (u64::from(self.low_water_mb) << 20).min(disk / 20)
+    }
 }
 
 /// Why the settings cannot be used.
@@ -95,6 +121,16 @@ mod tests {
         assert_eq!(Config::parse("").unwrap(), Config::default());
         assert_eq!(Config::parse("[predict]\ngate = \"standard\"").unwrap().predict.gate, Gate::Standard);
         assert!(Config::parse("[predict]\ngates = 1").unwrap_err().contains("gates"));
+        let told = Config::parse("[log]\nlow_water_mb = -1").unwrap_err();
+        assert!(told.starts_with("line 2:"), "{told}");
+        for (text, disk, mark) in [
+            ("", 1 << 40, 256 << 20),
+            ("", 1 << 30, (1 << 30) / 20),
+            ("[log]\nlow_water_mb = 5000", 1 << 40, 5000 << 20),
+            ("[log]\nlow_water_mb = 0", 1 << 40, 0),
+        ] {
+            assert_eq!(Config::parse(text).unwrap().log.low_water(disk), mark, "{text}");
+        }
         assert!(Config::parse("nonsense").is_err());
         let told = Config::parse("\n[predict]\ngates = 1").unwrap_err();
         assert!(told.starts_with("line 3: unknown field `gates`") && !told.contains('\n'), "{told}");

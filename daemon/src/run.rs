@@ -37,6 +37,7 @@ const HOST: &str = "127.0.0.1";
 /// The settings are wrong, another daemon holds this home, or a place cannot be used; nothing was changed then.
 pub fn daemon(env: &Env, paths: &Paths) -> Result<(), Failure> {
     tell(env);
+    outlive_file_limits()?;
     let config = Config::read(&paths.config)
         .map_err(|error| Failure::new(error).hint("mend the file, or move it away to run with the defaults"))?;
     port(env)?;
@@ -44,7 +45,7 @@ pub fn daemon(env: &Env, paths: &Paths) -> Result<(), Failure> {
         private(dir)?;
     }
     let (wake, wakes) = sync_channel(WAKES_MAX);
-    let (log, recovery) = open_log(paths, &wake)?;
+    let (log, recovery) = open_log(paths, &config, &wake)?;
     let (index, derive) = open_derived(paths, &log)?;
     let (http_wanted, http) = watch::channel(env.daemon_port.is_some());
     let engine = Arc::new(Engine::new(Parts {
@@ -101,7 +102,18 @@ fn private(dir: &Path) -> Result<(), Failure> {
     made.map_err(|error| Failure::new(format!("cannot make `{}`: {error}", dir.display())))
 }
 
-fn open_log(paths: &Paths, wake: &SyncSender<Wake>) -> Result<(Log, crate::log::Recovery), Failure> {
+/// A limit on the size of files would end the process with SIGXFSZ; handled, the write that meets it fails instead.
+fn outlive_file_limits() -> Result<(), Failure> {
+    let met = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, met).map(drop).map_err(Failure::new)
+}
+
+/// The size of the disk that this folder lies on, in bytes; where it cannot be told, no mark is too high for it.
+fn disk_size(dir: &Path) -> u64 {
+    rustix::fs::statvfs(dir).map_or(u64::MAX, |stat| stat.f_blocks.saturating_mul(stat.f_frsize))
+}
+
+fn open_log(paths: &Paths, config: &Config, wake: &SyncSender<Wake>) -> Result<(Log, crate::log::Recovery), Failure> {
     let wake = wake.clone();
     let options = Options {
         home_id: blake3::hash(paths.log.as_os_str().as_encoded_bytes()).to_hex()[..16].to_owned(),
@@ -109,6 +121,7 @@ fn open_log(paths: &Paths, wake: &SyncSender<Wake>) -> Result<(Log, crate::log::
         wake: Some(Box::new(move |_head: Position| drop(wake.try_send(Wake::Appended)))),
         roll_bytes: log::ROLL_BYTES,
         queue: log::QUEUE,
+        low_water: config.log.low_water(disk_size(paths.log.parent().unwrap_or(&paths.log))),
         now: clock::now,
     };
     Log::open(&paths.log, options).map_err(|error| match error {

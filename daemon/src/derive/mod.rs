@@ -10,7 +10,7 @@ pub mod pairs;
 pub mod vault;
 pub mod view;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
@@ -71,10 +71,23 @@ pub enum DeriveError {
     State(#[from] StateError),
 }
 
+impl DeriveError {
+    /// Whether the system refused a write, which says nothing about what is derived.
+    fn is_refusal(&self) -> bool {
+        match self {
+            Self::Log(error) => error.is_full() || matches!(error, LogError::Io { .. }),
+            Self::Index(error) => error.is_refusal(),
+            Self::State(error) => error.is_refusal(),
+        }
+    }
+}
+
 /// What the loop owns.
 pub struct Derive {
     log: Log,
-    state: State,
+    /// None after a failed commit, opened again by the next.
+    state: Option<State>,
+    state_file: PathBuf,
     index: Arc<Index>,
     view: Arc<RwLock<View>>,
     disk: Disk,
@@ -103,7 +116,8 @@ impl Derive {
         load::load(&mut view, &state, &log)?;
         let mut derive = Self {
             log,
-            state,
+            state_file: state.path().to_owned(),
+            state: Some(state),
             index,
             view: Arc::new(RwLock::new(view)),
             disk: Disk::new(vault),
@@ -123,10 +137,30 @@ impl Derive {
             load::forget_disk(&mut view, &mut derive.changes);
         }
         derive.sweep();
-        derive.pass(true)?;
-        load::unindex(&derive.view, &derive.index)?;
-        derive.persist()?;
-        Ok(derive)
+        match derive.catch_up() {
+            Err(error) if !error.is_refusal() => Err(error),
+            // Reads go on while nothing can be written, from the first moment on.
+            outcome => {
+                derive.report_and_retry(&outcome);
+                Ok(derive)
+            }
+        }
+    }
+
+    /// The first step: everything as it should be, on the disk too.
+    fn catch_up(&mut self) -> Result<(), DeriveError> {
+        self.pass(true)?;
+        load::unindex(&self.view, &self.index)?;
+        self.persist()
+    }
+
+    /// Tries again in a moment, and says why in `status`.
+    fn report_and_retry(&mut self, outcome: &Result<(), DeriveError>) {
+        if outcome.is_err() {
+            self.vault_at = Some(Instant::now() + RETRY);
+            self.persist_at = Some(Instant::now() + RETRY);
+        }
+        self.report(outcome);
     }
 
     /// What is derived, for readers.
@@ -149,11 +183,7 @@ impl Derive {
                 shutdown |= self.note(wake, &mut waiting);
             }
             let outcome = self.step(!waiting.is_empty() || shutdown);
-            if outcome.is_err() {
-                self.vault_at = Some(Instant::now() + RETRY);
-                self.persist_at = Some(Instant::now() + RETRY);
-            }
-            self.report(&outcome);
+            self.report_and_retry(&outcome);
             for settled in waiting {
                 let answer = outcome.as_ref().map(|()| self.cursor()).map_err(ToString::to_string);
                 let _gone = settled.send(answer);
@@ -312,12 +342,21 @@ impl Derive {
         Ok(())
     }
 
-    fn write(&self, batch: &Batch, cursor: Position) -> Result<(), DeriveError> {
-        let unchanged = batch.is_empty() && self.index.pending() == 0 && self.state.cursor()? == Some(cursor.0);
+    fn write(&mut self, batch: &Batch, cursor: Position) -> Result<(), DeriveError> {
+        let state = match self.state.take() {
+            Some(state) => state,
+            None => State::reopen(&self.state_file)?,
+        };
+        let unchanged = batch.is_empty() && self.index.pending() == 0 && state.cursor()? == Some(cursor.0);
         if !unchanged {
-            self.index.commit(cursor.0)?;
-            self.state.commit(batch, cursor.0)?;
+            if let Err(error) = self.index.commit(cursor.0) {
+                self.state = Some(state);
+                return Err(error.into());
+            }
+            // A store that failed once refuses for ever: it is dropped here.
+            state.commit(batch, cursor.0)?;
         }
+        self.state = Some(state);
         Ok(())
     }
 
@@ -326,14 +365,15 @@ impl Derive {
     }
 
     fn report(&self, outcome: &Result<(), DeriveError>) {
-        if let Err(error) = outcome {
-            tracing::error!(%error, "deriving failed; it is tried again");
-        }
-        if let Ok(mut view) = self.view.write() {
-            match outcome {
-                Ok(()) => view.problems.remove("derive"),
-                Err(error) => view.problems.insert("derive".to_owned(), error.to_string()),
-            };
+        let Ok(mut view) = self.view.write() else { return };
+        let before = match outcome {
+            Ok(()) => view.problems.remove("derive"),
+            // The log says so itself.
+            Err(DeriveError::Log(error)) if error.is_full() => view.problems.remove("derive"),
+            Err(error) => view.problems.insert("derive".to_owned(), error.to_string()),
+        };
+        if let Some(now) = view.problems.get("derive").filter(|now| before.as_ref() != Some(now)) {
+            tracing::error!(error = now, "deriving failed; it is tried again");
         }
     }
 }

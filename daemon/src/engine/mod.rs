@@ -154,7 +154,11 @@ impl Engine {
         self.wake.send(Wake::Settle(settled)).map_err(|_| Fault::internal("the loop has ended"))?;
         match done.recv_timeout(SETTLE_PATIENCE) {
             Ok(Ok(position)) => Ok(position),
-            Ok(Err(message)) => Err(Fault::internal(message)),
+            // The loop could not write because nobody can.
+            Ok(Err(message)) => Err(match self.log.trouble() {
+                Some(trouble) => log_fault(&trouble.error),
+                None => Fault::internal(message),
+            }),
             Err(_) => Err(Fault::new(fault::Kind::Unavailable, "still deriving; try again")),
         }
     }
@@ -178,11 +182,8 @@ fn ok(value: &impl Serialize) -> Result<Reply, Fault> {
 
 /// What the log refuses, for a caller.
 fn log_fault(error: &LogError) -> Fault {
-    match error {
-        LogError::DiskFull { .. } => Fault::new(fault::Kind::DiskFull, error.to_string())
-            .hint("nothing was recorded; free some space and send it again"),
-        _ => Fault::new(fault::Kind::Unavailable, error.to_string()).hint("nothing was recorded; send it again"),
-    }
+    let kind = if error.is_full() { fault::Kind::DiskFull } else { fault::Kind::Unavailable };
+    Fault::new(kind, error.to_string()).hint(format!("nothing was recorded: {}; then send it again", error.mend()))
 }
 
 /// A page of a list: `limit` and `offset`, checked.

@@ -11,6 +11,7 @@ use super::predictions::auto_setting;
 use super::{Engine, ok};
 use crate::clock;
 use crate::index::{Document, Query, Tier};
+use crate::log::Trouble;
 use crate::serve::Reply;
 
 impl Engine {
@@ -53,7 +54,8 @@ impl Engine {
     }
 
     fn problems(&self, view: &crate::derive::view::View) -> Vec<String> {
-        let mut found: Vec<String> = view.problems.values().cloned().collect();
+        let mut found: Vec<String> = self.log.trouble().iter().map(not_recording).collect();
+        found.extend(view.problems.values().cloned());
         for damage in &self.recovery.damaged {
             found.push(format!(
                 "log segment `{}` is damaged at byte {} ({} bytes): {}",
@@ -85,14 +87,16 @@ impl Engine {
     /// Writes one event durably and reads it back by id.
     fn check_log(&self) -> Value {
         let wrote = self.note(Payload::ConfigChanged { key: "doctor.checked".to_owned(), value: "yes".to_owned() });
-        let read = wrote.map_err(|fault| fault.message).and_then(|id| {
-            let position = self.log.position(&id).ok_or("the event cannot be found by its id")?;
-            let record = self.log.read(position).map_err(|error| error.to_string())?;
-            record.map(|record| record.position).ok_or_else(|| "the event cannot be read back".to_owned())
-        });
+        let id = match wrote {
+            Ok(id) => id,
+            Err(fault) => return check("log", false, &fault.message, &fault.hint.unwrap_or_default()),
+        };
+        let position = self.log.position(&id).ok_or_else(|| "the event cannot be found by its id".to_owned());
+        let read = position.and_then(|position| self.log.read(position).map_err(|error| error.to_string()));
         match read {
-            Ok(position) => check("log", true, &format!("wrote and read back position {position}"), ""),
-            Err(message) => check("log", false, &message, "free disk space, check the folder's owner, restart"),
+            Ok(Some(record)) => check("log", true, &format!("wrote and read back position {}", record.position), ""),
+            Ok(None) => check("log", false, "the event cannot be read back", "restart the daemon"),
+            Err(message) => check("log", false, &message, "look at the disk and the kernel's messages, then restart"),
         }
     }
 
@@ -140,6 +144,11 @@ impl Engine {
             Err(fault) => check("derived", false, &fault.message, "see the daemon's messages; restart it"),
         }
     }
+}
+
+fn not_recording(trouble: &Trouble) -> String {
+    let Trouble { error, since } = trouble;
+    format!("not recording since {since:.0}: {error}; {}", error.mend())
 }
 
 fn check(name: &str, ok: bool, detail: &str, mend: &str) -> Value {

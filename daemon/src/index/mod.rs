@@ -61,6 +61,20 @@ pub enum IndexError {
     Failed(#[from] TantivyError),
 }
 
+impl IndexError {
+    /// Whether the system refused, which says nothing about what is indexed.
+    ///
+    /// tantivy has many words for a full disk; a thread of its writer says only that it died.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Io { .. } => true,
+            Self::Failed(error) => !is_broken(error),
+            Self::Busy(_) => false,
+        }
+    }
+}
+
 /// What a search looks at, changed as one.
 struct View {
     searcher: Searcher,

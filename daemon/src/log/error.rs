@@ -22,6 +22,22 @@ pub enum LogError {
         /// The file that could not grow.
         file: String,
     },
+    /// The disk is nearly full, and the log leaves the rest to others. Nothing was written; the next append looks again.
+    #[error("only {} MiB are free on the disk of `{folder}`, less than the {} MiB that are kept free", free >> 20, mark >> 20)]
+    LowWater {
+        /// The folder of the log.
+        folder: String,
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes that must be.
+        mark: u64,
+    },
+    /// A limit on the size of files was reached, in another file as well. Nothing of the batch is in the log.
+    #[error("a limit on the size of files ends `{file}`")]
+    FileLimit {
+        /// The file that could not grow.
+        file: String,
+    },
     /// The file system failed. Whether the batch survives is not known; the next append tries again.
     #[error("cannot {what} `{file}`: {source}")]
     Io {
@@ -69,7 +85,31 @@ impl LogError {
         let file = file.into();
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull { file },
+            io::ErrorKind::FileTooLarge => Self::FileLimit { file },
             _ => Self::Io { what, file, source: Arc::new(source) },
+        }
+    }
+
+    /// Whether room is all that is missing: everything is well again once there is some.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::DiskFull { .. } | Self::LowWater { .. } | Self::FileLimit { .. })
+    }
+
+    /// What a person can do so that the log writes again; it does so by itself then.
+    #[must_use]
+    pub fn mend(&self) -> &'static str {
+        match self {
+            Self::DiskFull { .. } => "free some space, remove many small files, or raise the quota",
+            Self::LowWater { .. } => {
+                "free some space, or lower `low_water_mb` under `[log]` in config.toml and restart"
+            }
+            Self::FileLimit { .. } => "raise the limit that the daemon runs under (`ulimit -f`)",
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                "the file system is read-only: look for its errors in the kernel's messages, then remount it"
+            }
+            Self::Io { .. } => "look at the disk and the kernel's messages, and at the owner of the folder",
+            _ => "restart the daemon",
         }
     }
 }

@@ -29,6 +29,8 @@ struct Faults {
     truncate: usize,
     /// Creations that still fail.
     create: usize,
+    /// The room that the disk says it has, instead of what it has.
+    free: Option<u64>,
     /// Every kind of call, in order.
     calls: Vec<&'static str>,
 }
@@ -123,7 +125,7 @@ impl Storage for Faulty {
         self.disk.list(name)
     }
     fn free(&self) -> io::Result<u64> {
-        self.disk.free()
+        locked(&self.faults).free.map_or_else(|| self.disk.free(), Ok)
     }
 }
 
@@ -144,6 +146,73 @@ fn a_full_disk_is_named_and_leaves_nothing_behind() {
     assert_eq!(names(dir.path()), [FIRST_OPEN], "the file that was cut back is used on");
     drop(log);
     assert_events(&open(dir.path()).0, 0..4);
+}
+
+#[test]
+fn below_the_mark_nothing_is_written_and_all_is_read() {
+    let dir = folder();
+    let disk = Faulty { disk: Disk::open(dir.path()).unwrap(), faults: Arc::default() };
+    let faults = disk.faults.clone();
+    let (log, _) = Log::open_on(Arc::new(disk), Options { low_water: 100 << 20, ..options() }).unwrap();
+    log.append(entries(0..2)).unwrap();
+    assert!(log.trouble().is_none());
+    locked(&faults).free = Some((100 << 20) - 1);
+    assert!(log.trouble().unwrap().error.is_full(), "seen before anybody appends");
+    locked(&faults).calls.clear();
+    let error = log.append(entries(0..4)).unwrap_err();
+    let told = error.to_string();
+    assert!(
+        told.starts_with("only 99 MiB are free") && told.ends_with("than the 100 MiB that are kept free"),
+        "{told}"
+    );
+    assert_eq!(log.append(entries(0..2)).unwrap()[0], Appended { position: Position(0), new: false });
+    assert!(log.trouble().is_some(), "known ids say nothing about the disk");
+    log.append_later(entries(2..3)).unwrap();
+    assert_events(&log, 0..2);
+    assert!(locked(&faults).calls.is_empty(), "nothing was written: {:?}", locked(&faults).calls);
+    locked(&faults).free = Some(100 << 20);
+    // Nobody appends: the log looks by itself, and writes what it kept.
+    while log.head() < Position(3) || log.trouble().is_some() {
+        std::thread::yield_now();
+    }
+    assert_events(&log, 0..3);
+}
+
+#[test]
+fn a_failing_log_is_well_again_before_anybody_appends() {
+    for kind in [io::ErrorKind::StorageFull, io::ErrorKind::FileTooLarge, io::ErrorKind::Other] {
+        let dir = folder();
+        let (log, faults) = open_faulty(dir.path());
+        log.append(entries(0..2)).unwrap();
+        locked(&faults).append = vec![(10, kind); 9];
+        log.append(entries(2..4)).unwrap_err();
+        let since = log.trouble().unwrap().since;
+        log.append(entries(2..4)).unwrap_err();
+        assert_eq!(log.trouble().unwrap().since, since);
+        *locked(&faults) = Faults::default();
+        while log.trouble().is_some() {
+            std::thread::yield_now();
+        }
+        assert!(!dir.path().join("probe").exists());
+        log.append(entries(2..4)).unwrap();
+        assert_events(&log, 0..4);
+    }
+}
+
+#[test]
+fn a_limit_on_the_size_of_files_moves_on_to_another_file() {
+    let dir = folder();
+    let (log, faults) = open_faulty(dir.path());
+    log.append(entries(0..2)).unwrap();
+    locked(&faults).append = vec![(10, io::ErrorKind::FileTooLarge)];
+    assert_eq!(log.append(entries(2..4)).unwrap()[0].position, Position(2));
+    assert_eq!(names(dir.path()), [FIRST_OPEN, "00000000000000000002.open.mcap"]);
+    locked(&faults).append = vec![(10, io::ErrorKind::FileTooLarge); 4];
+    assert!(matches!(log.append(entries(4..6)), Err(LogError::FileLimit { .. })), "in a new file as well");
+    *locked(&faults) = Faults::default();
+    drop(log);
+    let (log, _) = open(dir.path());
+    assert_events(&log, 0..4);
 }
 
 #[test]

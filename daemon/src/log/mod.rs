@@ -50,6 +50,8 @@ pub struct Options {
     pub roll_bytes: u64,
     /// How many entries may wait for the writer; more block the appender.
     pub queue: usize,
+    /// Below so many free bytes on the disk nothing is appended; 0 for no such mark.
+    pub low_water: u64,
     /// Called by the writer after each commit with the new head. It must not append, and a clone of the log in
     /// it would keep the log open for ever.
     pub wake: Option<Box<dyn Fn(Position) + Send + Sync>>,
@@ -60,7 +62,7 @@ pub struct Options {
 impl Options {
     /// The usual options.
     pub fn new(home_id: impl Into<String>, now: fn() -> Timestamp) -> Self {
-        Self { home_id: home_id.into(), roll_bytes: ROLL_BYTES, queue: QUEUE, wake: None, now }
+        Self { home_id: home_id.into(), roll_bytes: ROLL_BYTES, queue: QUEUE, low_water: 0, wake: None, now }
     }
 }
 
@@ -133,6 +135,15 @@ pub struct Stats {
     pub newest: Option<Timestamp>,
 }
 
+/// Why nothing can be appended now.
+#[derive(Clone, Debug)]
+pub struct Trouble {
+    /// What fails.
+    pub error: LogError,
+    /// Since when.
+    pub since: Timestamp,
+}
+
 /// A durable, append-only list of events. Cheap to clone; the last clone to go closes it.
 #[derive(Clone)]
 pub struct Log {
@@ -151,11 +162,25 @@ struct Shared {
     queue: Queue,
     cache: Mutex<reader::Cache>,
     key: [u8; 32],
+    /// The least free bytes, and the clock that says since when there are fewer.
+    low_water: u64,
+    now: fn() -> Timestamp,
     /// Held for the life of the log and let go when it is closed.
     lock: Mutex<Option<Lock>>,
 }
 
 impl Shared {
+    /// Refuses while the disk has less room than is kept free; a disk that cannot say how much is asked by writing.
+    fn check_room(&self) -> Result<(), LogError> {
+        let mark = self.low_water;
+        match self.disk.free() {
+            Ok(free) if mark > 0 && free < mark => {
+                Err(LogError::LowWater { folder: self.disk.path("").display().to_string(), free, mark })
+            }
+            _ => Ok(()),
+        }
+    }
+
     // A panic elsewhere leaves whole values behind: each change under these locks is one assignment or insertion.
     fn directory(&self) -> RwLockReadGuard<'_, Directory> {
         self.directory.read().unwrap_or_else(PoisonError::into_inner)
@@ -191,6 +216,8 @@ impl Log {
             queue: Queue::new(options.queue),
             cache: Mutex::default(),
             key,
+            low_water: options.low_water,
+            now: options.now,
             lock: Mutex::new(Some(lock)),
         });
         let writer = writer::start(shared.clone(), options, next)?;
@@ -241,6 +268,17 @@ impl Log {
     #[must_use]
     pub fn key(&self) -> [u8; 32] {
         self.inner.shared.key
+    }
+
+    /// Why nothing can be appended now; `None` while all is well.
+    ///
+    /// While it fails the writer looks again every second, whether anybody appends or not. A healthy log that nobody
+    /// appends to is looked at here, and only for room.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Trouble> {
+        let shared = &self.inner.shared;
+        let low = || Some(Trouble { error: shared.check_room().err()?, since: (shared.now)() });
+        shared.queue.trouble().or_else(low)
     }
 
     /// How much there is.
@@ -302,6 +340,12 @@ fn check(entries: &[Entry]) -> Result<(), LogError> {
 }
 
 #[cfg(test)]
+mod corruption;
+#[cfg(test)]
+mod crash_states;
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod sim;
 #[cfg(test)]
 mod tests;

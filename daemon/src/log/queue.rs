@@ -1,17 +1,21 @@
 //! What waits for the writer: bounded, never dropping, blocking the appender when it is full.
 //!
-//! While the disk fails, nobody blocks: one waiting append at a time is let through as a probe, all others get the last
-//! error at once.
+//! While the disk fails, nobody blocks: once the queue is full, one waiting append at a time is let through as a probe, and
+//! all others get the last error at once. The writer is woken every second to look whether it still fails.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Appended, Entry, LogError, locked};
+use clone_schema::Timestamp;
+
+use super::{Appended, Entry, LogError, Trouble, locked};
 
 /// How long a bulk entry may wait for a commit that somebody waits for.
 const BULK_DELAY: Duration = Duration::from_secs(1);
+/// How often the writer looks whether the disk still fails.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// How many bytes of JSON may wait.
 const MAX_BYTES: usize = 64 << 20;
 /// How many bytes of JSON go into one commit, unless one batch alone has more.
@@ -42,7 +46,9 @@ struct State {
     /// When the next job must be taken even if nobody waits for it.
     deadline: Option<Instant>,
     closed: bool,
-    failing: Option<LogError>,
+    failing: Option<Trouble>,
+    /// When the writer looks again, while the disk fails.
+    probe: Option<Instant>,
 }
 
 impl State {
@@ -79,11 +85,11 @@ impl Queue {
             if fits || state.jobs.is_empty() {
                 break;
             }
-            if let Some(error) = &state.failing {
+            if let Some(trouble) = &state.failing {
                 if job.reply.is_some() && state.awaited == 0 {
                     break;
                 }
-                return Err(error.clone());
+                return Err(trouble.error.clone());
             }
             state.blocked += 1;
             self.work.notify_one();
@@ -98,11 +104,16 @@ impl Queue {
         Ok(())
     }
 
-    /// All jobs for the next commit; `None` when the queue is closed and empty.
+    /// All jobs for the next commit; none while the disk fails and it is time to look again; `None` when the queue is closed
+    /// and empty.
     pub(super) fn take(&self) -> Option<Vec<Job>> {
         let mut state = locked(&self.state);
         loop {
             let now = Instant::now();
+            // Before the jobs: known ids alone may keep the writer busy, and they say nothing about the disk.
+            if !state.closed && state.probe.is_some_and(|probe| probe <= now) {
+                return Some(Vec::new());
+            }
             if state.due(now) {
                 return Some(self.drain(&mut state));
             }
@@ -114,7 +125,7 @@ impl Queue {
     }
 
     fn wait<'a>(&self, state: MutexGuard<'a, State>, now: Instant) -> MutexGuard<'a, State> {
-        match state.deadline {
+        match state.deadline.into_iter().chain(state.probe).min() {
             Some(deadline) => {
                 let wait = self.work.wait_timeout(state, deadline.saturating_duration_since(now));
                 wait.unwrap_or_else(PoisonError::into_inner).0
@@ -158,10 +169,30 @@ impl Queue {
         true
     }
 
-    /// Says whether the last commit failed; blocked appenders learn of it.
-    pub(super) fn set_failing(&self, failing: Option<LogError>) {
-        locked(&self.state).failing = failing;
+    /// Says that the last commit failed; blocked appenders learn of it. True where the one before did not.
+    pub(super) fn fail(&self, error: &LogError, now: Timestamp) -> bool {
+        let mut state = locked(&self.state);
+        let since = state.failing.as_ref().map_or(now, |trouble| trouble.since);
+        let before = state.failing.replace(Trouble { error: error.clone(), since });
+        state.probe = Some(Instant::now() + PROBE_EVERY);
         self.room.notify_all();
+        before.is_none()
+    }
+
+    /// Says that all is well; gives back what was not.
+    pub(super) fn recover(&self) -> Option<Trouble> {
+        let mut state = locked(&self.state);
+        state.probe = None;
+        let before = state.failing.take();
+        if before.is_some() {
+            self.room.notify_all();
+        }
+        before
+    }
+
+    /// Why the last commit failed.
+    pub(super) fn trouble(&self) -> Option<Trouble> {
+        locked(&self.state).failing.clone()
     }
 
     /// Refuses further jobs and wakes everybody.
@@ -183,7 +214,7 @@ impl Queue {
 mod tests {
     use std::sync::mpsc::{Receiver, sync_channel};
 
-    use super::super::tests::entries;
+    use super::super::tests::{clock, entries};
     use super::*;
 
     type Answer = Receiver<Result<Vec<Appended>, LogError>>;
@@ -215,7 +246,7 @@ mod tests {
     fn so_many_bytes_wait_and_no_more() {
         let queue = Queue::new(100);
         queue.push(bulk(1, MAX_BYTES - 1_000)).unwrap();
-        queue.set_failing(Some(LogError::DiskFull { file: "f".into() }));
+        queue.fail(&LogError::DiskFull { file: "f".into() }, clock());
         assert!(matches!(queue.push(bulk(1, 2_000)), Err(LogError::DiskFull { .. })));
         queue.push(bulk(1, 500)).unwrap();
     }
@@ -224,7 +255,7 @@ mod tests {
     fn a_failing_log_refuses_at_once_and_lets_one_probe_through() {
         let queue = Queue::new(4);
         queue.push(bulk(4, 10)).unwrap();
-        queue.set_failing(Some(LogError::DiskFull { file: "f".into() }));
+        queue.fail(&LogError::DiskFull { file: "f".into() }, clock());
         assert!(matches!(queue.push(bulk(1, 10)), Err(LogError::DiskFull { .. })));
         let ((probe, _answer), (other, _)) = (awaited(), awaited());
         queue.push(probe).unwrap();
@@ -234,6 +265,18 @@ mod tests {
         assert!(queue.give_back(jobs.into_iter().filter(|job| job.reply.is_none()).collect()));
         queue.close();
         assert_eq!(queue.take().unwrap()[0].entries.len(), 4, "what was given back is there");
+    }
+
+    #[test]
+    fn a_failing_log_looks_again_although_nobody_appends() {
+        let queue = Queue::new(4);
+        let full = LogError::DiskFull { file: "f".into() };
+        assert!(queue.fail(&full, clock()) && !queue.fail(&full, clock()));
+        assert!(queue.take().unwrap().is_empty(), "it is woken with nothing to write");
+        assert!(queue.recover().is_some() && queue.recover().is_none() && queue.trouble().is_none());
+        queue.fail(&full, clock());
+        queue.close();
+        assert!(queue.take().is_none(), "a closed one ends and does not look again");
     }
 
     #[test]

@@ -72,6 +72,13 @@ pub(super) fn recover(disk: &dyn Storage, directory: &mut Directory) -> Result<R
     let mut floor = Position(0);
     for (base, open, name) in files {
         let bytes = disk.read(&name).map_err(|error| LogError::io("read", &name, error))?;
+        if open && superseded(disk, base, &bytes).map_err(|error| LogError::io("read", &name, error))? {
+            // Where this fails, the file is in the way at the next start and no further.
+            if let Err(error) = disk.remove(&name).and_then(|()| disk.sync_dir("")) {
+                tracing::warn!(%error, file = name, "recovery cannot remove a file that it wrote anew");
+            }
+            continue;
+        }
         let found = Found::read(bytes, base, name, directory);
         floor = found.floor(directory.head);
         found.report(&mut recovery);
@@ -86,6 +93,19 @@ pub(super) fn recover(disk: &dyn Storage, directory: &mut Directory) -> Result<R
     recovery.segments = directory.segments.len();
     recovery.events = directory.events();
     Ok(recovery)
+}
+
+/// Whether a sealed file holds all that is good in this open one: a recovery wrote it and died before it removed this.
+fn superseded(disk: &dyn Storage, base: Position, bytes: &[u8]) -> io::Result<bool> {
+    let sealed = sealed_name(base);
+    if !disk.exists(&sealed)? {
+        return Ok(false);
+    }
+    let good = match segment::walk(bytes, base.0, drop).end {
+        End::Torn { offset: good, .. } | End::Sealed { data: good } => usize::try_from(good).unwrap_or(bytes.len()),
+        End::Open => bytes.len(),
+    };
+    Ok(disk.read(&sealed)?.starts_with(&bytes[..good]))
 }
 
 /// First position of a segment and whether it was still open, from its name.
@@ -175,35 +195,45 @@ impl Found {
         }
     }
 
-    /// Cuts the torn tail of an open file off and seals it, or removes it where it holds nothing.
+    /// Writes what is good of an open file into a new one that is sealed, or removes the file where it holds nothing.
+    ///
+    /// The file itself is not believed to be on the disk: where a sync of the last run failed, the kernel takes the bytes
+    /// for written, shows them, and writes them with no later sync either.
     fn clean(&self, disk: &dyn Storage, directory: &mut Directory, recovery: &mut Recovery) -> io::Result<()> {
-        let handle = disk.reopen(&self.name)?;
-        let mut data = self.length();
+        let mut good = self.length();
         if let End::Torn { offset, .. } = self.walk.end
-            && offset < data
+            && offset < good
         {
             recovery.torn.push(self.quarantine(disk, offset)?);
-            handle.truncate(offset)?;
-            handle.sync()?;
-            data = offset;
+            good = offset;
         }
-        if self.tally.is_empty() && self.walk.bad.is_empty() {
-            disk.remove(&self.name)?;
-            return disk.sync_dir("");
+        if !(self.tally.is_empty() && self.walk.bad.is_empty()) {
+            let length = self.rewrite(disk, good)?;
+            if let Some(segment) = directory.segments.last_mut().filter(|segment| segment.name == self.name) {
+                (segment.name, segment.bytes) = (sealed_name(self.base), length);
+            }
         }
-        if !matches!(self.walk.end, End::Sealed { .. }) {
-            let crc = crc32fast::hash(&self.bytes[..usize::try_from(data).unwrap_or(self.bytes.len())]);
-            let tail = self.tally.tail(self.base.0, data, crc);
-            append(&*handle, &tail)?;
-            data += tail.len() as u64;
-        }
-        handle.sync()?;
-        let sealed = sealed_name(self.base);
-        disk.rename(&self.name, &sealed)?;
-        if let Some(segment) = directory.segments.last_mut().filter(|segment| segment.name == self.name) {
-            (segment.name, segment.bytes) = (sealed, data);
-        }
+        disk.remove(&self.name)?;
         disk.sync_dir("")
+    }
+
+    /// Writes the first `good` bytes and the tail into a new file under the last name; gives its length.
+    fn rewrite(&self, disk: &dyn Storage, good: u64) -> io::Result<u64> {
+        let fresh = format!("{:020}.recovered", self.base.0);
+        if disk.exists(&fresh)? {
+            disk.remove(&fresh)?;
+        }
+        let mut bytes = self.bytes[..usize::try_from(good).unwrap_or(self.bytes.len())].to_vec();
+        if !matches!(self.walk.end, End::Sealed { .. }) {
+            let tail = self.tally.tail(self.base.0, good, crc32fast::hash(&bytes));
+            bytes.extend_from_slice(&tail);
+        }
+        let copy = disk.create(&fresh)?;
+        append(&*copy, &bytes)?;
+        copy.sync()?;
+        disk.rename(&fresh, &sealed_name(self.base))?;
+        disk.sync_dir("")?;
+        Ok(bytes.len() as u64)
     }
 
     /// Copies the bytes from `offset` on away, durably.

@@ -55,7 +55,6 @@ pub(super) trait Storage: Send + Sync {
     /// The names in a folder, in order; the empty name is the log's own folder.
     fn list(&self, name: &str) -> io::Result<Vec<String>>;
     /// Bytes that may still be written.
-    #[allow(dead_code, reason = "the low-water mark comes next")]
     fn free(&self) -> io::Result<u64>;
 
     /// Whether a file is there.

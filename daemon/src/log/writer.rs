@@ -2,6 +2,9 @@
 //!
 //! A write error is undone by cutting the file back. A sync error is never retried on the same file, because the kernel
 //! may have dropped the pages: the batch is written again, with the same positions, into a new one.
+//!
+//! Before each commit the disk is asked for its room. A log that fails looks every second whether it still does, by
+//! writing to a file of its own ([`PROBE`]), so that it is well again before somebody appends.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,6 +18,13 @@ use super::directory::{Digest, Place, digest};
 use super::queue::Job;
 use super::storage::{Handle, append};
 use super::{Appended, LogError, Options, Shared};
+
+/// A file that is written and removed again to see whether the disk takes anything; no segment and never read.
+const PROBE: &str = "probe";
+/// The least bytes that the probe writes: a small commit and the first pages of a new file.
+const PROBE_BYTES: usize = 64 << 10;
+/// The most bytes that it writes, however large the commit was that failed.
+const PROBE_BYTES_MAX: usize = 4 << 20;
 
 /// The name of the file that is being written and whose first position is this.
 pub(super) fn open_name(base: Position) -> String {
@@ -54,6 +64,8 @@ struct Writer {
     next: Position,
     /// Whether bytes of an unanswered commit may still be on the disk.
     doubt: bool,
+    /// How many bytes the last attempt of a commit had.
+    tried: usize,
 }
 
 /// Closes the queue when the writer ends in any way, so that nobody waits for it for ever.
@@ -72,7 +84,7 @@ pub(super) fn start(
     next: Position,
 ) -> Result<JoinHandle<Result<(), LogError>>, LogError> {
     let last = Last(shared.clone());
-    let writer = Writer { shared, options, live: None, next, doubt: false };
+    let writer = Writer { shared, options, live: None, next, doubt: false, tried: 0 };
     let run = move || {
         let _last = last;
         writer.run()
@@ -85,7 +97,11 @@ impl Writer {
     fn run(mut self) -> Result<(), LogError> {
         let mut outcome = Ok(());
         while let Some(jobs) = self.shared.queue.take() {
-            outcome = self.serve(jobs);
+            if jobs.is_empty() {
+                self.judge(self.probe());
+            } else {
+                outcome = self.serve(jobs);
+            }
         }
         outcome.and(self.finish())
     }
@@ -94,18 +110,23 @@ impl Writer {
     fn serve(&mut self, jobs: Vec<Job>) -> Result<(), LogError> {
         let (answers, fresh) = self.number(&jobs);
         let outcome = if fresh.is_empty() { Ok(()) } else { self.commit(&fresh) };
+        let wrote = !fresh.is_empty();
         match &outcome {
             Ok(()) => {
-                self.shared.queue.set_failing(None);
+                // Known ids are answered while the disk fails too, and say nothing about it.
+                if wrote {
+                    self.judge(Ok(()));
+                }
                 for (job, answer) in jobs.into_iter().zip(answers) {
                     // An appender that went away needs no answer.
                     let _ = job.reply.map(|reply| reply.send(Ok(answer)));
                 }
-                self.wake();
+                if wrote {
+                    self.wake();
+                }
             }
             Err(error) => {
-                tracing::error!(%error, "the log cannot write");
-                self.shared.queue.set_failing(Some(error.clone()));
+                self.judge(Err(error.clone()));
                 let (awaited, bulk): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| job.reply.is_some());
                 let lost: usize = bulk.iter().map(|job| job.entries.len()).sum();
                 if !self.shared.queue.give_back(bulk) {
@@ -120,6 +141,36 @@ impl Writer {
             }
         }
         outcome
+    }
+
+    /// Says what has changed: that the log fails, or that it does not any more.
+    fn judge(&self, outcome: Result<(), LogError>) {
+        match outcome {
+            Ok(()) => {
+                if let Some(trouble) = self.shared.queue.recover() {
+                    tracing::info!(since = %trouble.since, "the log writes again");
+                }
+            }
+            Err(error) => {
+                if self.shared.queue.fail(&error, (self.options.now)()) {
+                    tracing::error!(%error, mend = error.mend(), "the log cannot write");
+                }
+            }
+        }
+    }
+
+    /// Whether what made the last commit fail is over.
+    fn probe(&self) -> Result<(), LogError> {
+        self.shared.check_room()?;
+        let disk = &self.shared.disk;
+        // The last daemon may have died over it.
+        let _ = disk.remove(PROBE);
+        let written = disk.create(PROBE).and_then(|file| {
+            append(&*file, &vec![0; self.tried.clamp(PROBE_BYTES, PROBE_BYTES_MAX)])?;
+            file.sync()
+        });
+        let _ = disk.remove(PROBE);
+        written.map_err(|error| LogError::io("write", PROBE, error))
     }
 
     fn wake(&self) {
@@ -152,6 +203,7 @@ impl Writer {
 
     /// Makes the batch durable, on a second try in another file.
     fn commit(&mut self, fresh: &[Fresh<'_>]) -> Result<(), LogError> {
+        self.shared.check_room()?;
         let now = (self.options.now)();
         let outcome = match self.attempt(fresh, now) {
             Err(error @ LogError::DiskFull { .. }) => Err(error),
@@ -179,9 +231,15 @@ impl Writer {
         };
         let (bytes, infos) = encode(fresh, &live, now);
         let name = open_name(live.base);
+        self.tried = bytes.len();
         if let Err(error) = append(&*live.handle, &bytes) {
-            self.roll_back(live);
-            return Err(LogError::io("append to", name, error));
+            let error = LogError::io("append to", name, error);
+            match error {
+                // Such a limit is on each file: another one may have room.
+                LogError::FileLimit { .. } => self.abandon(live),
+                _ => self.roll_back(live),
+            }
+            return Err(error);
         }
         if let Err(error) = live.handle.sync() {
             self.abandon(live);

@@ -57,15 +57,28 @@ impl StateError {
     }
 }
 
+impl StateError {
+    /// Whether the system refused, which says nothing about the data.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Io { .. } => true,
+            Self::Redb(error) => matches!(**error, redb::Error::Io(_) | redb::Error::PreviousIo),
+            Self::Held(_) | Self::Damaged(_) | Self::Ahead(_) => false,
+        }
+    }
+}
+
 impl<E: Into<redb::Error>> From<E> for StateError {
     fn from(error: E) -> Self {
         Self::Redb(Box::new(error.into()))
     }
 }
 
-/// The open store.
+/// The open store. After a failed commit it answers nothing any more: drop it and open it again.
 pub struct State {
     db: Database,
+    path: PathBuf,
 }
 
 /// Rows to write in one transaction; the cursor moves with them.
@@ -129,6 +142,21 @@ impl State {
         }
     }
 
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens the store that this process had open and that failed; sets nothing aside.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses still, or the store is broken, which the next start mends.
+    pub fn reopen(path: &Path) -> Result<Self, StateError> {
+        Self::try_open(path)
+    }
+
     fn try_open(path: &Path) -> Result<Self, StateError> {
         let io = |source| StateError::Io { path: path.to_owned(), source };
         let opened = Database::builder().set_cache_size(CACHE_BYTES).create(path);
@@ -141,7 +169,7 @@ impl State {
             Err(error) => return Err(error.into()),
         };
         restrict(path).map_err(io)?;
-        let state = Self { db };
+        let state = Self { db, path: path.to_owned() };
         state.cursor()?;
         match state.meta("version")? {
             None | Some(VERSION) => Ok(state),
@@ -235,7 +263,12 @@ fn is_refusal(error: &std::io::Error) -> bool {
     use std::io::ErrorKind;
     matches!(
         error.kind(),
-        ErrorKind::PermissionDenied | ErrorKind::StorageFull | ErrorKind::NotFound | ErrorKind::ReadOnlyFilesystem
+        ErrorKind::PermissionDenied
+            | ErrorKind::StorageFull
+            | ErrorKind::QuotaExceeded
+            | ErrorKind::FileTooLarge
+            | ErrorKind::NotFound
+            | ErrorKind::ReadOnlyFilesystem
     )
 }
 
