@@ -20,6 +20,7 @@
 //! | [`serve`] | one table of operations on the Unix socket and loopback TCP | its own seam |
 //! | [`client`], [`mcp`], [`cli`] | the typed client; MCP over stdio; the command line | `client` |
 //! | [`backtest`] | replays turns through the live predictor | `predict` |
+//! | [`bench`] | each path beside the limit of the machine, in scratch homes | `log`, the socket |
 //! | [`run`] | the life of the process | everything |
 //! | [`paths`], [`mod@env`], [`config`], [`clock`], [`failure`] | one place for each concern | nothing |
 //!
@@ -49,6 +50,7 @@
 //! doors. Nothing in `memory` and `predict` but the vault's disk reads a file, the clock or the environment.
 
 pub mod backtest;
+pub mod bench;
 pub mod cli;
 pub mod client;
 pub mod clock;

@@ -12,10 +12,12 @@
 
 mod decode;
 mod encode;
+mod schema;
 mod walk;
 
 pub use decode::{Chunk, decode};
 pub use encode::{Encoded, Tally, chunk, header};
+pub use schema::schema_text;
 pub use walk::{Bad, End, Walk, walk};
 
 /// The first and the last eight bytes of an MCAP file.
@@ -85,12 +87,6 @@ pub struct Info {
     pub unpacked: u64,
     /// Messages per index in the topic table.
     pub topics: std::collections::BTreeMap<usize, u64>,
-}
-
-/// The JSON Schema text that goes into the Schema record of a topic.
-#[must_use]
-pub fn schema_text(_topic: usize) -> &'static str {
-    r#"{"type":"object"}"#
 }
 
 #[cfg(test)]

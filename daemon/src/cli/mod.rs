@@ -1,11 +1,12 @@
 //! The command line: arguments, dispatch, and one file per verb.
 //!
-//! Every verb is a client of the socket, except `daemon` (which is the other end), `backtest --turns` (a scratch replay
-//! that touches no home) and `path`. Transcripts are read here, in the person's own process, and travel as events: the
+//! Every verb is a client of the socket, except `daemon` (which is the other end), `backtest --turns` and `bench` (which
+//! touch no home) and `path`. Transcripts are read here, in the person's own process, and travel as events: the
 //! daemon never opens a path that a caller names.
 
 pub mod ask;
 pub mod backtest;
+pub mod bench;
 pub mod daemon;
 pub mod demo;
 pub mod import;
@@ -68,6 +69,8 @@ enum Verb {
     Auto(look::Auto),
     /// Replay history in time order and measure the predictions
     Backtest(backtest::Backtest),
+    /// Measure the daemon beside the limits of this machine, in a scratch home
+    Bench(bench::Bench),
     /// Speak MCP over standard input and output
     Mcp,
     /// Show everything once, on a synthetic history in a home of its own
@@ -165,6 +168,7 @@ fn run(context: &Context, verb: Verb) -> Result<u8, Failure> {
         Verb::Path(arguments) => look::path(context, &arguments),
         Verb::Auto(arguments) => look::auto(context, &arguments),
         Verb::Backtest(arguments) => backtest::run(context, &arguments),
+        Verb::Bench(arguments) => bench::run(context, &arguments),
         Verb::Mcp => daemon::mcp(context),
         Verb::Demo(arguments) => demo::run(context, arguments),
     }

@@ -39,6 +39,7 @@ impl Engine {
             "auto": auto_setting(&view),
             "log": {
                 "events": log.events, "segments": log.segments, "bytes": log.bytes,
+                "commits": log.commits,
                 "oldest": log.oldest, "newest": log.newest, "head": self.log.head().0, "derived": view.cursor.0,
             },
             "counts": {

@@ -32,6 +32,8 @@ fn variable(name: &str) -> Option<u64> {
 /// What the log answers for in a state.
 #[derive(Clone, Default, Hash)]
 struct Promised {
+    /// Of the run: states of other runs are others, so that what a run finds depends on its seed alone.
+    seed: u64,
     events: BTreeMap<u64, Position>,
     key: Option<[u8; 32]>,
     /// What recovery cut off, where: it must be there or here.
@@ -39,10 +41,10 @@ struct Promised {
 }
 
 impl Promised {
-    fn at(script: &Script, changes: usize) -> Self {
+    fn at(seed: u64, script: &Script, changes: usize) -> Self {
         let events = script.promised(changes).map(|promise| (promise.event, promise.position)).collect();
         let key = (changes >= script.key.0).then_some(script.key.1);
-        Self { events, key, tails: Vec::new() }
+        Self { seed, events, key, tails: Vec::new() }
     }
 }
 
@@ -107,7 +109,7 @@ impl Survey {
         let (trace, mut dice) = (script.trace(), Dice::new(seed));
         let mut world = World::new(&Image::default());
         for changes in 0..=trace.len() {
-            let promised = Promised::at(&script, changes);
+            let promised = Promised::at(seed, &script, changes);
             for (number, ending) in endings(&world).enumerate() {
                 if self.is_over() {
                     return;
