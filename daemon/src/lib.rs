@@ -20,7 +20,7 @@
 //! | [`serve`] | one table of operations on the Unix socket and loopback TCP | its own seam |
 //! | [`client`], [`mcp`], [`cli`] | the typed client; MCP over stdio; the command line | `client` |
 //! | [`backtest`] | replays turns through the live predictor | `predict` |
-//! | [`bench`] | each path beside the limit of the machine, in scratch homes | `log`, the socket |
+//! | [`mod@bench`] | each path beside the limit of the machine, in scratch homes | `log`, the socket |
 //! | [`run`] | the life of the process | everything |
 //! | [`paths`], [`mod@env`], [`config`], [`clock`], [`failure`] | one place for each concern | nothing |
 //!
