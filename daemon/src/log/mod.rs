@@ -12,11 +12,14 @@
 mod directory;
 mod disk;
 mod error;
+mod inspect;
 mod lock;
 mod queue;
 mod reader;
 mod recover;
+mod repair;
 mod storage;
+mod verify;
 mod writer;
 
 use std::path::Path;
@@ -29,9 +32,12 @@ use clone_schema::{Position, Timestamp};
 use directory::Directory;
 use disk::Disk;
 pub use error::LogError;
+pub use inspect::{Inspection, Missing, inspect};
 use queue::{Job, Queue};
 pub use recover::{Damage, Recovery, TornTail};
+pub use repair::{RepairError, Repaired, repair, salvage};
 use storage::{Lock, Storage};
+pub use verify::{Note, Verification, verify};
 
 /// The largest event, in bytes of JSON.
 pub const MAX_EVENT_BYTES: usize = 16 << 20;
