@@ -45,7 +45,9 @@ pub fn daemon(env: &Env, paths: &Paths) -> Result<(), Failure> {
         private(dir)?;
     }
     let (wake, wakes) = sync_channel(WAKES_MAX);
-    let (log, recovery) = open_log(paths, &config, &wake)?;
+    let (grown, head) = watch::channel(Position(0));
+    let (log, recovery) = open_log(paths, &config, &wake, grown.clone())?;
+    grown.send_replace(log.head());
     let (index, derive) = open_derived(paths, &log)?;
     let (http_wanted, http) = watch::channel(env.daemon_port.is_some());
     let engine = Arc::new(Engine::new(Parts {
@@ -63,7 +65,7 @@ pub fn daemon(env: &Env, paths: &Paths) -> Result<(), Failure> {
     let _watcher = watch_vault(&paths.vault, &wake);
     let looping = thread::Builder::new().name("derive".to_owned()).spawn(move || derive_or_end(derive, &wakes));
     let looping = looping.map_err(Failure::new)?;
-    let served = serve_until_told(env, paths, &engine, http);
+    let served = serve_until_told(env, paths, &engine, http, head);
     let _ended = wake.send(Wake::Shutdown);
     let _joined = looping.join();
     log.close().map_err(Failure::new)?;
@@ -113,12 +115,20 @@ fn disk_size(dir: &Path) -> u64 {
     rustix::fs::statvfs(dir).map_or(u64::MAX, |stat| stat.f_blocks.saturating_mul(stat.f_frsize))
 }
 
-fn open_log(paths: &Paths, config: &Config, wake: &SyncSender<Wake>) -> Result<(Log, crate::log::Recovery), Failure> {
+fn open_log(
+    paths: &Paths,
+    config: &Config,
+    wake: &SyncSender<Wake>,
+    grown: watch::Sender<Position>,
+) -> Result<(Log, crate::log::Recovery), Failure> {
     let wake = wake.clone();
     let options = Options {
         home_id: blake3::hash(paths.log.as_os_str().as_encoded_bytes()).to_hex()[..16].to_owned(),
         // A full channel holds reasons enough to wake.
-        wake: Some(Box::new(move |_head: Position| drop(wake.try_send(Wake::Appended)))),
+        wake: Some(Box::new(move |head| {
+            grown.send_replace(head);
+            drop(wake.try_send(Wake::Appended));
+        })),
         roll_bytes: log::ROLL_BYTES,
         queue: log::QUEUE,
         low_water: config.log.low_water(disk_size(paths.log.parent().unwrap_or(&paths.log))),
@@ -172,6 +182,7 @@ fn serve_until_told(
     paths: &Paths,
     engine: &Arc<Engine>,
     http: watch::Receiver<bool>,
+    head: watch::Receiver<Position>,
 ) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -179,18 +190,25 @@ fn serve_until_told(
         .enable_all()
         .build()
         .map_err(Failure::new)?;
-    runtime.block_on(serving(env, paths, engine, http))
+    runtime.block_on(serving(env, paths, engine, http, head))
 }
 
-async fn serving(env: &Env, paths: &Paths, engine: &Arc<Engine>, http: watch::Receiver<bool>) -> Result<(), Failure> {
+async fn serving(
+    env: &Env,
+    paths: &Paths,
+    engine: &Arc<Engine>,
+    http: watch::Receiver<bool>,
+    head: watch::Receiver<Position>,
+) -> Result<(), Failure> {
     let (stop, stopping) = watch::channel(false);
+    let handler = handler(engine, serve::Feed::new(head, stopping.clone()));
     let listener = serve::bind::bind_unix(&paths.socket).map_err(|error| {
         Failure::new(error).hint("the socket lies in the runtime folder of this user, or under CLONE_HOME")
     })?;
-    let router = serve::router(handler(engine), serve::Door::Socket);
+    let router = serve::router(handler.clone(), serve::Door::Socket);
     let socket = tokio::spawn(serve::unix(listener, router, stopping.clone()));
     let wanted = *http.borrow() || engine.has_keys();
-    let tcp = tokio::spawn(tcp(env.clone(), engine.clone(), http, wanted, stopping));
+    let tcp = tokio::spawn(tcp(env.clone(), engine.clone(), handler, http, wanted, stopping));
     ready(env);
     told_to_end().await;
     let _sent = stop.send(true);
@@ -204,6 +222,7 @@ async fn serving(env: &Env, paths: &Paths, engine: &Arc<Engine>, http: watch::Re
 async fn tcp(
     env: Env,
     engine: Arc<Engine>,
+    handler: Handler,
     mut http: watch::Receiver<bool>,
     wanted: bool,
     mut stop: watch::Receiver<bool>,
@@ -224,7 +243,7 @@ async fn tcp(
             let Ok(address) = listener.local_addr() else { return };
             tracing::info!(%address, "the HTTP door is open");
             engine.opened_http(Some(format!("http://{address}")));
-            let router = serve::router(handler(&engine), serve::Door::Tcp { port: address.port() });
+            let router = serve::router(handler, serve::Door::Tcp { port: address.port() });
             serve::tcp(listener, router, stop).await;
         }
         Err(error) => {
@@ -237,7 +256,7 @@ async fn tcp(
 }
 
 /// The engine as the doors see it: every call on a thread where it may block.
-fn handler(engine: &Arc<Engine>) -> Handler {
+fn handler(engine: &Arc<Engine>, feed: serve::Feed) -> Handler {
     let (caller, checker) = (engine.clone(), engine.clone());
     Handler {
         call: Arc::new(move |call| {
@@ -248,6 +267,7 @@ fn handler(engine: &Arc<Engine>) -> Handler {
             })
         }),
         authenticate: Arc::new(move |key| checker.authenticate(key)),
+        feed,
     }
 }
 

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{Context, print};
+use super::events::{Cat, Export, Tail};
+use super::{Context, events, print};
 use crate::failure::{Failure, exit};
 use crate::log::{self, Damage, Inspection, LogError, Missing, RepairError, Repaired, Verification};
 
@@ -18,6 +19,12 @@ pub struct Log {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Print events in the order of the log
+    Cat(Cat),
+    /// Print the last events, and with `-f` every one that follows
+    Tail(Tail),
+    /// Write events into a file, as JSON lines or MCAP
+    Export(Export),
     /// Read every byte and say what is damaged; no daemon may run. Exit code 4 when something is
     Verify(Verify),
     /// Write what can be read into a new log; no daemon may run. Exit code 4 when not all of it could be saved
@@ -39,13 +46,16 @@ struct Repair {
     out: PathBuf,
 }
 
-/// Checks or repairs the log.
+/// Reads, checks or repairs the log.
 ///
 /// # Errors
 ///
 /// The log cannot be read, or somebody else holds it.
 pub fn run(context: &Context, arguments: &Log) -> Result<u8, Failure> {
     match &arguments.verb {
+        Verb::Cat(cat) => events::cat(context, cat),
+        Verb::Tail(tail) => events::tail(context, tail),
+        Verb::Export(export) => events::export(context, export),
         Verb::Verify(verify) => check(context, verify.dir.as_deref().unwrap_or(&context.paths.log)),
         Verb::Repair(repair) => mend(context, repair.dir.as_deref().unwrap_or(&context.paths.log), &repair.out),
     }
@@ -92,7 +102,7 @@ fn unmended(error: RepairError) -> Failure {
 }
 
 /// What the log refuses, with what to do.
-fn refused(error: &LogError) -> Failure {
+pub fn refused(error: &LogError) -> Failure {
     let failure = Failure::new(error);
     match error {
         LogError::Locked { .. } => {

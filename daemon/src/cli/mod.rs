@@ -9,6 +9,8 @@ pub mod backtest;
 pub mod bench;
 pub mod daemon;
 pub mod demo;
+pub mod events;
+pub mod export;
 pub mod import;
 pub mod ingest;
 pub mod keys;
@@ -68,7 +70,7 @@ enum Verb {
     Path(look::Path),
     /// Allow or end `auto` answers everywhere
     Auto(look::Auto),
-    /// Check and repair the log itself
+    /// Read, check, export and repair the log itself
     Log(log::Log),
     /// Replay history in time order and measure the predictions
     Backtest(backtest::Backtest),
