@@ -21,7 +21,7 @@ use crate::log::{self, Filter};
 const WORDS: usize = 100;
 /// The fields that say best what an event is about, the first that is there wins.
 const TELLING: &[&str] =
-    &["prompt", "response", "command", "question", "text", "title", "url", "window_title", "app", "uri", "path"];
+    &["prompt", "response", "command", "question", "path", "text", "title", "url", "window_title", "app", "uri"];
 
 /// `clone log cat`
 #[derive(Args)]

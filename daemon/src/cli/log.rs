@@ -178,8 +178,10 @@ fn show_repaired(done: &Repaired, dir: &Path, out: &Path) {
     show_wrong(&done.found);
     let saved = print::count(done.events, "event");
     print::line(format!("saved    {saved} in {}, read back and compared", print::count(done.segments, "segment")));
-    if !done.found.is_clean() {
-        print::line("         what is told above could not be saved");
+    if !done.found.missing.is_empty() {
+        print::line("         what is missing above could not be saved");
+    } else if !done.found.is_clean() {
+        print::line("         no event is known to be lost");
     }
     if !done.key {
         print::note("the key could not be saved; the daemon makes a new one");

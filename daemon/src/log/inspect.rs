@@ -231,7 +231,9 @@ fn torn(sealed: bool) -> &'static str {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use clone_schema::segment::{Message, Tally, chunk, header};
+    use proptest::prelude::*;
 
+    use super::super::salvage;
     use super::*;
 
     const NAME: &str = "00000000000000000100.mcap";
@@ -312,6 +314,36 @@ mod tests {
         let found = inspect(NAME, &bytes).unwrap();
         assert_eq!((found.damaged.len(), found.events, found.lost_at_end), (1, 4, 0), "{found:?}");
         assert!(found.missing.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_done_to_a_file_what_is_left_of_it_is_told_and_saved(
+            edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+            cut in prop::option::of(any::<prop::sample::Index>()), is_open in any::<bool>(),
+        ) {
+            let (whole, places) = sealed(4);
+            let mut bytes = whole.clone();
+            for (at, value) in edits {
+                let at = at.index(bytes.len());
+                bytes[at] = value;
+            }
+            bytes.truncate(cut.map_or(bytes.len(), |cut| cut.index(bytes.len())));
+            let found = inspect(if is_open { "00000000000000000100.open.mcap" } else { NAME }, &bytes).unwrap();
+            prop_assert_eq!(!is_open && found.damaged.is_empty(), !is_open && bytes == whole);
+            let intact = places.iter().filter(|(at, length)| bytes.get(*at..at + length) == Some(&whole[*at..at + length]));
+            prop_assert!(found.chunks >= intact.count() as u64, "a chunk that was not hit is read: {:?}", found);
+            for missing in &found.missing {
+                prop_assert!(missing.last.is_none_or(|last| last >= missing.first), "{:?}", missing);
+            }
+            if let Some(new) = salvage(&found, &bytes, "home") {
+                let again = inspect(NAME, &new).unwrap();
+                prop_assert!(again.whole && again.damaged.is_empty(), "{:?}", again);
+                prop_assert_eq!((again.digest, again.events, again.positions), (found.digest, found.events, found.positions));
+            } else {
+                prop_assert_eq!(found.chunks, 0);
+            }
+        }
     }
 
     #[test]
