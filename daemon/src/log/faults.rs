@@ -337,6 +337,20 @@ fn the_positions_of_a_failed_batch_are_not_given_to_other_events() {
     assert_eq!(log.position("event-10"), Some(Position(2)));
 }
 
+#[test]
+fn a_cut_that_is_not_synced_does_not_free_the_positions_of_a_failed_batch() {
+    let dir = folder();
+    let (log, faults) = open_faulty(dir.path());
+    log.append(entries(0..2)).unwrap();
+    {
+        let mut faults = faults.lock().unwrap();
+        (faults.sync, faults.create) = (1, 1);
+    }
+    log.append(entries(10..13)).unwrap_err();
+    // A power cut may undo the cut and keep the bytes.
+    assert_eq!(log.append(vec![entry(2)]).unwrap()[0].position, Position(5));
+}
+
 /// Puts some faults in, by chance.
 fn harm(faults: &Mutex<Faults>, number: &mut impl FnMut(usize) -> usize) {
     let kinds = [io::ErrorKind::StorageFull, io::ErrorKind::Other];

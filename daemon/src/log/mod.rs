@@ -352,6 +352,8 @@ mod script;
 #[cfg(test)]
 mod sim;
 #[cfg(test)]
+mod slow;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod world;

@@ -195,6 +195,12 @@ impl Queue {
         locked(&self.state).failing.clone()
     }
 
+    /// How many appenders wait for room.
+    #[cfg(test)]
+    pub(super) fn blocked(&self) -> usize {
+        locked(&self.state).blocked
+    }
+
     /// Refuses further jobs and wakes everybody.
     pub(super) fn close(&self) {
         locked(&self.state).closed = true;

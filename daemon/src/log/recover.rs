@@ -456,4 +456,40 @@ mod tests {
         assert_eq!((recovery.torn[0].bytes, recovery.damaged.len(), recovery.events), (2, 0, 5));
         assert_events(&log, 0..5);
     }
+
+    #[test]
+    fn damage_at_the_end_skips_more_positions_than_a_commit_holds() {
+        let dir = folder();
+        let (log, _) = open(dir.path());
+        log.append(entries(0..4)).unwrap();
+        log.append(entries(4..8)).unwrap();
+        let hit = log.locate(Position(4)).unwrap().offset as usize + 70;
+        drop(log);
+        let path = dir.path().join(FIRST_SEALED);
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[hit] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        let (log, _) = open(dir.path());
+        assert_eq!(log.append(vec![entry(8)]).unwrap()[0].position, Position(4 + SKIP));
+    }
+
+    #[test]
+    fn an_old_file_that_comes_back_with_more_than_its_new_copy_is_moved_away_and_not_believed() {
+        let (dir, crashed) = (folder(), folder());
+        let (log, _) = open(dir.path());
+        log.append(entries(0..2)).unwrap();
+        copy(dir.path(), crashed.path());
+        drop(open(crashed.path()));
+        for (more, moved) in [(0, false), (2, true)] {
+            log.append(entries(2..2 + more)).unwrap();
+            let old = std::fs::read(dir.path().join(FIRST_OPEN)).unwrap();
+            std::fs::write(crashed.path().join(FIRST_OPEN), &old).unwrap();
+            let (after, recovery) = open(crashed.path());
+            let kept: Vec<Vec<u8>> =
+                recovery.torn.iter().map(|torn| std::fs::read(crashed.path().join(&torn.moved_to)).unwrap()).collect();
+            assert_eq!(kept, if moved { vec![old] } else { vec![] });
+            assert_eq!(names(crashed.path()), [FIRST_SEALED]);
+            assert_events(&after, 0..2);
+        }
+    }
 }

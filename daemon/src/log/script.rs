@@ -171,7 +171,7 @@ impl Script {
     fn break_disk(&mut self) {
         self.faulty = true;
         let from = self.dice.below(4) as u64;
-        let calls = ["sync", "sync", "write", "create", "rename", "sync_dir", "remove", "truncate"];
+        let calls = ["sync", "sync", "sync", "sync", "write", "create", "rename", "sync_dir", "remove", "truncate"];
         let call = calls[self.dice.below(calls.len())];
         let (times, effect) = (1 + self.dice.below(3) as u64, self.dice.one_in(2));
         match self.dice.below(5) {
