@@ -95,6 +95,10 @@ impl Storage for Faulty {
         fault(&self.faults, "create", |faults| take(&mut faults.create))?;
         Ok(Box::new(FaultyFile { file: self.disk.create(name)?, faults: self.faults.clone() }))
     }
+    #[cfg(feature = "sabotage")]
+    fn reopen(&self, name: &str) -> io::Result<Handle> {
+        Ok(Box::new(FaultyFile { file: self.disk.reopen(name)?, faults: self.faults.clone() }))
+    }
     fn lock(&self, name: &str, holder: &str) -> io::Result<Option<Lock>> {
         self.disk.lock(name, holder)
     }

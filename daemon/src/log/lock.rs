@@ -3,6 +3,8 @@
 use std::io;
 use std::time::Duration;
 
+use clone_schema::sabotage::{self, Bug};
+
 use super::LogError;
 use super::storage::{Lock, Storage, append};
 
@@ -17,6 +19,9 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// Locks the log for as long as the returned value lives and writes our pid into it.
 pub(super) fn hold(disk: &dyn Storage) -> Result<Lock, LogError> {
     let failed = |error| LogError::io("lock", disk.path(LOCK).display().to_string(), error);
+    if sabotage::is(Bug::NoLock) {
+        return Ok(Box::new(()));
+    }
     for _ in 0..LOOKS {
         if let Some(lock) = disk.lock(LOCK, &std::process::id().to_string()).map_err(failed)? {
             return Ok(lock);

@@ -6,6 +6,7 @@
 
 use std::io;
 
+use clone_schema::sabotage::{self, Bug};
 use clone_schema::segment::{self, Bad, Chunk, End, Info, Tally, Walk};
 use clone_schema::time::from_nanos;
 use clone_schema::{Position, Timestamp};
@@ -83,7 +84,10 @@ pub(super) fn recover(disk: &dyn Storage, directory: &mut Directory) -> Result<R
         let found = Found::read(bytes, base, name, directory);
         floor = found.floor(directory.head);
         found.report(&mut recovery);
-        if open && let Err(error) = found.clean(disk, directory, &mut recovery) {
+        if open
+            && !sabotage::is(Bug::AppendAfterTornTail)
+            && let Err(error) = found.clean(disk, directory, &mut recovery)
+        {
             let bad = Bad { offset: 0, length: 0, reason: "" };
             let reason = format!("recovery left the file as it is: {error}");
             recovery.damaged.push(Damage { reason, ..found.damage(&bad) });

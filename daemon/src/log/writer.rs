@@ -10,13 +10,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use clone_schema::sabotage::{self, Bug};
 use clone_schema::segment::{self, CHUNK_TARGET, Info, Message, Tally};
 use clone_schema::time::to_nanos;
 use clone_schema::{Position, Timestamp, topic};
 
 use super::directory::{Digest, Place, digest};
 use super::queue::Job;
-use super::storage::{Handle, append};
+use super::storage::{Handle, append, sync};
 use super::{Appended, LogError, Options, Shared};
 
 /// A file that is written and removed again to see whether the disk takes anything; no segment and never read.
@@ -109,6 +110,9 @@ impl Writer {
     /// Commits jobs and answers those who wait.
     fn serve(&mut self, jobs: Vec<Job>) -> Result<(), LogError> {
         let (answers, fresh) = self.number(&jobs);
+        if sabotage::is(Bug::AckBeforeFsync) {
+            jobs.iter().zip(&answers).for_each(|(job, answer)| job.answer(answer.clone()));
+        }
         let outcome = if fresh.is_empty() { Ok(()) } else { self.commit(&fresh) };
         let wrote = !fresh.is_empty();
         match &outcome {
@@ -118,8 +122,7 @@ impl Writer {
                     self.judge(Ok(()));
                 }
                 for (job, answer) in jobs.into_iter().zip(answers) {
-                    // An appender that went away needs no answer.
-                    let _ = job.reply.map(|reply| reply.send(Ok(answer)));
+                    job.answer(answer);
                 }
                 if wrote {
                     self.wake();
@@ -227,7 +230,7 @@ impl Writer {
         self.roll(last.position);
         let live = match self.live.take() {
             Some(live) => live,
-            None => self.begin(first.position)?,
+            None => self.left_behind().map_or_else(|| self.begin(first.position), Ok)?,
         };
         let (bytes, infos) = encode(fresh, &live, now);
         let name = open_name(live.base);
@@ -241,7 +244,7 @@ impl Writer {
             }
             return Err(error);
         }
-        if let Err(error) = live.handle.sync() {
+        if let Err(error) = sync(&*live.handle) {
             self.abandon(live);
             return Err(LogError::io("sync", name, error));
         }
@@ -295,7 +298,7 @@ impl Writer {
         let write = || {
             append(&*handle, &header)?;
             handle.sync()?;
-            disk.sync_dir("")
+            if sabotage::is(Bug::SkipDirectoryFsync) { Ok(()) } else { disk.sync_dir("") }
         };
         if let Err(error) = write() {
             // The next try needs the name; where this fails too, recovery removes the file.
@@ -305,6 +308,27 @@ impl Writer {
         let mut crc = crc32fast::Hasher::new();
         crc.update(&header);
         Ok(Live { handle, base, segment: None, good: header.len() as u64, tally: Tally::default(), crc })
+    }
+
+    /// The open file that a crash left, where the planted bug goes on in it; else none.
+    #[cfg(feature = "sabotage")]
+    fn left_behind(&self) -> Option<Live> {
+        let directory = self.shared.directory();
+        let index = directory.segments.len().checked_sub(1)?;
+        let name = directory.segments[index].name.clone();
+        if !sabotage::is(Bug::AppendAfterTornTail) || directory.commits > 0 || !name.ends_with(".open.mcap") {
+            return None;
+        }
+        let (bytes, base) = (self.shared.disk.read(&name).ok()?, directory.segments[index].base);
+        let (mut tally, mut crc) = (Tally::default(), crc32fast::Hasher::new());
+        segment::walk(&bytes, base.0, |chunk| tally.add(chunk.info));
+        crc.update(&bytes);
+        let (handle, segment) = (self.shared.disk.reopen(&name).ok()?, u32::try_from(index).ok());
+        Some(Live { handle, base, segment, good: bytes.len() as u64, tally, crc })
+    }
+    #[cfg(not(feature = "sabotage"))]
+    const fn left_behind(&self) -> Option<Live> {
+        None
     }
 
     /// Shows what is durable now to the readers.
