@@ -94,7 +94,7 @@ def run(options, binaries, suite, bug):
 
 def first_failure(told):
     """Name and first words of the first test that failed."""
-    panic = re.search(r"^thread '([^']+)'.* panicked at [^\n]+\n(.*?)(?=\n\n|\nnote:|\nstack|\Z)", told, re.MULTILINE | re.DOTALL)
+    panic = re.search(r"^thread '([^']+)'[^\n]* panicked at [^\n]+\n(.*?)(?=\n\n|\nnote:|\nstack|\Z)", told, re.MULTILINE | re.DOTALL)
     return " ".join(f"{panic.group(1)}: {panic.group(2)}".split())[:150] if panic else ""
 
 
