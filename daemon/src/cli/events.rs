@@ -127,7 +127,7 @@ impl Door {
         if !dir.is_dir() {
             return Err(refused(&log::LogError::NoLog(dir.display().to_string())));
         }
-        let opened = log::Log::open(dir, log::Options::new("offline", clock::now));
+        let opened = log::Log::open(dir, log::Options::reading(clock::now));
         opened.map(|(log, _)| Self::Offline(log)).map_err(|error| refused(&error))
     }
 

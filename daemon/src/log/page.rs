@@ -104,7 +104,9 @@ impl Log {
     fn before(&self, count: usize) -> Position {
         let directory = self.inner.shared.directory();
         let (head, count) = (directory.head.0, count as u64);
-        let wanted = count + directory.hidden().len() as u64;
+        let stored: u64 = directory.from(Position(0)).map(|place| u64::from(place.count)).sum();
+        // Copies that count no more are stored and never read.
+        let wanted = count + stored.saturating_sub(directory.events());
         let mut distance = wanted.max(1);
         loop {
             let from = Position(head.saturating_sub(distance));

@@ -13,6 +13,7 @@ use clone_schema::{Position, Timestamp, segment};
 use super::disk::Disk;
 use super::inspect::{Inspection, Missing, inspect};
 use super::lock::{self, KEY, LOCK};
+use super::pack::merged;
 use super::recover::parse;
 use super::storage::{Lock, Storage};
 use super::writer::sealed_name;
@@ -76,10 +77,21 @@ pub fn verify(dir: &Path, mut each: impl FnMut(&str)) -> Result<Verification, Lo
     source.read(&mut each, |_, _| Ok(()))
 }
 
+/// A file that packing has not moved into its place yet; it stands for the segments from `base` to `last`.
+struct Packed {
+    base: Position,
+    last: Position,
+    name: String,
+    /// Where it is not, what it was made of counts.
+    whole: bool,
+}
+
 /// A log that nobody else may open while this lives.
 pub(super) struct Source {
     pub(super) disk: Disk,
     names: Vec<String>,
+    /// Packed files that a crash left beside what they were made of, and whether each counts.
+    packed: Vec<Packed>,
     _lock: Option<Lock>,
 }
 
@@ -88,7 +100,7 @@ impl Source {
         let disk = Disk::at(dir);
         let names = || disk.list("").map_err(|error| LogError::io("list", dir.display().to_string(), error));
         // Looked at first, because the lock makes a file.
-        if !names()?.iter().any(|name| name == KEY || parse(name.clone()).is_some()) {
+        if !names()?.iter().any(|name| name == KEY || parse(name.clone()).is_some() || merged(name).is_some()) {
             return Err(LogError::NoLog(dir.display().to_string()));
         }
         let lock = match lock::hold(&disk) {
@@ -98,15 +110,22 @@ impl Source {
             Err(error) => return Err(error),
         };
         let names = names()?;
-        Ok(Self { disk, names, _lock: lock })
+        let packed = names.iter().filter_map(|name| Packed::read(&disk, name)).collect();
+        Ok(Self { disk, names, packed, _lock: lock })
     }
 
-    /// The segments that count, in order: an open file is passed over where a recovery wrote it anew.
-    fn segments(&self) -> Vec<(Position, bool, String)> {
+    /// The segments that count, in order: their first position, the name to read them by, and the file.
+    ///
+    /// An open file is passed over where a recovery wrote it anew, and a sealed one where a packed file stands for it.
+    fn segments(&self) -> Vec<(Position, String, String)> {
         let mut files: Vec<_> = self.names.iter().cloned().filter_map(parse).collect();
         files.retain(|(base, open, _)| !(*open && self.names.contains(&sealed_name(*base))));
-        files.sort();
-        files
+        let packed = || self.packed.iter().filter(|packed| packed.whole);
+        files.retain(|(base, open, _)| *open || !packed().any(|one| (one.base..=one.last).contains(base)));
+        let mut out: Vec<_> = files.into_iter().map(|(base, _, name)| (base, name.clone(), name)).collect();
+        out.extend(packed().map(|one| (one.base, sealed_name(one.base), one.name.clone())));
+        out.sort();
+        out
     }
 
     /// The id of the home, from the first file that names it.
@@ -115,7 +134,7 @@ impl Source {
             let length = usize::try_from(self.disk.length(name).ok()?).ok()?;
             self.disk.read_at(name, 0, length.min(HEADER_BYTES)).ok()
         };
-        let named = |(_, _, name): (Position, bool, String)| Some(segment::home(&start(&name)?)?.to_owned());
+        let named = |(_, _, name): (Position, String, String)| Some(segment::home(&start(&name)?)?.to_owned());
         self.segments().into_iter().find_map(named).unwrap_or_else(|| "unknown".to_owned())
     }
 
@@ -126,7 +145,7 @@ impl Source {
         mut found: impl FnMut(&Inspection, &[u8]) -> Result<(), E>,
     ) -> Result<Verification, E> {
         let mut out = Verification::default();
-        for (_, _, name) in self.segments() {
+        for (_, alias, name) in self.segments() {
             before(&name);
             let bytes = match self.disk.read(&name) {
                 Ok(bytes) => bytes,
@@ -136,7 +155,8 @@ impl Source {
                     continue;
                 }
             };
-            if let Some(inspection) = inspect(&name, &bytes) {
+            if let Some(inspection) = inspect(&alias, &bytes) {
+                let inspection = Inspection { name, ..inspection };
                 found(&inspection, &bytes)?;
                 out.segments.push(inspection);
             }
@@ -175,6 +195,10 @@ impl Source {
                 },
             }
         }
+        for packed in self.packed.iter().filter(|packed| !packed.whole) {
+            let reason = "a packed file went bad before it was in its place; what it was made of may be gone";
+            out.damaged.push(whole(&packed.name, reason.to_owned()));
+        }
         Ok(())
     }
 
@@ -186,6 +210,14 @@ impl Source {
             out.note(name, format!("{bytes} bytes that a recovery cut off and kept"));
         }
         Ok(())
+    }
+}
+
+impl Packed {
+    fn read(disk: &Disk, name: &str) -> Option<Self> {
+        let (base, last) = merged(name)?;
+        let found = disk.read(name).ok().and_then(|bytes| inspect(&sealed_name(base), &bytes));
+        Some(Self { base, last, name: name.to_owned(), whole: found.is_some_and(|found| found.whole) })
     }
 }
 
@@ -206,6 +238,8 @@ fn other(name: &str) -> Option<Note> {
         ("KEY.new", _) => "a key that was never finished; nothing reads it",
         // Ids beside their segment are derived, and made anew where they are missing.
         (_, Some(".ids")) if digits => return None,
+        _ if merged(name).is_some() => return None,
+        (_, Some(".ids.new" | ".packed")) if digits => "work that a crash cut short; the next start removes it",
         (_, Some(".recovered")) if digits => "a recovery that was cut short; the next one writes it anew",
         _ if name.ends_with(".mcap") => "the name is not that of a segment, so its events are not read",
         _ => "the name is not one of the log's; nothing reads it",
@@ -357,6 +391,23 @@ mod tests {
         std::fs::write(dir.path().join("00000000000000000004.open.mcap"), b"x").unwrap();
         let told = found(dir.path());
         assert!(told.is_clean() && told.notes[0].what.contains("wrote it anew"), "{told:?}");
+    }
+
+    #[test]
+    fn a_packed_file_stands_for_what_it_was_made_of_only_while_it_is_whole() {
+        let dir = three();
+        let (sealed, merge) = (dir.path().join(FIRST_SEALED), format!("{:020}.{:020}.merge", 0, 0));
+        std::fs::copy(&sealed, dir.path().join(&merge)).unwrap();
+        let told = found(dir.path());
+        assert_eq!((told.events(), told.segments[0].name.as_str(), told.segments.len()), (12, merge.as_str(), 3));
+        std::fs::remove_file(&sealed).unwrap();
+        let told = found(dir.path());
+        assert!(told.is_clean() && told.notes.is_empty() && told.events() == 12, "{told:?}");
+        std::fs::copy(dir.path().join(&merge), &sealed).unwrap();
+        std::fs::write(dir.path().join(&merge), b"x").unwrap();
+        let told = found(dir.path());
+        assert_eq!((told.events(), told.segments[0].name.as_str()), (12, FIRST_SEALED));
+        assert_eq!(told.damaged[0].segment, merge);
     }
 
     #[test]
