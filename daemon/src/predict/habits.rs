@@ -356,13 +356,12 @@ impl Habits {
     fn sharing(&self, numbers: &[u32]) -> Vec<u32> {
         let lengths = narrow(numbers.len().div_ceil(3))..=narrow(numbers.len() * 3);
         let mut hits = vec![0_u8; self.forms.len()];
-        let mut found = Vec::new();
-        // Lists that are read whole: a form that is not in one of them does not have its token.
-        let mut whole = 0;
+        let (mut found, mut starts) = (Vec::new(), Vec::new());
         for number in self.telling(numbers) {
             let forms = &self.by_token[number as usize];
-            whole += usize::from(forms.len() <= MAX_TOKEN_FORMS);
-            for &form in &forms[forms.len().saturating_sub(MAX_TOKEN_FORMS)..] {
+            let unread = forms.len().saturating_sub(MAX_TOKEN_FORMS);
+            starts.push(if unread == 0 { 0 } else { forms[unread] });
+            for &form in &forms[unread..] {
                 if lengths.contains(&self.lengths[form as usize]) {
                     if hits[form as usize] == 0 {
                         found.push(form);
@@ -371,9 +370,12 @@ impl Habits {
                 }
             }
         }
-        // Most share one common token and nothing else: those are dropped before their tokens are compared.
+        starts.sort_unstable();
+        // Most share one common token and nothing else: those are dropped before their tokens are compared. A form does not
+        // have the token of a list that was read from before the form on and does not hold it.
         found.retain(|form| {
-            let shared = numbers.len() - whole.saturating_sub(usize::from(hits[*form as usize]));
+            let reaching = starts.partition_point(|start| start <= form);
+            let shared = numbers.len() - (reaching - usize::from(hits[*form as usize]));
             4 * shared >= numbers.len() + self.lengths[*form as usize] as usize
         });
         found.sort_unstable();
