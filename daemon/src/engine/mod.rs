@@ -25,7 +25,7 @@ use crate::config::Config;
 use crate::derive::progress::Progress;
 use crate::derive::view::View;
 use crate::derive::{self, Wake};
-use crate::log::{Log, LogError, Recovery};
+use crate::log::{Log, LogError};
 use crate::paths::Paths;
 use crate::serve::{Call, Reply};
 use loading::Derived;
@@ -41,7 +41,6 @@ pub struct Engine {
     wake: SyncSender<Wake>,
     config: Config,
     paths: Paths,
-    recovery: Recovery,
     started_at: Timestamp,
     http: Mutex<Option<String>>,
     troubles: Mutex<BTreeMap<String, String>>,
@@ -60,8 +59,6 @@ pub struct Parts {
     pub config: Config,
     /// Where everything lives.
     pub paths: Paths,
-    /// What opening the log found.
-    pub recovery: Recovery,
     /// Called when an API key was made, so that the HTTP door opens.
     pub key_made: Box<dyn Fn() + Send + Sync>,
 }
@@ -70,7 +67,7 @@ impl Engine {
     /// An engine over an open log; what is derived comes [later](Self::loaded).
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { log, progress, wake, config, paths, recovery, key_made } = parts;
+        let Parts { log, progress, wake, config, paths, key_made } = parts;
         Self {
             log,
             derived: OnceLock::new(),
@@ -78,7 +75,6 @@ impl Engine {
             wake,
             config,
             paths,
-            recovery,
             started_at: crate::clock::now(),
             http: Mutex::new(None),
             troubles: Mutex::default(),

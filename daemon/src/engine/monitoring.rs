@@ -60,7 +60,7 @@ impl Engine {
         let mut found: Vec<String> = self.log.trouble().iter().map(not_recording).collect();
         found.extend(self.troubles.lock().iter().flat_map(|troubles| troubles.values().cloned()));
         found.extend(view.into_iter().flat_map(|view| view.problems.values().cloned()));
-        for damage in &self.recovery.damaged {
+        for damage in self.log.damaged() {
             found.push(format!(
                 "log segment `{}` is damaged at byte {} ({} bytes): {}",
                 damage.segment, damage.offset, damage.bytes, damage.reason
