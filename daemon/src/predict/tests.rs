@@ -226,7 +226,8 @@ fn a_routine_is_learned_and_prose_is_left_alone() {
 /// Prints what an answer costs: `CLONE_LATENCY=1 cargo test -p clone-daemon --lib predict::tests::latency -- --nocapture`.
 #[test]
 fn latency_of_an_answer() {
-    let sizes: &[usize] = if std::env::var_os("CLONE_LATENCY").is_some() { &[10_000, 30_000, 100_000] } else { &[2_000] };
+    let sizes: &[usize] =
+        if std::env::var_os("CLONE_LATENCY").is_some() { &[10_000, 30_000, 100_000] } else { &[2_000] };
     for &size in sizes {
         let mut numbers = Numbers(11);
         let mut predictor = Predictor::default();
