@@ -44,6 +44,8 @@
 //! 8. Limits on everything that grows: each a named constant with a unit.
 //! 9. The past never sees the future: a prediction depends only on what was learned before it (`tests/leak.rs`).
 //!
+//! The tests of the log are tested too: `make sabotage` plants the bugs of [`clone_schema::sabotage`], one at a time.
+//!
 //! # What is absent
 //!
 //! No event bus, no component trait, no plugin registry, no repository layer over redb or tantivy. Async stops at the

@@ -18,7 +18,7 @@ use crate::engine::{Engine, Parts};
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::index::Index;
-use crate::log::{self, Log, LogError, Options};
+use crate::log::{Log, LogError, Options};
 use crate::paths::Paths;
 use crate::serve::{self, Handler};
 use crate::state::{self, State};
@@ -45,7 +45,7 @@ pub fn daemon(env: &Env, paths: &Paths) -> Result<(), Failure> {
         private(dir)?;
     }
     let (wake, wakes) = sync_channel(WAKES_MAX);
-    let (log, recovery) = open_log(paths, &config, &wake)?;
+    let log = open_log(paths, &config, &wake)?;
     let (index, derive) = open_derived(paths, &log)?;
     let (http_wanted, http) = watch::channel(env.daemon_port.is_some());
     let engine = Arc::new(Engine::new(Parts {
@@ -55,7 +55,6 @@ pub fn daemon(env: &Env, paths: &Paths) -> Result<(), Failure> {
         wake: wake.clone(),
         config,
         paths: paths.clone(),
-        recovery,
         key_made: Box::new(move || {
             http_wanted.send_replace(true);
         }),
@@ -113,18 +112,14 @@ fn disk_size(dir: &Path) -> u64 {
     rustix::fs::statvfs(dir).map_or(u64::MAX, |stat| stat.f_blocks.saturating_mul(stat.f_frsize))
 }
 
-fn open_log(paths: &Paths, config: &Config, wake: &SyncSender<Wake>) -> Result<(Log, crate::log::Recovery), Failure> {
+fn open_log(paths: &Paths, config: &Config, wake: &SyncSender<Wake>) -> Result<Log, Failure> {
     let wake = wake.clone();
-    let options = Options {
-        home_id: blake3::hash(paths.log.as_os_str().as_encoded_bytes()).to_hex()[..16].to_owned(),
-        // A full channel holds reasons enough to wake.
-        wake: Some(Box::new(move |_head: Position| drop(wake.try_send(Wake::Appended)))),
-        roll_bytes: log::ROLL_BYTES,
-        queue: log::QUEUE,
-        low_water: config.log.low_water(disk_size(paths.log.parent().unwrap_or(&paths.log))),
-        now: clock::now,
-    };
-    Log::open(&paths.log, options).map_err(|error| match error {
+    let home = blake3::hash(paths.log.as_os_str().as_encoded_bytes()).to_hex()[..16].to_owned();
+    let mut options = Options::new(home, clock::now);
+    // A full channel holds reasons enough to wake.
+    options.wake = Some(Box::new(move |_head: Position| drop(wake.try_send(Wake::Appended))));
+    options.low_water = config.log.low_water(disk_size(paths.log.parent().unwrap_or(&paths.log)));
+    Log::open(&paths.log, options).map(|(log, _)| log).map_err(|error| match error {
         LogError::Locked { .. } => Failure::new(error).hint("one daemon per home: stop that one first, or use it"),
         _ => Failure::new(error),
     })

@@ -24,7 +24,7 @@ use crate::config::Config;
 use crate::derive::view::View;
 use crate::derive::{self, Wake};
 use crate::index::Index;
-use crate::log::{Log, LogError, Recovery};
+use crate::log::{Log, LogError};
 use crate::paths::Paths;
 use crate::serve::{Call, Reply};
 
@@ -39,7 +39,6 @@ pub struct Engine {
     wake: SyncSender<Wake>,
     config: Config,
     paths: Paths,
-    recovery: Recovery,
     started_at: Timestamp,
     http: Mutex<Option<String>>,
     key_made: Box<dyn Fn() + Send + Sync>,
@@ -59,8 +58,6 @@ pub struct Parts {
     pub config: Config,
     /// Where everything lives.
     pub paths: Paths,
-    /// What opening the log found.
-    pub recovery: Recovery,
     /// Called when an API key was made, so that the HTTP door opens.
     pub key_made: Box<dyn Fn() + Send + Sync>,
 }
@@ -69,9 +66,9 @@ impl Engine {
     /// An engine over an open home.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { log, index, view, wake, config, paths, recovery, key_made } = parts;
+        let Parts { log, index, view, wake, config, paths, key_made } = parts;
         let started_at = crate::clock::now();
-        Self { log, index, view, wake, config, paths, recovery, started_at, http: Mutex::new(None), key_made }
+        Self { log, index, view, wake, config, paths, started_at, http: Mutex::new(None), key_made }
     }
 
     /// Answers one call.

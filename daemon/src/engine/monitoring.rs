@@ -56,7 +56,7 @@ impl Engine {
     fn problems(&self, view: &crate::derive::view::View) -> Vec<String> {
         let mut found: Vec<String> = self.log.trouble().iter().map(not_recording).collect();
         found.extend(view.problems.values().cloned());
-        for damage in &self.recovery.damaged {
+        for damage in self.log.damaged() {
             found.push(format!(
                 "log segment `{}` is damaged at byte {} ({} bytes): {}",
                 damage.segment, damage.offset, damage.bytes, damage.reason
