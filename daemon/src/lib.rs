@@ -9,7 +9,7 @@
 //!
 //! | room | what it does | names |
 //! | --- | --- | --- |
-//! | [`log`] | L0: append, group commit, recover, read by position, id, time | `schema` |
+//! | [`log`] | L0: append, group commit, recover, read by position, id, time; verify and repair offline | `schema` |
 //! | [`state`] | `state.redb`: checksummed rows that spare a restart the whole fold | nothing |
 //! | [`memory`] | sessions, episodes, facts, profile, context: pure; [`memory::vault`]: the folder on the disk | `schema`, `markdown` |
 //! | [`index`] | tantivy over facts, episodes and raw sentences, with an overlay for what is not committed | `schema` |
@@ -18,7 +18,7 @@
 //! | [`engine`] | one method per operation | the same, and `derive`'s view |
 //! | [`sources`], [`scrub`] | foreign transcripts to events; secrets out of them | `schema` |
 //! | [`serve`] | one table of operations on the Unix socket and loopback TCP | its own seam |
-//! | [`client`], [`mcp`], [`cli`] | the typed client; MCP over stdio; the command line | `client` |
+//! | [`client`], [`mcp`], [`cli`] | the typed client; MCP over stdio; the command line | `client`; `cli` names `log` where no daemon runs |
 //! | [`backtest`] | replays turns through the live predictor | `predict` |
 //! | [`mod@bench`] | each path beside the limit of the machine, in scratch homes | `log`, the socket |
 //! | [`run`] | the life of the process | everything |

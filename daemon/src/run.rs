@@ -52,7 +52,9 @@ pub fn daemon(env: &Env, paths: &Paths) -> Result<(), Failure> {
         private(dir)?;
     }
     let (wake, wakes) = sync_channel(WAKES_MAX);
-    let log = open_log(paths, &config, &wake)?;
+    let (grown, head) = watch::channel(Position(0));
+    let log = open_log(paths, &config, &wake, grown.clone())?;
+    grown.send_replace(log.head());
     let (http_wanted, http) = watch::channel(env.daemon_port.is_some());
     let progress = Arc::new(Progress::default());
     let engine = Arc::new(Engine::new(Parts {
@@ -69,7 +71,7 @@ pub fn daemon(env: &Env, paths: &Paths) -> Result<(), Failure> {
     let deriving = Deriving { paths: paths.clone(), log: log.clone(), engine: engine.clone(), progress, stage };
     let (waker, named) = (wake.clone(), thread::Builder::new().name("derive".to_owned()));
     let looping = named.spawn(move || deriving.run_or_end(&waker, &wakes)).map_err(Failure::new)?;
-    let served = serve_until_told(env, paths, &engine, http, &stages);
+    let served = serve_until_told(env, paths, &engine, http, (&stages, head));
     // What is still being loaded holds nothing that the next start would miss, and may take long: it is left where it is.
     let derived = if *stages.borrow() == Stage::Loading {
         Ok(())
@@ -159,12 +161,20 @@ fn disk_size(dir: &Path) -> u64 {
     rustix::fs::statvfs(dir).map_or(u64::MAX, |stat| stat.f_blocks.saturating_mul(stat.f_frsize))
 }
 
-fn open_log(paths: &Paths, config: &Config, wake: &SyncSender<Wake>) -> Result<Log, Failure> {
+fn open_log(
+    paths: &Paths,
+    config: &Config,
+    wake: &SyncSender<Wake>,
+    grown: watch::Sender<Position>,
+) -> Result<Log, Failure> {
     let wake = wake.clone();
     let home = blake3::hash(paths.log.as_os_str().as_encoded_bytes()).to_hex()[..16].to_owned();
     let mut options = Options::new(home, clock::now);
     // A full channel holds reasons enough to wake.
-    options.wake = Some(Box::new(move |_head: Position| drop(wake.try_send(Wake::Appended))));
+    options.wake = Some(Box::new(move |head| {
+        grown.send_replace(head);
+        drop(wake.try_send(Wake::Appended));
+    }));
     options.low_water = config.log.low_water(disk_size(paths.log.parent().unwrap_or(&paths.log)));
     Log::open(&paths.log, options).map(|(log, _)| log).map_err(|error| match error {
         LogError::Locked { .. } => Failure::new(error).hint("one daemon per home: stop that one first, or use it"),
@@ -214,7 +224,7 @@ fn serve_until_told(
     paths: &Paths,
     engine: &Arc<Engine>,
     http: watch::Receiver<bool>,
-    stages: &watch::Receiver<Stage>,
+    (stages, head): (&watch::Receiver<Stage>, watch::Receiver<Position>),
 ) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -222,7 +232,7 @@ fn serve_until_told(
         .enable_all()
         .build()
         .map_err(Failure::new)?;
-    runtime.block_on(serving(env, paths, engine, http, stages.clone()))
+    runtime.block_on(serving(env, paths, engine, http, (stages.clone(), head)))
 }
 
 async fn serving(
@@ -230,15 +240,16 @@ async fn serving(
     paths: &Paths,
     engine: &Arc<Engine>,
     http: watch::Receiver<bool>,
-    mut stages: watch::Receiver<Stage>,
+    (mut stages, head): (watch::Receiver<Stage>, watch::Receiver<Position>),
 ) -> Result<(), Failure> {
     let (stop, stopping) = watch::channel(false);
+    let handler = handler(engine, &stages, serve::Feed::new(head, stopping.clone()));
     let listener = serve::bind::bind_unix(&paths.socket).map_err(|error| {
         Failure::new(error).hint("the socket lies in the runtime folder of this user, or under CLONE_HOME")
     })?;
-    let router = serve::router(handler(engine, &stages), serve::Door::Socket);
+    let router = serve::router(handler.clone(), serve::Door::Socket);
     let socket = tokio::spawn(serve::unix(listener, router, stopping.clone()));
-    let tcp = tokio::spawn(tcp(env.clone(), engine.clone(), http, stages.clone(), stopping));
+    let tcp = tokio::spawn(tcp(env.clone(), engine.clone(), handler, http, stages.clone(), stopping));
     ready(env);
     tokio::select! {
         () = told_to_end() => {}
@@ -257,6 +268,7 @@ async fn serving(
 async fn tcp(
     env: Env,
     engine: Arc<Engine>,
+    handler: Handler,
     mut http: watch::Receiver<bool>,
     mut stages: watch::Receiver<Stage>,
     mut stop: watch::Receiver<bool>,
@@ -281,7 +293,7 @@ async fn tcp(
             let Ok(address) = listener.local_addr() else { return };
             tracing::info!(%address, "the HTTP door is open");
             engine.opened_http(Some(format!("http://{address}")));
-            let router = serve::router(handler(&engine, &stages), serve::Door::Tcp { port: address.port() });
+            let router = serve::router(handler, serve::Door::Tcp { port: address.port() });
             serve::tcp(listener, router, stop).await;
         }
         Err(error) => {
@@ -296,7 +308,7 @@ async fn tcp(
 /// The engine as the doors see it: every call on a thread where it may block.
 ///
 /// Who waits for what is derived waits here, where that costs no such thread: events must find one meanwhile.
-fn handler(engine: &Arc<Engine>, stages: &watch::Receiver<Stage>) -> Handler {
+fn handler(engine: &Arc<Engine>, stages: &watch::Receiver<Stage>, feed: serve::Feed) -> Handler {
     let (caller, checker, stages) = (engine.clone(), engine.clone(), stages.clone());
     Handler {
         call: Arc::new(move |call| {
@@ -312,6 +324,7 @@ fn handler(engine: &Arc<Engine>, stages: &watch::Receiver<Stage>) -> Handler {
             })
         }),
         authenticate: Arc::new(move |key| checker.authenticate(key)),
+        feed,
     }
 }
 
@@ -365,14 +378,15 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let paths = Paths::under(dir.path());
             let (wake, _wakes) = sync_channel(WAKES_MAX);
-            let log = open_log(&paths, &Config::default(), &wake).unwrap();
+            let log = open_log(&paths, &Config::default(), &wake, watch::channel(Position(0)).0).unwrap();
             let progress = Arc::new(Progress::default());
             progress.at("lessons", 0);
             let config = Config::default();
             let parts = Parts { log, progress, wake, config, paths, key_made: Box::new(|| {}) };
             let engine = Arc::new(Engine::new(parts));
             let (stage, stages) = watch::channel(Stage::Loading);
-            let handler = handler(&engine, &stages);
+            let feed = serve::Feed::new(watch::channel(Position(0)).1, watch::channel(false).1);
+            let handler = handler(&engine, &stages, feed);
             Self { dir, engine, stage, handler }
         }
 

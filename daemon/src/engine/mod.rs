@@ -3,6 +3,7 @@
 //! Calls are plain and blocking; the doors run them on a thread of their own. Reads see what is derived, which may lag
 //! the log by a moment; `sync` waits until it does not.
 
+pub mod events;
 pub mod keys;
 mod loading;
 pub mod memory;
@@ -103,6 +104,8 @@ impl Engine {
             "keys_revoke" => self.keys_revoke(id),
             "events_ingest" => self.events_ingest(&call.body),
             "events_get" => self.events_get(id),
+            "events_list" => self.events_list(&call.query),
+            "events_stream" => self.events_stream(&call.query),
             "sessions_list" => self.sessions_list(),
             "sessions_events" => self.sessions_events(id, &call.query),
             "raw_list" => self.raw_list(&call.query),
