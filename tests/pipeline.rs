@@ -47,6 +47,7 @@ fn a_dry_run_shows_what_would_be_stored_and_stores_nothing() {
     let output = home.command().args(["import", "claude-code", &sample(), "--dry-run"]).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("\"prompt\":\"commit it and push\"") && text.contains("would store"), "{text}");
+    daemon.sync();
     assert_eq!(daemon.get("/api/monitoring/status/").body["counts"]["reply_pairs"], 0);
 }
 

@@ -71,7 +71,7 @@ pub fn daemon(env: &Env, paths: &Paths) -> Result<(), Failure> {
     let deriving = Deriving { paths: paths.clone(), log: log.clone(), engine: engine.clone(), progress, stage };
     let (waker, named) = (wake.clone(), thread::Builder::new().name("derive".to_owned()));
     let looping = named.spawn(move || deriving.run_or_end(&waker, &wakes)).map_err(Failure::new)?;
-    let served = serve_until_told(env, paths, &engine, http, head, &stages);
+    let served = serve_until_told(env, paths, &engine, http, (&stages, head));
     // What is still being loaded holds nothing that the next start would miss, and may take long: it is left where it is.
     let derived = if *stages.borrow() == Stage::Loading {
         Ok(())
@@ -224,8 +224,7 @@ fn serve_until_told(
     paths: &Paths,
     engine: &Arc<Engine>,
     http: watch::Receiver<bool>,
-    head: watch::Receiver<Position>,
-    stages: &watch::Receiver<Stage>,
+    (stages, head): (&watch::Receiver<Stage>, watch::Receiver<Position>),
 ) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -233,7 +232,7 @@ fn serve_until_told(
         .enable_all()
         .build()
         .map_err(Failure::new)?;
-    runtime.block_on(serving(env, paths, engine, http, head, stages.clone()))
+    runtime.block_on(serving(env, paths, engine, http, (stages.clone(), head)))
 }
 
 async fn serving(
@@ -241,8 +240,7 @@ async fn serving(
     paths: &Paths,
     engine: &Arc<Engine>,
     http: watch::Receiver<bool>,
-    head: watch::Receiver<Position>,
-    mut stages: watch::Receiver<Stage>,
+    (mut stages, head): (watch::Receiver<Stage>, watch::Receiver<Position>),
 ) -> Result<(), Failure> {
     let (stop, stopping) = watch::channel(false);
     let handler = handler(engine, &stages, serve::Feed::new(head, stopping.clone()));
@@ -380,15 +378,15 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let paths = Paths::under(dir.path());
             let (wake, _wakes) = sync_channel(WAKES_MAX);
-            let grown = watch::channel(Position(0)).0;
-            let log = open_log(&paths, &Config::default(), &wake, grown).unwrap();
+            let log = open_log(&paths, &Config::default(), &wake, watch::channel(Position(0)).0).unwrap();
             let progress = Arc::new(Progress::default());
             progress.at("lessons", 0);
             let config = Config::default();
             let parts = Parts { log, progress, wake, config, paths, key_made: Box::new(|| {}) };
             let engine = Arc::new(Engine::new(parts));
             let (stage, stages) = watch::channel(Stage::Loading);
-            let handler = handler(&engine, &stages, serve::Feed::silent());
+            let feed = serve::Feed::new(watch::channel(Position(0)).1, watch::channel(false).1);
+            let handler = handler(&engine, &stages, feed);
             Self { dir, engine, stage, handler }
         }
 

@@ -310,7 +310,7 @@ mod tests {
             0 => Lesson::Label(Label {
                 raw: 0.1 + (at as f64) / 200.0,
                 kind: Kind::Offer,
-                hit: at % 2 == 0,
+                hit: at.is_multiple_of(2),
                 weight: 1.0,
             }),
             4 => Lesson::End(Ending { session_id: session, text: "All tests pass.".to_owned() }),

@@ -583,6 +583,8 @@ mod tests {
         let mut bytes = std::fs::read(&path).unwrap();
         bytes[hit] ^= 1;
         std::fs::write(&path, bytes).unwrap();
+        // Its id block would still know where the log ended.
+        std::fs::remove_file(dir.path().join(super::super::ids::block_name(Position(0)))).unwrap();
         let (log, _) = open(dir.path());
         assert_eq!(log.append(vec![entry(8)]).unwrap()[0].position, Position(4 + SKIP));
     }
