@@ -1,6 +1,9 @@
 # Each target is one line of work; `make run` and `make test` need nothing but Rust.
 
 .PHONY: run test test-recorder lint update interop kills states sabotage bench curve disk-full power-cut failing-sync fuzz
+.PHONY: run test test-recorder lint update interop kills states sabotage bench disk-full power-cut failing-sync fuzz curve
+.PHONY: run test test-recorder lint update interop interop-mcp interop-mcap kills states bench disk-full power-cut failing-sync fuzz
+.PHONY: run test test-recorder lint update interop kills states sabotage bench disk-full power-cut failing-sync fuzz
 
 # Builds, starts a daemon in a demo home, imports the shipped sample, shows what it learned and predicts. The tests are
 # built along, because they widen the features of the dependencies: built apart, `make test` would build those again.
@@ -21,9 +24,15 @@ lint:
 update:
 	UPDATE=1 cargo test -p clone-schema
 
-# An official MCP client (PyPI package `mcp`) lists and calls the tools over stdio.
-interop:
+# An official MCP client (PyPI package `mcp`) lists and calls the tools over stdio; stock readers of MCAP (PyPI `mcap`, and
+# npm `@mcap/core` where npm is) open a log of 100,000 events.
+interop: interop-mcp interop-mcap
+
+interop-mcp:
 	cargo build --quiet -p clone-daemon && python3 -m venv target/interop && target/interop/bin/pip install --quiet mcp && target/interop/bin/python tests/interop/mcp_client.py target/debug/clone
+
+interop-mcap:
+	cargo build --quiet -p clone-daemon && python3 -m venv target/interop && target/interop/bin/pip install --quiet mcap jsonschema rfc3339-validator && mkdir -p target/interop/node && { command -v npm >/dev/null && npm install --silent --prefix target/interop/node @mcap/core fzstd || true; } && target/interop/bin/python tests/interop/mcap_reader.py target/debug/clone --node target/interop/node
 
 # The long kill -9 loop.
 kills:
@@ -41,20 +50,20 @@ power-cut:
 failing-sync:
 	command -v strace >/dev/null || apt-get install -y strace; cargo build --quiet -p clone-daemon && python3 tests/rigs/failing_sync.py target/debug/clone
 
-# Each fuzz target for three minutes.
+# Each fuzz target for three minutes, or FUZZ_SECONDS=…; without a sanitizer the stable compiler will do.
 fuzz:
-	command -v cargo-fuzz >/dev/null || cargo install cargo-fuzz; cd tests/fuzz && for target in segment event markdown scrub; do cargo fuzz run --fuzz-dir . -s none $$target -- -max_total_time=180 -dict=words.dict || exit 1; done
+	command -v cargo-fuzz >/dev/null || cargo install cargo-fuzz; cd tests/fuzz && cp ../../Cargo.lock . && for target in segment inspect event markdown scrub; do cargo fuzz run --fuzz-dir . -s none $$target -- -max_total_time=$${FUZZ_SECONDS:-180} -dict=words.dict || exit 1; done
 
 # Two million crash states of the log; SEED=… for others.
 states:
 	STATES=$${STATES:-2000000} cargo test -p clone-daemon --lib log::crash_states -- --nocapture
 
-# The paths of the daemon and its log beside the limits of this machine: a table here, JSON in target/bench.
 # Plants each bug of schema/src/sabotage.rs: the suite that is named for it must go red.
 sabotage:
 	python3 tests/rigs/sabotage.py
 
 # The paths of the daemon beside the limits of this machine: a table here, JSON in target/bench.
+# The paths of the daemon and its log beside the limits of this machine: a table here, JSON in target/bench.
 bench:
 	cargo build --release --quiet -p clone-daemon && mkdir -p target/bench && target/release/clone bench all --dir target/bench --out target/bench/all-100000.json
 

@@ -12,6 +12,7 @@ mod http;
 mod joints;
 mod leak;
 mod lock;
+mod log;
 mod mcp;
 mod pipeline;
 mod socket;

@@ -9,16 +9,16 @@
 //!
 //! | room | what it does | names |
 //! | --- | --- | --- |
-//! | [`log`] | L0: append, group commit, recover, read by position, id, time | `schema` |
+//! | [`log`] | L0: append, group commit, recover, read by position, id, time; verify and repair offline | `schema` |
 //! | [`state`] | `state.redb`: checksummed rows that spare a restart the whole fold | nothing |
 //! | [`memory`] | sessions, episodes, facts, profile, context: pure; [`memory::vault`]: the folder on the disk | `schema`, `markdown` |
 //! | [`index`] | tantivy over facts, episodes and raw sentences, with an overlay for what is not committed | `schema` |
 //! | [`predict`] | the embedded predictor, its calibration and the gate: pure | `schema` |
-//! | [`mod@derive`] | the one loop: fold events → write files → index → cursor | the five above |
+//! | [`mod@derive`] | the one loop: fold events → write files → index → cursor; the snapshot of what was learned | the five above |
 //! | [`engine`] | one method per operation | the same, and `derive`'s view |
 //! | [`sources`], [`scrub`] | foreign transcripts to events; secrets out of them | `schema` |
 //! | [`serve`] | one table of operations on the Unix socket and loopback TCP | its own seam |
-//! | [`client`], [`mcp`], [`cli`] | the typed client; MCP over stdio; the command line | `client` |
+//! | [`client`], [`mcp`], [`cli`] | the typed client; MCP over stdio; the command line | `client`; `cli` names `log` where no daemon runs |
 //! | [`backtest`] | replays turns through the live predictor | `predict` |
 //! | [`mod@bench`] | each path beside the limit of the machine, in scratch homes | `log`, the socket |
 //! | [`run`] | the life of the process | everything |
@@ -33,8 +33,8 @@
 //!
 //! # Invariants
 //!
-//! 1. Ground and derived never mix: delete `state.redb`, `index/` and the vault, and every read answers the same
-//!    (`tests/pipeline.rs`).
+//! 1. Ground and derived never mix: delete `state.redb`, `model.snapshot`, `index/` and the vault, and every read answers
+//!    the same (`tests/pipeline.rs`).
 //! 2. Acked means durable: a reply is sent after fdatasync (`tests/crash.rs`).
 //! 3. No event is changed or dropped.
 //! 4. A person's edit outranks every inference; a deleted claim is not inferred again (`tests/vault.rs`).

@@ -1,8 +1,10 @@
 //! The table of operations: one name, one method, one path each; engine, routes, client, CLI and MCP all read it.
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::prediction::DEFAULT_THRESHOLD;
+use crate::{Position, Timestamp};
 
 /// One operation of the socket API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +52,8 @@ pub const OPERATIONS: &[Operation] = &[
     op("keys_revoke", "DELETE", "/api/auth/keys/{id}/", Admin),
     op("events_ingest", "POST", "/api/recording/events/", Write),
     op("events_get", "GET", "/api/recording/events/{id}/", Read),
+    op("events_list", "GET", "/api/events/", Admin),
+    op("events_stream", "GET", "/api/events/stream/", Admin),
     op("sessions_list", "GET", "/api/recording/sessions/", Read),
     op("sessions_events", "GET", "/api/recording/sessions/{id}/events/", Read),
     op("raw_list", "GET", "/api/memory/raw/", Read),
@@ -204,6 +208,39 @@ pub struct SearchRequest {
     /// How many, 1 to 100 (default 10).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
+}
+
+/// One event as the log holds it, with its place beside it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LoggedEvent {
+    /// Where it is.
+    pub position: Position,
+    /// Its name in the topic table.
+    pub topic: String,
+    /// When it was appended.
+    pub recorded_at: Timestamp,
+    /// When it happened.
+    pub occurred_at: Timestamp,
+    /// The whole event, byte for byte as it was appended.
+    pub event: Box<RawValue>,
+}
+
+/// The most events that one page of `GET /api/events/` holds.
+pub const PAGE_MAX: usize = 1000;
+
+/// `GET /api/events/?from=&limit=&topic=&since=&until=` or `?last=`: events of every topic, in the order of the log.
+///
+/// A page ends early where it grows large or where a filter passes many events over; then `more` says so.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EventPage {
+    /// The events.
+    pub events: Vec<LoggedEvent>,
+    /// From where to ask for the next page.
+    pub next: Position,
+    /// Whether there is more behind this page now.
+    pub more: bool,
+    /// The position after the last event of the log.
+    pub head: Position,
 }
 
 /// The reply to a batch of events.

@@ -18,7 +18,7 @@ mod walk;
 pub use decode::{Chunk, decode};
 pub use encode::{Encoded, Tally, chunk, chunk_packed, header};
 pub use schema::schema_text;
-pub use walk::{Bad, End, Walk, walk};
+pub use walk::{Bad, End, Walk, data_agrees, home, walk};
 
 /// The first and the last eight bytes of an MCAP file.
 pub const MAGIC: &[u8; 8] = b"\x89MCAP0\r\n";

@@ -1,7 +1,7 @@
 //! The command line: arguments, dispatch, and one file per verb.
 //!
 //! Every verb is a client of the socket, except `daemon` (which is the other end), `backtest --turns` and `bench` (which
-//! touch no home) and `path`. Transcripts are read here, in the person's own process, and travel as events: the
+//! touch no home), `path`, and `log`, which holds the log's lock itself while no daemon does. Transcripts are read here, in the person's own process, and travel as events: the
 //! daemon never opens a path that a caller names.
 
 pub mod ask;
@@ -9,9 +9,12 @@ pub mod backtest;
 pub mod bench;
 pub mod daemon;
 pub mod demo;
+pub mod events;
+pub mod export;
 pub mod import;
 pub mod ingest;
 pub mod keys;
+pub mod log;
 pub mod look;
 pub mod memory;
 pub mod print;
@@ -67,6 +70,8 @@ enum Verb {
     Path(look::Path),
     /// Allow or end `auto` answers everywhere
     Auto(look::Auto),
+    /// Read, check, export and repair the log itself
+    Log(log::Log),
     /// Replay history in time order and measure the predictions
     Backtest(backtest::Backtest),
     /// Measure the daemon beside the limits of this machine, in a scratch home
@@ -170,6 +175,7 @@ fn run(context: &Context, verb: Verb) -> Result<u8, Failure> {
         Verb::Keys(arguments) => keys::run(context, &arguments),
         Verb::Path(arguments) => look::path(context, &arguments),
         Verb::Auto(arguments) => look::auto(context, &arguments),
+        Verb::Log(arguments) => log::run(context, &arguments),
         Verb::Backtest(arguments) => backtest::run(context, &arguments),
         Verb::Bench(arguments) => bench::run(context, &arguments),
         Verb::BenchMemory(arguments) => bench::memory(&arguments),

@@ -28,6 +28,11 @@ pub fn value(value: &Value) {
     out(&format!("{}\n", serde_json::to_string_pretty(value).unwrap_or_default()));
 }
 
+/// Prints one JSON text as data, on one line.
+pub fn json_line(json: &str) {
+    out(&format!("{}\n", harmless_json(json)));
+}
+
 /// Prints a note for the person, which is not data.
 pub fn note(text: impl Display) {
     let mut err = std::io::stderr().lock();
@@ -112,6 +117,21 @@ pub fn harmless(text: &str) -> String {
     text.chars().filter(|c| *c == '\n' || *c == '\t' || !obeyed(*c)).collect()
 }
 
+/// The same JSON value on one line, and in no terminal anything but text: what one would obey is escaped.
+#[must_use]
+pub fn harmless_json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            // Such a one stands between the parts of JSON; inside a string it is escaped already.
+            '\n' | '\r' | '\t' => out.push(' '),
+            c if obeyed(c) => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
 fn obeyed(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
 }
@@ -130,6 +150,15 @@ mod tests {
         ] {
             assert_eq!(harmless(text), expected);
         }
+    }
+
+    #[test]
+    fn json_stays_the_same_value_and_holds_nothing_that_a_terminal_obeys() {
+        let text = "{\"a\":\n\"x\u{9b}31m\u{202e}\u{7f} \\u001b[0m\"}";
+        let shown = harmless_json(text);
+        assert_eq!(shown, "{\"a\": \"x\\u009b31m\\u202e\\u007f \\u001b[0m\"}");
+        let value = |json: &str| serde_json::from_str::<Value>(json).expect("JSON");
+        assert_eq!(value(&shown), value(text));
     }
 
     #[test]

@@ -8,29 +8,37 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use axum::body::Bytes;
-use clone_schema::api::{self, Operation};
+use clone_schema::Position;
+use clone_schema::api::{self, EventPage, LoggedEvent, Operation};
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use hyper::http::response::Parts;
 use hyper::{HeaderMap, Request};
 use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
 use self::address::{loopback, target};
 pub use self::error::ClientError;
-use crate::serve::{VERSION, VERSION_HEADER, compatible, guard::KEY_HEADER};
+use self::frames::Frames;
+use crate::serve::{self, VERSION, VERSION_HEADER, compatible, guard::KEY_HEADER};
 
 mod address;
 mod error;
+mod frames;
 
 /// How long connecting may take.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
 
 /// How long an answer may take: longer than any query, shorter than for ever.
 const ANSWER_TIME: Duration = Duration::from_secs(600);
+
+/// How long a stream may be silent: several of its signs of life.
+const SILENCE: Duration = serve::feed::BEAT.saturating_mul(4);
 
 /// The largest reply, in bytes.
 const MAX_REPLY: usize = 64 << 20;
@@ -100,17 +108,8 @@ impl Client {
         query: &[(&str, String)],
         body: Option<&Value>,
     ) -> Result<Value, ClientError> {
-        let found = api::find(operation);
-        let operation = found.ok_or_else(|| ClientError::Misuse(format!("there is no operation `{operation}`")))?;
-        let request = self.request(operation, id, query, body)?;
-        let answer = async {
-            match &self.address {
-                Address::Socket(path) => self.exchange(self.reach(UnixStream::connect(path)).await?, request).await,
-                Address::Http { host, .. } => self.exchange(self.reach(TcpStream::connect(host)).await?, request).await,
-            }
-        };
-        let answer = tokio::time::timeout(ANSWER_TIME, answer).await;
-        let (head, bytes) = answer.map_err(|_| self.broken("no answer in time"))??;
+        let request = self.request(known(operation)?, id, query, body)?;
+        let (head, bytes) = self.answer(request).await?;
         self.read(&head, &bytes)
     }
 
@@ -130,9 +129,82 @@ impl Client {
         query: &[(&str, String)],
         body: Option<&Value>,
     ) -> Result<Value, ClientError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| ClientError::Misuse(format!("could not start a runtime: {error}")))?;
-        runtime.block_on(self.call(operation, id, query, body))
+        runtime()?.block_on(self.call(operation, id, query, body))
+    }
+
+    /// One page of the log, every event byte for byte as it was appended; for callers without a runtime.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::blocking`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Client::blocking`].
+    pub fn events_list(&self, query: &[(&str, String)]) -> Result<EventPage, ClientError> {
+        let request = self.request(known("events_list")?, None, query, None)?;
+        let (head, bytes) = runtime()?.block_on(self.answer(request))?;
+        self.read(&head, &bytes)
+    }
+
+    /// Hands over every event that is appended from a position on, until the daemon ends; for callers without a runtime.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::blocking`]; [`ClientError::Broken`] as well where the stream falls silent.
+    ///
+    /// # Panics
+    ///
+    /// As [`Client::blocking`].
+    pub fn events_stream(&self, from: Position, each: impl FnMut(LoggedEvent)) -> Result<(), ClientError> {
+        let request = self.request(known("events_stream")?, None, &[("from", from.to_string())], None)?;
+        runtime()?.block_on(async {
+            let (head, body, driver) = self.send(request).await?;
+            let outcome = self.listen(&head, body, each).await;
+            drop(driver);
+            outcome
+        })
+    }
+
+    /// Sends a request and reads the whole reply.
+    async fn answer(&self, request: Request<Full<Bytes>>) -> Result<(Parts, Bytes), ClientError> {
+        let answer = async {
+            let (head, body, driver) = self.send(request).await?;
+            let bytes = self.whole(body).await?;
+            drop(driver);
+            Ok((head, bytes))
+        };
+        let answer = tokio::time::timeout(ANSWER_TIME, answer).await;
+        answer.map_err(|_| self.broken("no answer in time"))?
+    }
+
+    async fn whole(&self, body: Incoming) -> Result<Bytes, ClientError> {
+        let whole = Limited::new(body, MAX_REPLY).collect().await;
+        Ok(whole.map_err(|error| self.broken(error))?.to_bytes())
+    }
+
+    async fn listen(
+        &self,
+        head: &Parts,
+        mut body: Incoming,
+        mut each: impl FnMut(LoggedEvent),
+    ) -> Result<(), ClientError> {
+        if !head.status.is_success() {
+            return self.read(head, &self.whole(body).await?);
+        }
+        self.welcome(head)?;
+        let mut frames = Frames::default();
+        loop {
+            let piece = tokio::time::timeout(SILENCE, body.frame()).await;
+            let Some(piece) = piece.map_err(|_| self.broken("the stream fell silent"))? else { return Ok(()) };
+            let Ok(piece) = piece.map_err(|error| self.broken(error))?.into_data() else { continue };
+            for event in frames.take(&piece) {
+                each(serde_json::from_slice(&event).map_err(|error| self.broken(error))?);
+            }
+            if frames.waiting() > MAX_REPLY {
+                return Err(self.broken("an event has no end"));
+            }
+        }
     }
 
     fn request(
@@ -175,29 +247,42 @@ impl Client {
         }
     }
 
+    /// Sends a request; the reply lasts as long as its driver.
+    async fn send(&self, request: Request<Full<Bytes>>) -> Result<(Parts, Incoming, Driver), ClientError> {
+        match &self.address {
+            Address::Socket(path) => self.exchange(self.reach(UnixStream::connect(path)).await?, request).await,
+            Address::Http { host, .. } => self.exchange(self.reach(TcpStream::connect(host)).await?, request).await,
+        }
+    }
+
     async fn exchange<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         &self,
         stream: S,
         request: Request<Full<Bytes>>,
-    ) -> Result<(Parts, Bytes), ClientError> {
+    ) -> Result<(Parts, Incoming, Driver), ClientError> {
         let broken = |error: hyper::Error| self.broken(error);
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
         let driver = Driver(tokio::spawn(async move { drop(connection.await) }));
         let (head, body) = sender.send_request(request).await.map_err(broken)?.into_parts();
-        let bytes = Limited::new(body, MAX_REPLY).collect().await.map_err(|error| self.broken(error))?.to_bytes();
-        drop(driver);
-        Ok((head, bytes))
+        Ok((head, body, driver))
     }
 
-    fn read(&self, head: &Parts, bytes: &[u8]) -> Result<Value, ClientError> {
+    /// Refuses whoever is no daemon of our version.
+    fn welcome(&self, head: &Parts) -> Result<(), ClientError> {
         let daemon = header(&head.headers, VERSION_HEADER).ok_or_else(|| self.broken("it is not a Clone daemon"))?;
-        if !compatible(VERSION, daemon) {
-            return Err(ClientError::Version { client: VERSION.to_owned(), daemon: daemon.to_owned() });
+        if compatible(VERSION, daemon) {
+            return Ok(());
         }
-        let value = if bytes.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(bytes) };
+        Err(ClientError::Version { client: VERSION.to_owned(), daemon: daemon.to_owned() })
+    }
+
+    fn read<T: DeserializeOwned>(&self, head: &Parts, bytes: &[u8]) -> Result<T, ClientError> {
+        self.welcome(head)?;
+        let text = if bytes.is_empty() { b"null" } else { bytes };
         if head.status.is_success() {
-            return value.map_err(|error| self.broken(error));
+            return serde_json::from_slice(text).map_err(|error| self.broken(error));
         }
+        let value: Result<Value, _> = serde_json::from_slice(text);
         let said = |name: &str| value.as_ref().ok()?.get(name)?.as_str().map(str::to_owned);
         Err(ClientError::Refused {
             status: head.status.as_u16(),
@@ -209,6 +294,15 @@ impl Client {
     fn broken(&self, reason: impl std::fmt::Display) -> ClientError {
         ClientError::Broken { address: self.address.name(), reason: reason.to_string() }
     }
+}
+
+fn known(operation: &str) -> Result<&'static Operation, ClientError> {
+    api::find(operation).ok_or_else(|| ClientError::Misuse(format!("there is no operation `{operation}`")))
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, ClientError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| ClientError::Misuse(format!("could not start a runtime: {error}")))
 }
 
 /// The task that moves a connection's bytes; it ends with the call.
@@ -257,7 +351,7 @@ mod tests {
         let authenticate = |key: &str| {
             matches!(key, "clone_good" | "a.good.token").then(|| Caller::Key { id: "k".into(), scope: Scope::Write })
         };
-        Handler { call: Arc::new(call), authenticate: Arc::new(authenticate) }
+        Handler { call: Arc::new(call), authenticate: Arc::new(authenticate), feed: serve::Feed::silent() }
     }
 
     struct Daemon {

@@ -3,14 +3,19 @@
 //! One thread, one loop, one closed list of reasons to wake. A crash between any two steps repeats work and changes
 //! nothing: every step is a function of the log, and what the vault should hold is itself in the log (`vault.written`)
 //! before it is on the disk.
+//!
+//! What the [lessons] taught is kept beside the state as a [snapshot], so that a start need not teach all of it again.
 
+pub mod lessons;
 pub mod load;
 pub mod notes;
 pub mod pairs;
+pub mod progress;
+pub mod snapshot;
 pub mod vault;
 pub mod view;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
@@ -22,7 +27,10 @@ use crate::clock;
 use crate::index::{Index, IndexError};
 use crate::log::{Entry, Log, LogError};
 use crate::memory::vault::disk::{Blocked, Disk};
+use crate::paths::Paths;
 use crate::state::{Batch, State, StateError};
+use progress::Progress;
+use snapshot::Snapshot;
 use view::{Changes, View};
 
 /// Events folded under one write lock, so that readers wait no longer than this takes.
@@ -88,6 +96,7 @@ pub struct Derive {
     /// None after a failed commit, opened again by the next.
     state: Option<State>,
     state_file: PathBuf,
+    snapshot: Snapshot,
     index: Arc<Index>,
     view: Arc<RwLock<View>>,
     disk: Disk,
@@ -110,17 +119,24 @@ impl Derive {
     /// # Errors
     ///
     /// The log, the state or the index cannot be used.
-    pub fn open(log: Log, state: (State, bool), index: Arc<Index>, vault: &Path) -> Result<Self, DeriveError> {
+    pub fn open(
+        log: Log,
+        state: (State, bool),
+        index: Arc<Index>,
+        paths: &Paths,
+        progress: &Progress,
+    ) -> Result<Self, DeriveError> {
         let (state, fresh) = state;
-        let mut view = View::default();
-        load::load(&mut view, &state, &log)?;
+        let (mut view, mut snapshot) = (View::default(), Snapshot::new(&paths.model));
+        load::load(&mut view, &state, &log, &mut snapshot, progress)?;
         let mut derive = Self {
             log,
             state_file: state.path().to_owned(),
             state: Some(state),
+            snapshot,
             index,
             view: Arc::new(RwLock::new(view)),
-            disk: Disk::new(vault),
+            disk: Disk::new(&paths.vault),
             changes: Changes::default(),
             persist_at: None,
             tell_at: None,
@@ -131,8 +147,8 @@ impl Derive {
             blocked: Blocked::default(),
             write_at: None,
         };
-        load::reindex(&derive.view, &derive.log, &derive.index)?;
-        match derive.fold() {
+        load::reindex(&derive.view, &derive.log, &derive.index, progress)?;
+        match derive.fold_all(progress) {
             // The loop folds the rest once there is room, and does nothing else before.
             Err(error) if error.is_refusal() && !fresh => {
                 derive.report_and_retry(&Err(error));
@@ -154,11 +170,12 @@ impl Derive {
         }
     }
 
-    /// The first step: everything as it should be, on the disk too.
+    /// The first step: everything as it should be; the loop writes it down at once, which readers need not wait for.
     fn catch_up(&mut self) -> Result<(), DeriveError> {
         self.pass(true)?;
         load::unindex(&self.view, &self.index)?;
-        self.persist()
+        self.persist_at = Some(Instant::now());
+        Ok(())
     }
 
     /// Tries again in a moment, and says why in `status`.
@@ -196,6 +213,7 @@ impl Derive {
                 let _gone = settled.send(answer);
             }
             if shutdown {
+                self.keep_learned(Snapshot::is_stale);
                 return;
             }
         }
@@ -278,11 +296,16 @@ impl Derive {
 
     /// Folds everything that the log has beyond the cursor.
     fn fold(&mut self) -> Result<(), DeriveError> {
+        self.fold_all(&Progress::default())
+    }
+
+    fn fold_all(&mut self, progress: &Progress) -> Result<(), DeriveError> {
         loop {
             let records = self.log.scan(self.cursor(), FOLD_EVENTS)?;
             if records.is_empty() {
                 return Ok(());
             }
+            progress.at("events", self.cursor().0);
             let mut documents = Vec::new();
             if let Ok(mut view) = self.view.write() {
                 for record in &records {
@@ -346,7 +369,24 @@ impl Derive {
         }
         self.changes.clear();
         self.persist_at = None;
+        self.keep_learned(Snapshot::is_due);
         Ok(())
+    }
+
+    /// Writes what was learned to its own file where that is wanted; without it a restart is slow, and nothing else.
+    ///
+    /// Readers go on meanwhile: nobody but this loop ever waits to change the view.
+    fn keep_learned(&mut self, wanted: impl Fn(&Snapshot, &lessons::Learned) -> bool) {
+        // Rows that the state does not hold yet must not be in it.
+        if self.persist_at.is_some() {
+            return;
+        }
+        let Ok(view) = self.view.read() else { return };
+        if wanted(&self.snapshot, &view.learned)
+            && let Err(error) = self.snapshot.write(&view.learned, view.cursor, &self.log)
+        {
+            tracing::warn!(%error, "the next start is a slow one");
+        }
     }
 
     fn write(&mut self, batch: &Batch, cursor: Position) -> Result<(), DeriveError> {

@@ -3,7 +3,9 @@
 //! Calls are plain and blocking; the doors run them on a thread of their own. Reads see what is derived, which may lag
 //! the log by a moment; `sync` waits until it does not.
 
+pub mod events;
 pub mod keys;
+mod loading;
 pub mod memory;
 pub mod monitoring;
 pub mod predictions;
@@ -12,7 +14,7 @@ pub mod why;
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, OnceLock, RwLockReadGuard};
 use std::time::Duration;
 
 use clone_schema::internal::Payload;
@@ -21,12 +23,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::config::Config;
+use crate::derive::progress::Progress;
 use crate::derive::view::View;
 use crate::derive::{self, Wake};
-use crate::index::Index;
 use crate::log::{Log, LogError};
 use crate::paths::Paths;
 use crate::serve::{Call, Reply};
+use loading::Derived;
 
 /// How long `sync` waits for the loop.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(120);
@@ -34,13 +37,14 @@ const SETTLE_PATIENCE: Duration = Duration::from_secs(120);
 /// What a running daemon answers with.
 pub struct Engine {
     log: Log,
-    index: Arc<Index>,
-    view: Arc<RwLock<View>>,
+    derived: OnceLock<Derived>,
+    progress: Arc<Progress>,
     wake: SyncSender<Wake>,
     config: Config,
     paths: Paths,
     started_at: Timestamp,
     http: Mutex<Option<String>>,
+    troubles: Mutex<BTreeMap<String, String>>,
     key_made: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -48,10 +52,8 @@ pub struct Engine {
 pub struct Parts {
     /// L0.
     pub log: Log,
-    /// Search.
-    pub index: Arc<Index>,
-    /// Everything derived.
-    pub view: Arc<RwLock<View>>,
+    /// How far loading what is derived has come.
+    pub progress: Arc<Progress>,
     /// Wakes the loop.
     pub wake: SyncSender<Wake>,
     /// The person's settings.
@@ -63,12 +65,22 @@ pub struct Parts {
 }
 
 impl Engine {
-    /// An engine over an open home.
+    /// An engine over an open log; what is derived comes [later](Self::loaded).
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { log, index, view, wake, config, paths, key_made } = parts;
-        let started_at = crate::clock::now();
-        Self { log, index, view, wake, config, paths, started_at, http: Mutex::new(None), key_made }
+        let Parts { log, progress, wake, config, paths, key_made } = parts;
+        Self {
+            log,
+            derived: OnceLock::new(),
+            progress,
+            wake,
+            config,
+            paths,
+            started_at: crate::clock::now(),
+            http: Mutex::new(None),
+            troubles: Mutex::default(),
+            key_made,
+        }
     }
 
     /// Answers one call.
@@ -78,6 +90,9 @@ impl Engine {
     /// What the operation refuses; the fault carries the status and what to do.
     pub fn call(&self, call: &Call) -> Result<Reply, Fault> {
         let id = call.id.as_deref().unwrap_or_default();
+        if Self::waits_for_derived(call.operation) && call.operation.name != "doctor" {
+            self.derived()?;
+        }
         match call.operation.name {
             "health" => self.health(),
             "status" => self.status(),
@@ -89,6 +104,8 @@ impl Engine {
             "keys_revoke" => self.keys_revoke(id),
             "events_ingest" => self.events_ingest(&call.body),
             "events_get" => self.events_get(id),
+            "events_list" => self.events_list(&call.query),
+            "events_stream" => self.events_stream(&call.query),
             "sessions_list" => self.sessions_list(),
             "sessions_events" => self.sessions_events(id, &call.query),
             "raw_list" => self.raw_list(&call.query),
@@ -127,14 +144,14 @@ impl Engine {
 
     /// Says in `status` what is wrong, until the next start.
     pub fn trouble(&self, what: &str, message: &str) {
-        if let Ok(mut view) = self.view.write() {
-            view.problems.insert(what.to_owned(), message.to_owned());
+        if let Ok(mut troubles) = self.troubles.lock() {
+            troubles.insert(what.to_owned(), message.to_owned());
         }
     }
 
-    /// What is derived, for reading.
+    /// The derived view, for reading.
     fn read(&self) -> Result<RwLockReadGuard<'_, View>, Fault> {
-        self.view.read().map_err(|_| Fault::internal("the derived view is broken; restart the daemon"))
+        self.derived()?.view.read().map_err(|_| Fault::internal("the derived view is broken; restart the daemon"))
     }
 
     /// Appends one internal event and waits until it is on disk.

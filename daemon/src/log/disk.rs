@@ -19,6 +19,11 @@ impl Disk {
         DirBuilder::new().recursive(true).mode(0o700).create(root)?;
         Ok(Self { root: root.to_owned() })
     }
+
+    /// The folder `root` as it is; nothing is made.
+    pub(super) fn at(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
 }
 
 impl OpenFile for File {

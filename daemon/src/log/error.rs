@@ -75,6 +75,9 @@ pub enum LogError {
     /// `KEY` does not hold 32 bytes.
     #[error("the key file `{0}` is damaged; restore it from a backup")]
     Key(String),
+    /// There is neither a segment nor a key in the folder.
+    #[error("there is no log in `{0}`")]
+    NoLog(String),
     /// The log was closed.
     #[error("the log is closed")]
     Closed,

@@ -16,13 +16,17 @@ mod directory;
 mod disk;
 mod error;
 mod ids;
+mod inspect;
 mod keep;
 mod lock;
 mod pack;
+mod page;
 mod queue;
 mod reader;
 mod recover;
+mod repair;
 mod storage;
+mod verify;
 mod writer;
 
 use std::path::Path;
@@ -35,11 +39,15 @@ use clone_schema::{Position, Timestamp};
 use directory::Directory;
 use disk::Disk;
 pub use error::LogError;
+pub use inspect::{Inspection, Missing, inspect};
 use keep::Keeper;
 use pack::Packing;
+pub use page::{Filter, Page};
 use queue::{Job, Queue};
 pub use recover::{Damage, Recovery, TornTail};
+pub use repair::{RepairError, Repaired, repair, salvage};
 use storage::{Lock, Storage};
+pub use verify::{Note, Verification, verify};
 
 /// The largest event, in bytes of JSON.
 pub const MAX_EVENT_BYTES: usize = 16 << 20;
@@ -81,6 +89,12 @@ impl Options {
             now,
             packing: Packing::default(),
         }
+    }
+
+    /// For a log that is opened only to be read: nothing is packed meanwhile.
+    #[must_use]
+    pub fn reading(now: fn() -> Timestamp) -> Self {
+        Self { packing: Packing::never(), ..Self::new("reading", now) }
     }
 }
 

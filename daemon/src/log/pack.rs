@@ -34,6 +34,13 @@ pub(super) struct Packing {
     pub(super) least: u64,
 }
 
+impl Packing {
+    /// Leaves everything as it is.
+    pub(super) fn never() -> Self {
+        Self { run: usize::MAX, least: u64::MAX, ..Self::default() }
+    }
+}
+
 impl Default for Packing {
     fn default() -> Self {
         Self { chunk: 512 << 10, small: 8 << 20, run: 8, most: super::ROLL_BYTES, least: 256 << 10 }
@@ -166,7 +173,7 @@ fn merge_name(base: Position, last: Position) -> String {
 }
 
 /// The first positions of the first and the last segment that such a file stands for.
-fn merged(name: &str) -> Option<(Position, Position)> {
+pub(super) fn merged(name: &str) -> Option<(Position, Position)> {
     let (base, last) = name.strip_suffix(".merge")?.split_once('.')?;
     (base.len() == 20 && last.len() == 20).then_some(())?;
     Some((Position(base.parse().ok()?), Position(last.parse().ok()?)))

@@ -23,7 +23,7 @@ use super::{LogError, QUARANTINE, keep, pack, reader};
 
 /// Positions skipped at least after damage at the end of the log: an event takes at least one byte, and this is more than
 /// any usual commit holds. Durable events may have been hit there, and their positions are cited.
-const SKIP: u64 = 65_536;
+pub(super) const SKIP: u64 = 65_536;
 
 /// Beyond this a file name is not ours: no log gets there, and sums with it must not overflow.
 const MAX_POSITION: u64 = 1 << 56;
@@ -209,7 +209,7 @@ pub(super) fn quarantine(disk: &dyn Storage, name: &str, bytes: &[u8], offset: u
 }
 
 /// First position of a segment and whether it was still open, from its name.
-fn parse(name: String) -> Option<(Position, bool, String)> {
+pub(super) fn parse(name: String) -> Option<(Position, bool, String)> {
     let stem = name.strip_suffix(".mcap")?;
     let digits = stem.strip_suffix(".open").unwrap_or(stem);
     let wellformed = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -302,7 +302,9 @@ impl Found {
         };
         let lost = bad + torn;
         let skip = if lost > 0 { lost.max(SKIP) } else { 0 };
-        Position(head.0.max(self.base.0) + skip)
+        // A sealed file that holds nothing keeps its name, so the next file needs another.
+        let taken = u64::from(self.rows.is_empty() && !self.name.ends_with(".open.mcap"));
+        Position(head.0.max(self.base.0 + taken) + skip)
     }
 
     fn report(&self, recovery: &mut Recovery) {
@@ -581,6 +583,8 @@ mod tests {
         let mut bytes = std::fs::read(&path).unwrap();
         bytes[hit] ^= 1;
         std::fs::write(&path, bytes).unwrap();
+        // Its id block would still know where the log ended.
+        std::fs::remove_file(dir.path().join(super::super::ids::block_name(Position(0)))).unwrap();
         let (log, _) = open(dir.path());
         assert_eq!(log.append(vec![entry(8)]).unwrap()[0].position, Position(4 + SKIP));
     }

@@ -227,6 +227,14 @@ fn piece() -> impl Strategy<Value = String> {
     ]
 }
 
+/// Found by fuzzing: the name of an assignment as the user of an address.
+#[test]
+fn a_value_that_something_was_taken_out_of_stays() {
+    let once = scrub("://API_KEY=:N@ ://API_KEY=:N@\0NNN\0\u{1}\t_");
+    assert!(once.text.contains("API_KEY=:[secret:url]@"), "{}", once.text);
+    assert_eq!(scrub(&once.text).text, once.text);
+}
+
 proptest! {
     #[test]
     fn scrubbing_twice_is_scrubbing_once(parts in prop::collection::vec(piece(), 0..12)) {

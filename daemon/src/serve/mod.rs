@@ -2,7 +2,7 @@
 //!
 //! What answers a call is not known here: the engine is two closures in a [`Handler`]. The order of a request is
 //! connection cap ([`seats`]) → Host and Origin → credential → scope → content type ([`guard`]) → body ([`body`]) →
-//! [`Handler::call`] ([`routes`]). A handler runs on its own task, so a client that hangs up never cancels half a write.
+//! [`Handler::call`] ([`routes`]); a stream asks it again and again ([`feed`]). A handler runs on its own task, so a client that hangs up never cancels half a write.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -14,12 +14,14 @@ use clone_schema::api::{Operation, Scope};
 
 pub mod bind;
 pub mod body;
+pub mod feed;
 pub mod guard;
 pub mod listen;
 pub mod routes;
 pub mod seats;
 
 pub use bind::BindError;
+pub use feed::Feed;
 pub use guard::Door;
 pub use listen::{Limits, tcp, unix};
 pub use routes::router;
@@ -105,6 +107,8 @@ pub struct Handler {
     pub call: Answerer,
     /// The caller behind a presented key or token, where it is a good one.
     pub authenticate: Authenticator,
+    /// What streams of events wait for.
+    pub feed: Feed,
 }
 
 impl std::fmt::Debug for Handler {

@@ -20,7 +20,7 @@ use clone_schema::fault::Kind;
 use clone_schema::text::hex_byte;
 
 use super::seats::Busy;
-use super::{Call, Door, Handler, Reply, VERSION, body, guard};
+use super::{Call, Door, Handler, Reply, VERSION, body, feed, guard};
 
 /// The longest path parameter, in bytes after decoding.
 pub const MAX_ID: usize = 512;
@@ -62,6 +62,9 @@ async fn answer(State(desk): State<Desk>, request: Request) -> Response {
     // The seat stays taken until the handler is done, even when the client is gone by then.
     let in_work = request.extensions().get::<Arc<Busy>>().cloned();
     let response = match take(&desk, request).await {
+        Ok(call) if feed::is_stream(call.operation) => {
+            feed::open(&desk.handler, call).await.unwrap_or_else(|fault| failure(&fault))
+        }
         Ok(call) => run(&desk.handler, call, in_work).await,
         Err(refusal) => *refusal,
     };
@@ -77,7 +80,10 @@ async fn take(desk: &Desk, request: Request) -> Result<Call, Box<Response>> {
     let (operation, raw) = locate(&head.method, head.uri.path()).map_err(missed)?;
     let caller = guard::admit(&parts, operation, &*desk.handler.authenticate).map_err(refused)?;
     let id = raw.map(decoded).transpose().map_err(refused)?;
-    let query = query(&head.uri).map_err(refused)?;
+    let mut query = query(&head.uri).map_err(refused)?;
+    if feed::is_stream(operation) {
+        feed::resume(&mut query, head.headers.get("last-event-id").and_then(|last| last.to_str().ok()));
+    }
     let body = match operation.method {
         "POST" => body::read(body, body::cap(operation), desk.body_time).await.map_err(broken)?,
         _ => Bytes::new(),
@@ -292,6 +298,7 @@ mod tests {
             authenticate: Arc::new(|key| {
                 (key == "clone_good").then(|| Caller::Key { id: "k".to_owned(), scope: Scope::Admin })
             }),
+            feed: feed::Feed::silent(),
         };
         (handler, calls)
     }
@@ -326,7 +333,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_operation_answers_with_and_without_its_slash() {
-        for operation in OPERATIONS {
+        for operation in OPERATIONS.iter().filter(|operation| !feed::is_stream(operation)) {
             let path = operation.path.replace("{id}", "claude-code%3Aa%2Fb%23c");
             for path in [path.as_str(), path.trim_end_matches('/')] {
                 let (status, _, value, calls) = send(Door::Socket, request(operation.method, path)).await;

@@ -6,9 +6,10 @@
 
 pub mod tables;
 
+use std::ops::RangeBounds;
 use std::path::{Path, PathBuf};
 
-use redb::{Database, ReadableDatabase, ReadableTable};
+use redb::{Database, ReadableDatabase};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -204,14 +205,28 @@ impl State {
     /// # Errors
     ///
     /// A row is damaged or cannot be read; set the file aside and fold anew.
-    pub fn load<T: DeserializeOwned>(&self, table: Table, mut each: impl FnMut(&[u8], T)) -> Result<(), StateError> {
+    pub fn load<T: DeserializeOwned>(&self, table: Table, each: impl FnMut(&[u8], T)) -> Result<(), StateError> {
+        self.load_range(table, .., each)
+    }
+
+    /// Hands every row of a range of keys to `each`, in key order.
+    ///
+    /// # Errors
+    ///
+    /// As of [`load`](Self::load); rows outside the range are not looked at.
+    pub fn load_range<'k, T: DeserializeOwned>(
+        &self,
+        table: Table,
+        keys: impl RangeBounds<&'k [u8]> + 'k,
+        mut each: impl FnMut(&[u8], T),
+    ) -> Result<(), StateError> {
         let read = self.db.begin_read()?;
         let rows = match read.open_table(table.definition()) {
             Ok(rows) => rows,
             Err(redb::TableError::TableDoesNotExist(_)) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
-        for row in rows.iter()? {
+        for row in rows.range::<&[u8]>(keys)? {
             let (key, value) = row?;
             each(key.value(), opened(table, key.value(), value.value())?);
         }

@@ -165,6 +165,17 @@ fn a_damaged_header_costs_no_event() {
 }
 
 #[test]
+fn the_home_is_read_off_a_whole_header_and_no_other() {
+    let file = file(1, 1);
+    assert_eq!(home(&file.bytes), Some(HOME));
+    let start = header(HOME).len();
+    for length in 0..start {
+        assert_eq!(home(&file.bytes[..length]), None, "cut at {length}");
+    }
+    assert_eq!(home(&file.bytes[start..]), None);
+}
+
+#[test]
 fn tails_of_zeros_noise_and_old_data_are_torn() {
     let file = file(2, 3);
     let open = &file.bytes[..file.data];

@@ -77,9 +77,7 @@ pub fn walk(bytes: &[u8], first: u64, each: impl FnMut(Chunk)) -> Walk {
             Step::Forward => {}
             Step::Sealed(end) => {
                 // Damage that was there when the file was sealed is inside the checksum: the range was reported above.
-                if bytes.get(offset + PREFIX..offset + PREFIX + 4)
-                    != Some(&crc32fast::hash(&bytes[..offset]).to_le_bytes())
-                {
+                if !data_agrees(bytes, offset) {
                     bad.push(range(0, offset, "bytes changed after the file was sealed"));
                 }
                 if end < bytes.len() {
@@ -94,6 +92,14 @@ pub fn walk(bytes: &[u8], first: u64, each: impl FnMut(Chunk)) -> Walk {
             }
         }
     }
+}
+
+/// Whether a DataEnd starts at `offset` whose checksum agrees with all that stands before it.
+#[must_use]
+pub fn data_agrees(bytes: &[u8], offset: usize) -> bool {
+    let Some((data, end)) = bytes.split_at_checked(offset) else { return false };
+    let mut cursor = Cursor { rest: end };
+    cursor.record() == Some((DATA_END, &crc32fast::hash(data).to_le_bytes()))
 }
 
 fn range(from: usize, to: usize, reason: &'static str) -> Bad {
@@ -187,6 +193,34 @@ fn preamble(here: &[u8]) -> Option<usize> {
     }
     let filled = if opcode == METADATA { texts % 2 == 0 } else { texts == 1 };
     (named && filled).then_some(PREFIX + body.len())
+}
+
+/// The id of the home that a segment names, where its header is whole.
+#[must_use]
+pub fn home(bytes: &[u8]) -> Option<&str> {
+    let mut cursor = Cursor { rest: bytes.strip_prefix(MAGIC)? };
+    loop {
+        let here = cursor.rest;
+        let length = preamble(here)?;
+        let (opcode, body) = cursor.record()?;
+        debug_assert_eq!(length, here.len() - cursor.rest.len());
+        if opcode == METADATA {
+            return named(body, "home");
+        }
+    }
+}
+
+/// A value of the Metadata record with this body.
+fn named<'a>(body: &'a [u8], key: &str) -> Option<&'a str> {
+    let mut cursor = Cursor { rest: body };
+    cursor.text()?;
+    cursor.u32()?;
+    loop {
+        let (name, value) = (cursor.text()?, cursor.text()?);
+        if name == key {
+            return Some(value);
+        }
+    }
 }
 
 /// The length of the sealing tail that starts here, if it is whole and its checksum agrees.
