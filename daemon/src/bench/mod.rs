@@ -7,7 +7,7 @@
 //! | `scan` | every event in order | the `mcap` crate's reader over the same files |
 //! | `start` | open the log; spawn the daemon until it answers; each after a clean stop and after kill -9 | the files' summaries; the index |
 //! | `verify` | read and check every byte of the log | unpack and take the checksum of every chunk |
-//! | `size` | bytes an event, in commits of 1 to 1,000 | the `mcap` crate's writer with its defaults |
+//! | `size` | bytes an event, in commits of 1 to 1,000; open, sealed, packed | the `mcap` crate's writer with its defaults |
 //! | [`curve()`] | the log's figures over growing logs | each of the above |
 //!
 //! The benches of the daemon start the real one in a scratch home and talk HTTP over its socket, as any client does; those
