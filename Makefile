@@ -52,7 +52,7 @@ failing-sync:
 
 # Each fuzz target for three minutes, or FUZZ_SECONDS=…; without a sanitizer the stable compiler will do.
 fuzz:
-	command -v cargo-fuzz >/dev/null || cargo install cargo-fuzz; cd tests/fuzz && cp ../../Cargo.lock . && for target in segment inspect event markdown scrub; do cargo fuzz run --fuzz-dir . -s none $$target -- -max_total_time=$${FUZZ_SECONDS:-180} -dict=words.dict || exit 1; done
+	command -v cargo-fuzz >/dev/null || cargo install cargo-fuzz; cd tests/fuzz && cp ../../Cargo.lock . && for target in segment inspect block event markdown scrub; do cargo fuzz run --fuzz-dir . -s none $$target -- -max_total_time=$${FUZZ_SECONDS:-180} -dict=words.dict || exit 1; done
 
 # Two million crash states of the log; SEED=… for others.
 states:
