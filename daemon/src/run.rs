@@ -25,6 +25,9 @@ use crate::state::{self, State};
 
 /// Reasons to wake that may wait; more are folded into those.
 const WAKES_MAX: usize = 1024;
+/// Calls that may be answered at once: an append waits on one of these threads for its commit, and who waits together is
+/// written together.
+const ANSWERING: usize = 128;
 /// The port of the HTTP door where nobody names one.
 const PORT: u16 = 8001;
 /// The address of the HTTP door where nobody names one.
@@ -175,7 +178,7 @@ fn serve_until_told(
 ) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
-        .max_blocking_threads(32)
+        .max_blocking_threads(ANSWERING)
         .enable_all()
         .build()
         .map_err(Failure::new)?;

@@ -27,6 +27,10 @@ use view::{Changes, View};
 
 /// Events folded under one write lock, so that readers wait no longer than this takes.
 const FOLD_EVENTS: usize = 16;
+/// How long an appended event waits for company before it is folded, unless somebody waits for it.
+const FOLD_AFTER: Duration = Duration::from_millis(10);
+/// How far this loop stands back where those who answer want the same core.
+const NICENESS: i32 = 10;
 /// How long derived rows may wait for company before they are written.
 const PERSIST_AFTER: Duration = Duration::from_millis(1000);
 /// How long changed facts and episodes wait for company before their notes are written.
@@ -92,6 +96,7 @@ pub struct Derive {
     view: Arc<RwLock<View>>,
     disk: Disk,
     changes: Changes,
+    fold_at: Option<Instant>,
     persist_at: Option<Instant>,
     tell_at: Option<Instant>,
     vault_at: Option<Instant>,
@@ -122,6 +127,7 @@ impl Derive {
             view: Arc::new(RwLock::new(view)),
             disk: Disk::new(vault),
             changes: Changes::default(),
+            fold_at: None,
             persist_at: None,
             tell_at: None,
             vault_at: Some(Instant::now()),
@@ -166,6 +172,7 @@ impl Derive {
         if outcome.is_err() {
             self.vault_at = Some(Instant::now() + RETRY);
             self.persist_at = Some(Instant::now() + RETRY);
+            self.fold_at = Some(Instant::now() + RETRY);
         }
         self.report(outcome);
     }
@@ -178,6 +185,7 @@ impl Derive {
 
     /// Runs until it is told to end, or everyone who could wake it is gone.
     pub fn run(mut self, wakes: &Receiver<Wake>) {
+        stand_back();
         loop {
             let mut waiting = Vec::new();
             let mut shutdown = false;
@@ -202,6 +210,8 @@ impl Derive {
     }
 
     fn note(&mut self, wake: Wake, waiting: &mut Vec<SyncSender<Result<Position, String>>>) -> bool {
+        // Whatever woke it: a full channel has no room for the word that the log grew.
+        self.fold_at.get_or_insert_with(|| Instant::now() + FOLD_AFTER);
         match wake {
             Wake::Appended => {}
             Wake::VaultChanged => self.vault_changed(Instant::now()),
@@ -228,7 +238,7 @@ impl Derive {
 
     /// How long the loop may sleep before something is due.
     fn patience(&self) -> Duration {
-        let due = [self.persist_at, self.tell_at, self.vault_at, Some(self.tick_at)];
+        let due = [self.fold_at, self.persist_at, self.tell_at, self.vault_at, Some(self.tick_at)];
         let next = due.into_iter().flatten().min().unwrap_or(self.tick_at);
         next.saturating_duration_since(Instant::now())
     }
@@ -254,7 +264,10 @@ impl Derive {
     /// Telling waits a moment for company unless somebody waits for it: an import would otherwise write a note anew with
     /// every batch.
     fn pass(&mut self, settle: bool) -> Result<(), DeriveError> {
-        self.fold()?;
+        if settle || self.fold_at.is_some_and(|at| at <= Instant::now()) {
+            self.fold_at = None;
+            self.fold()?;
+        }
         if self.vault_at.is_some_and(|at| at <= Instant::now()) {
             (self.vault_at, self.vault_first) = (None, None);
             self.look()?;
@@ -276,9 +289,10 @@ impl Derive {
         Ok(())
     }
 
-    /// Folds everything that the log has beyond the cursor.
+    /// Folds everything that the log has beyond the cursor now; what comes meanwhile wakes the loop again.
     fn fold(&mut self) -> Result<(), DeriveError> {
-        loop {
+        let head = self.log.head();
+        while self.cursor() < head {
             let records = self.log.scan(self.cursor(), FOLD_EVENTS)?;
             if records.is_empty() {
                 return Ok(());
@@ -300,6 +314,7 @@ impl Derive {
                 self.persist()?;
             }
         }
+        Ok(())
     }
 
     /// Closes sessions that stopped or went idle; those that came before the end of an import, by the time of their events
@@ -384,6 +399,15 @@ impl Derive {
         if let Some(now) = view.problems.get("derive").filter(|now| before.as_ref() != Some(now)) {
             tracing::error!(error = now, "deriving failed; it is tried again");
         }
+    }
+}
+
+/// Lets those who answer go first: what is derived may lag, an answer should not.
+fn stand_back() {
+    // Elsewhere it would be the whole process that stands back.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(NICENESS) {
+        tracing::debug!(%error, "the derive loop runs at the priority of everybody else");
     }
 }
 
