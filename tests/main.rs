@@ -13,6 +13,7 @@ mod joints;
 mod leak;
 mod mcp;
 mod pipeline;
+mod rebuild;
 mod socket;
 mod tidy;
 mod units;

@@ -21,7 +21,7 @@ use crate::index::Index;
 use crate::log::{self, Log, LogError, Options};
 use crate::paths::Paths;
 use crate::serve::{self, Handler};
-use crate::state::{self, State};
+use crate::state::{self, Mend, State};
 
 /// Reasons to wake that may wait; more are folded into those.
 const WAKES_MAX: usize = 1024;
@@ -138,7 +138,7 @@ fn open_derived(paths: &Paths, log: &Log) -> Result<(Arc<Index>, Derive), Failur
     let state = open_state(paths)?;
     let index = Arc::new(Index::open(&paths.index).map_err(Failure::new)?);
     let derive = match Derive::open(log.clone(), state, index.clone(), &paths.vault) {
-        Err(DeriveError::State(error)) if error.is_mended_by_folding() => {
+        Err(DeriveError::State(error)) if error.mend() == Mend::Rebuild => {
             state::set_aside(&paths.state, &error).map_err(Failure::new)?;
             Derive::open(log.clone(), open_state(paths)?, index.clone(), &paths.vault)
         }

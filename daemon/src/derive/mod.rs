@@ -4,13 +4,14 @@
 //! nothing: every step is a function of the log, and what the vault should hold is itself in the log (`vault.written`)
 //! before it is on the disk.
 
+pub mod keep;
 pub mod load;
 pub mod notes;
 pub mod pairs;
 pub mod vault;
 pub mod view;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
@@ -22,7 +23,8 @@ use crate::clock;
 use crate::index::{Index, IndexError};
 use crate::log::{Entry, Log, LogError};
 use crate::memory::vault::disk::{Blocked, Disk};
-use crate::state::{Batch, State, StateError};
+use crate::state::{Batch, Mend, State, StateError};
+use keep::{Keeper, Kept};
 use view::{Changes, View};
 
 /// Events folded under one write lock, so that readers wait no longer than this takes.
@@ -47,6 +49,10 @@ const TICK: Duration = Duration::from_secs(30);
 const RETRY: Duration = Duration::from_secs(1);
 /// How soon a displaced or half-written file is looked at again.
 const SETTLE: Duration = Duration::from_secs(2);
+
+/// What `status` says meanwhile.
+const BUILDING_INDEX: &str = "the search index was damaged and is built again from the log; nothing is lost, searches \
+    answer again when it is done; wait";
 
 /// Why the loop wakes.
 #[derive(Debug)]
@@ -81,7 +87,7 @@ impl DeriveError {
         match self {
             Self::Log(error) => error.is_full() || matches!(error, LogError::Io { .. }),
             Self::Index(error) => error.is_refusal(),
-            Self::State(error) => error.is_refusal(),
+            Self::State(error) => error.mend() == Mend::Repeat,
         }
     }
 }
@@ -89,9 +95,7 @@ impl DeriveError {
 /// What the loop owns.
 pub struct Derive {
     log: Log,
-    /// None after a failed commit, opened again by the next.
-    state: Option<State>,
-    state_file: PathBuf,
+    keeper: Keeper,
     index: Arc<Index>,
     view: Arc<RwLock<View>>,
     disk: Disk,
@@ -120,9 +124,8 @@ impl Derive {
         let mut view = View::default();
         load::load(&mut view, &state, &log)?;
         let mut derive = Self {
+            keeper: Keeper::new(state, log.clone()),
             log,
-            state_file: state.path().to_owned(),
-            state: Some(state),
             index,
             view: Arc::new(RwLock::new(view)),
             disk: Disk::new(vault),
@@ -240,10 +243,23 @@ impl Derive {
     fn patience(&self) -> Duration {
         let due = [self.fold_at, self.persist_at, self.tell_at, self.vault_at, Some(self.tick_at)];
         let next = due.into_iter().flatten().min().unwrap_or(self.tick_at);
+        // Somebody searches and gets no answer.
+        let next = if self.index.is_suspect() { next.min(Instant::now() + RETRY) } else { next };
         next.saturating_duration_since(Instant::now())
     }
 
     fn step(&mut self, settle: bool) -> Result<(), DeriveError> {
+        self.mend_index()?;
+        match self.try_step(settle) {
+            Err(DeriveError::Index(_)) if self.index.is_suspect() => {
+                self.mend_index()?;
+                self.try_step(settle)
+            }
+            done => done,
+        }
+    }
+
+    fn try_step(&mut self, settle: bool) -> Result<(), DeriveError> {
         let now = Instant::now();
         self.pass(settle)?;
         if now >= self.tick_at {
@@ -347,39 +363,55 @@ impl Derive {
 
     /// Files, then the index, then the cursor: the order that a crash may cut anywhere.
     fn persist(&mut self) -> Result<(), DeriveError> {
+        if self.keeper.returned()? {
+            self.doubt_files();
+        }
         let mut batch = std::mem::take(&mut self.changes.rows);
         let folded = batch.len();
         if let Ok(view) = self.view.read() {
             view.rows(&self.changes, &mut batch);
         }
         let outcome = self.write(&batch, self.cursor());
-        if outcome.is_err() {
+        if !matches!(outcome, Ok(Kept::Written)) {
             // The cursor moves past these rows with the next commit: they must be in it.
             batch.truncate(folded);
             self.changes.rows = batch;
-            return outcome;
         }
-        self.changes.clear();
         self.persist_at = None;
+        match outcome? {
+            Kept::Written => self.changes.clear(),
+            Kept::Later => {
+                self.changes.documents = 0;
+                self.persist_at = Some(Instant::now() + PERSIST_AFTER);
+            }
+        }
         Ok(())
     }
 
-    fn write(&mut self, batch: &Batch, cursor: Position) -> Result<(), DeriveError> {
-        let state = match self.state.take() {
-            Some(state) => state,
-            None => State::reopen(&self.state_file)?,
-        };
-        let unchanged = batch.is_empty() && self.index.pending() == 0 && state.cursor()? == Some(cursor.0);
-        if !unchanged {
-            if let Err(error) = self.index.commit(cursor.0) {
-                self.state = Some(state);
-                return Err(error.into());
-            }
-            // A store that failed once refuses for ever: it is dropped here.
-            state.commit(batch, cursor.0)?;
+    /// Looks at an index that failed as over wrong bytes, and builds it again where they are wrong.
+    fn mend_index(&mut self) -> Result<(), DeriveError> {
+        if !self.index.is_suspect() || self.index.is_sound()? {
+            return Ok(());
         }
-        self.state = Some(state);
+        if let Ok(mut view) = self.view.write() {
+            view.problems.insert("index".to_owned(), BUILDING_INDEX.to_owned());
+        }
+        self.index.begin_anew()?;
+        load::fill(&self.view, &self.log, &self.index)?;
+        self.index.filled();
         Ok(())
+    }
+
+    fn write(&mut self, batch: &Batch, cursor: Position) -> Result<Kept, DeriveError> {
+        self.index.commit(cursor.0)?;
+        Ok(self.keeper.commit(batch, cursor)?)
+    }
+
+    /// Rows that were folded anew know nothing of the disk: those of the view do.
+    fn doubt_files(&mut self) {
+        if let Ok(view) = self.view.read() {
+            self.changes.files.extend(view.ledger.rows().map(|(path, _)| path.to_owned()));
+        }
     }
 
     fn cursor(&self) -> Position {
@@ -388,6 +420,13 @@ impl Derive {
 
     fn report(&self, outcome: &Result<(), DeriveError>) {
         let Ok(mut view) = self.view.write() else { return };
+        match self.keeper.why() {
+            Some(why) => drop(view.problems.insert("state".to_owned(), folding_anew(why))),
+            None => drop(view.problems.remove("state")),
+        }
+        if !self.index.is_suspect() {
+            view.problems.remove("index");
+        }
         let before = match outcome {
             // Until everything is written it is not known whether it can be.
             Ok(()) if self.persist_at.is_some() => return,
@@ -400,6 +439,10 @@ impl Derive {
             tracing::error!(error = now, "deriving failed; it is tried again");
         }
     }
+}
+
+fn folding_anew(why: &str) -> String {
+    format!("what a restart needs is folded anew from the log: {why}; nothing is lost and reads go on; wait")
 }
 
 /// Lets those who answer go first: what is derived may lag, an answer should not.

@@ -13,6 +13,7 @@ use crate::clock;
 use crate::index::{Document, Query, Tier};
 use crate::log::Trouble;
 use crate::serve::Reply;
+use crate::state;
 
 impl Engine {
     pub(super) fn health(&self) -> Result<Reply, Fault> {
@@ -47,6 +48,7 @@ impl Engine {
                 "reply_pairs": view.pairs, "predictions": view.predictions.len() + view.pending.len(),
                 "indexed": self.index.count(),
             },
+            "rebuilds": {"state": state::times_set_aside(), "index": self.index.times_set_aside()},
             "spend": {"model_calls": 0},
             "sources": sources,
             "problems": self.problems(&view),
