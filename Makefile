@@ -1,6 +1,6 @@
 # Each target is one line of work; `make run` and `make test` need nothing but Rust.
 
-.PHONY: run test test-recorder lint update interop kills states bench disk-full power-cut failing-sync fuzz
+.PHONY: run test test-recorder lint update interop kills states sabotage bench disk-full power-cut failing-sync fuzz curve
 
 # Builds, starts a daemon in a demo home, imports the shipped sample, shows what it learned and predicts. The tests are
 # built along, because they widen the features of the dependencies: built apart, `make test` would build those again.
@@ -49,6 +49,15 @@ fuzz:
 states:
 	STATES=$${STATES:-2000000} cargo test -p clone-daemon --lib log::crash_states -- --nocapture
 
+# Plants each bug of schema/src/sabotage.rs: the suite that is named for it must go red.
+sabotage:
+	python3 tests/rigs/sabotage.py
+
 # The paths of the daemon beside the limits of this machine: a table here, JSON in target/bench.
+# The paths of the daemon and its log beside the limits of this machine: a table here, JSON in target/bench.
 bench:
 	cargo build --release --quiet -p clone-daemon && mkdir -p target/bench && target/release/clone bench all --dir target/bench --out target/bench/all-100000.json
+
+# The log at four lengths up to ten million events, each figure beside its limit; takes some minutes and 4 GB.
+curve:
+	cargo build --release --quiet -p clone-daemon && mkdir -p target/bench && target/release/clone bench curve --events 10000,100000,1000000,10000000 --dir target/bench --out target/bench/curve.json

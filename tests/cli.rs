@@ -17,9 +17,13 @@ fn no_daemon_is_exit_3_and_says_how_to_start_it() {
 #[test]
 fn a_wrong_command_line_is_exit_2() {
     let home = Home::new();
-    for arguments in
-        [&["nonsense"][..], &["feedback", "id", "maybe"], &["import", "nothing-known", "/tmp"], &["auto", "perhaps"]]
-    {
+    for arguments in [
+        &["nonsense"][..],
+        &["feedback", "id", "maybe"],
+        &["import", "nothing-known", "/tmp"],
+        &["auto", "perhaps"],
+        &["bench", "scan", "--events", "1,2"],
+    ] {
         assert_eq!(home.command().args(arguments).output().unwrap().status.code(), Some(2), "{arguments:?}");
     }
 }
@@ -136,4 +140,33 @@ fn a_wrong_port_stops_the_start() {
         assert_eq!(output.status.code(), Some(2), "{told}");
         assert!(told.contains(port) && told.contains("hint: "), "{told}");
     }
+}
+
+#[test]
+fn the_curve_measures_every_figure_of_every_log_and_leaves_nothing_behind() {
+    let home = Home::new();
+    let scratch = home.path("scratch");
+    let output = home
+        .command()
+        .args(["--json", "bench", "curve", "--events", "50,1200", "--dir"])
+        .arg(&scratch)
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    let curve: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let names = |point: &serde_json::Value| -> Vec<String> {
+        point["rows"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let points = curve["points"].as_array().unwrap();
+    assert_eq!(points.iter().map(|point| point["events"].as_u64()).collect::<Vec<_>>(), [Some(50), Some(1200)]);
+    assert_eq!(names(&points[0]), names(&points[1]));
+    for point in points {
+        for row in point["rows"].as_array().unwrap() {
+            // Where the system does not tell the memory of a process there is no figure of it.
+            let told = cfg!(target_os = "linux") || !row["name"].as_str().unwrap().starts_with("memory");
+            assert!(row["ratio"].as_f64().is_some_and(|ratio| ratio > 0.0) == told, "{row}");
+        }
+    }
+    assert_eq!(std::fs::read_dir(&scratch).unwrap().count(), 0);
 }

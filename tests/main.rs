@@ -11,6 +11,7 @@ mod full;
 mod http;
 mod joints;
 mod leak;
+mod lock;
 mod mcp;
 mod pipeline;
 mod rebuild;

@@ -14,7 +14,7 @@
 //! | [`memory`] | sessions, episodes, facts, profile, context: pure; [`memory::vault`]: the folder on the disk | `schema`, `markdown` |
 //! | [`index`] | tantivy over facts, episodes and raw sentences, with an overlay for what is not committed | `schema` |
 //! | [`predict`] | the embedded predictor, its calibration and the gate: pure | `schema` |
-//! | [`mod@derive`] | the one loop: fold events → write files → index → cursor | the five above |
+//! | [`mod@derive`] | the one loop: fold events → write files → index → cursor; the snapshot of what was learned | the five above |
 //! | [`engine`] | one method per operation | the same, and `derive`'s view |
 //! | [`sources`], [`scrub`] | foreign transcripts to events; secrets out of them | `schema` |
 //! | [`serve`] | one table of operations on the Unix socket and loopback TCP | its own seam |
@@ -33,8 +33,8 @@
 //!
 //! # Invariants
 //!
-//! 1. Ground and derived never mix: delete `state.redb`, `index/` and the vault, and every read answers the same
-//!    (`tests/pipeline.rs`).
+//! 1. Ground and derived never mix: delete `state.redb`, `model.snapshot`, `index/` and the vault, and every read answers
+//!    the same (`tests/pipeline.rs`).
 //! 2. Acked means durable: a reply is sent after fdatasync (`tests/crash.rs`).
 //! 3. No event is changed or dropped.
 //! 4. A person's edit outranks every inference; a deleted claim is not inferred again (`tests/vault.rs`).
@@ -43,6 +43,8 @@
 //! 7. One door: only the daemon opens the store; the CLI and MCP are its clients.
 //! 8. Limits on everything that grows: each a named constant with a unit.
 //! 9. The past never sees the future: a prediction depends only on what was learned before it (`tests/leak.rs`).
+//!
+//! The tests of the log are tested too: `make sabotage` plants the bugs of [`clone_schema::sabotage`], one at a time.
 //!
 //! # What is absent
 //!

@@ -17,6 +17,8 @@ pub struct Paths {
     pub state_dir: PathBuf,
     /// `state.redb`.
     pub state: PathBuf,
+    /// `model.snapshot`: what the reply model learned.
+    pub model: PathBuf,
     /// The tantivy index.
     pub index: PathBuf,
     /// The Unix socket.
@@ -58,6 +60,7 @@ impl Paths {
             log: dir.join("log"),
             state_dir: dir.to_owned(),
             state: dir.join("state.redb"),
+            model: dir.join("model.snapshot"),
             index: dir.join("index"),
             socket: dir.join("clone.sock"),
         }
@@ -80,6 +83,7 @@ impl Paths {
             vault: home.join("Clone"),
             log: data.join("log"),
             state: state.join("state.redb"),
+            model: state.join("model.snapshot"),
             index: state.join("index"),
             state_dir: state,
             socket: run.join("clone.sock"),

@@ -1,4 +1,7 @@
-//! The life of the process: lock, open, listen, one loop, drain.
+//! The life of the process: lock, open the log, listen; load what is derived, one loop; drain.
+//!
+//! The door opens with the log: events are recorded, and `health` and `status` answer, while everything derived is loaded
+//! on the thread that will run the loop. Whatever needs it waits for that, a while.
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -6,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use clone_schema::{Fault, Position};
 use notify::{RecursiveMode, Watcher};
@@ -13,12 +17,13 @@ use tokio::sync::watch;
 
 use crate::clock;
 use crate::config::Config;
+use crate::derive::progress::Progress;
 use crate::derive::{Derive, DeriveError, Wake};
 use crate::engine::{Engine, Parts};
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::index::Index;
-use crate::log::{self, Log, LogError, Options};
+use crate::log::{Log, LogError, Options};
 use crate::paths::Paths;
 use crate::serve::{self, Handler};
 use crate::state::{self, Mend, State};
@@ -28,6 +33,8 @@ const WAKES_MAX: usize = 1024;
 /// Calls that may be answered at once: an append waits on one of these threads for its commit, and who waits together is
 /// written together.
 const ANSWERING: usize = 128;
+/// How long a call waits for what is derived, before it is told to try again.
+const LOADING_PATIENCE: Duration = Duration::from_secs(20);
 /// The port of the HTTP door where nobody names one.
 const PORT: u16 = 8001;
 /// The address of the HTTP door where nobody names one.
@@ -48,39 +55,78 @@ pub fn daemon(env: &Env, paths: &Paths) -> Result<(), Failure> {
         private(dir)?;
     }
     let (wake, wakes) = sync_channel(WAKES_MAX);
-    let (log, recovery) = open_log(paths, &config, &wake)?;
-    let (index, derive) = open_derived(paths, &log)?;
+    let log = open_log(paths, &config, &wake)?;
     let (http_wanted, http) = watch::channel(env.daemon_port.is_some());
+    let progress = Arc::new(Progress::default());
     let engine = Arc::new(Engine::new(Parts {
         log: log.clone(),
-        index,
-        view: derive.view(),
+        progress: progress.clone(),
         wake: wake.clone(),
         config,
         paths: paths.clone(),
-        recovery,
         key_made: Box::new(move || {
             http_wanted.send_replace(true);
         }),
     }));
-    let _watcher = watch_vault(&paths.vault, &wake);
-    let looping = thread::Builder::new().name("derive".to_owned()).spawn(move || derive_or_end(derive, &wakes));
-    let looping = looping.map_err(Failure::new)?;
-    let served = serve_until_told(env, paths, &engine, http);
-    let _ended = wake.send(Wake::Shutdown);
-    let _joined = looping.join();
+    let (stage, stages) = watch::channel(Stage::Loading);
+    let deriving = Deriving { paths: paths.clone(), log: log.clone(), engine: engine.clone(), progress, stage };
+    let (waker, named) = (wake.clone(), thread::Builder::new().name("derive".to_owned()));
+    let looping = named.spawn(move || deriving.run_or_end(&waker, &wakes)).map_err(Failure::new)?;
+    let served = serve_until_told(env, paths, &engine, http, &stages);
+    // What is still being loaded holds nothing that the next start would miss, and may take long: it is left where it is.
+    let derived = if *stages.borrow() == Stage::Loading {
+        Ok(())
+    } else {
+        let _ended = wake.send(Wake::Shutdown);
+        looping.join().unwrap_or(Ok(()))
+    };
     log.close().map_err(Failure::new)?;
-    served
+    derived.and(served)
 }
 
-/// Runs the loop; should it break, the process ends and is started anew rather than answer from a broken view.
-fn derive_or_end(derive: Derive, wakes: &Receiver<Wake>) {
-    let run = std::panic::AssertUnwindSafe(|| derive.run(wakes));
-    if std::panic::catch_unwind(run).is_err() {
-        tracing::error!(
-            "the derive loop broke; nothing acked is lost; ending so that a supervisor starts the daemon anew"
-        );
-        std::process::exit(i32::from(crate::failure::exit::INTERNAL));
+/// How far the derived side of a start is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Events are recorded; whatever needs more than the log waits.
+    Loading,
+    /// Everything answers.
+    Loaded,
+    /// It cannot be opened; the daemon ends.
+    Failed,
+}
+
+/// The life of the derived side, on a thread of its own.
+struct Deriving {
+    paths: Paths,
+    log: Log,
+    engine: Arc<Engine>,
+    progress: Arc<Progress>,
+    stage: watch::Sender<Stage>,
+}
+
+impl Deriving {
+    /// Loads and then runs the loop; should it break, the process ends and is started anew rather than answer from a broken
+    /// view.
+    fn run_or_end(self, wake: &SyncSender<Wake>, wakes: &Receiver<Wake>) -> Result<(), Failure> {
+        let run = std::panic::AssertUnwindSafe(|| self.run(wake, wakes));
+        std::panic::catch_unwind(run).unwrap_or_else(|_| {
+            tracing::error!(
+                "the derive loop broke; nothing acked is lost; ending so that a supervisor starts the daemon anew"
+            );
+            std::process::exit(i32::from(crate::failure::exit::INTERNAL))
+        })
+    }
+
+    fn run(self, wake: &SyncSender<Wake>, wakes: &Receiver<Wake>) -> Result<(), Failure> {
+        let started = Instant::now();
+        let opened = open_derived(&self.paths, &self.log, &self.progress);
+        let (index, derive) = opened.inspect_err(|_| _ = self.stage.send_replace(Stage::Failed))?;
+        self.engine.loaded(index, derive.view());
+        self.stage.send_replace(Stage::Loaded);
+        tracing::info!(ms = started.elapsed().as_millis(), "everything derived is loaded");
+        let _watcher = watch_vault(&self.paths.vault, wake);
+        derive.run(wakes);
+        Ok(())
     }
 }
 
@@ -116,31 +162,27 @@ fn disk_size(dir: &Path) -> u64 {
     rustix::fs::statvfs(dir).map_or(u64::MAX, |stat| stat.f_blocks.saturating_mul(stat.f_frsize))
 }
 
-fn open_log(paths: &Paths, config: &Config, wake: &SyncSender<Wake>) -> Result<(Log, crate::log::Recovery), Failure> {
+fn open_log(paths: &Paths, config: &Config, wake: &SyncSender<Wake>) -> Result<Log, Failure> {
     let wake = wake.clone();
-    let options = Options {
-        home_id: blake3::hash(paths.log.as_os_str().as_encoded_bytes()).to_hex()[..16].to_owned(),
-        // A full channel holds reasons enough to wake.
-        wake: Some(Box::new(move |_head: Position| drop(wake.try_send(Wake::Appended)))),
-        roll_bytes: log::ROLL_BYTES,
-        queue: log::QUEUE,
-        low_water: config.log.low_water(disk_size(paths.log.parent().unwrap_or(&paths.log))),
-        now: clock::now,
-    };
-    Log::open(&paths.log, options).map_err(|error| match error {
+    let home = blake3::hash(paths.log.as_os_str().as_encoded_bytes()).to_hex()[..16].to_owned();
+    let mut options = Options::new(home, clock::now);
+    // A full channel holds reasons enough to wake.
+    options.wake = Some(Box::new(move |_head: Position| drop(wake.try_send(Wake::Appended))));
+    options.low_water = config.log.low_water(disk_size(paths.log.parent().unwrap_or(&paths.log)));
+    Log::open(&paths.log, options).map(|(log, _)| log).map_err(|error| match error {
         LogError::Locked { .. } => Failure::new(error).hint("one daemon per home: stop that one first, or use it"),
         _ => Failure::new(error),
     })
 }
 
 /// Opens what is derived; a state that is damaged, or does not fit the log, is set aside and folded anew.
-fn open_derived(paths: &Paths, log: &Log) -> Result<(Arc<Index>, Derive), Failure> {
+fn open_derived(paths: &Paths, log: &Log, progress: &Progress) -> Result<(Arc<Index>, Derive), Failure> {
     let state = open_state(paths)?;
     let index = Arc::new(Index::open(&paths.index).map_err(Failure::new)?);
-    let derive = match Derive::open(log.clone(), state, index.clone(), &paths.vault) {
+    let derive = match Derive::open(log.clone(), state, index.clone(), paths, progress) {
         Err(DeriveError::State(error)) if error.mend() == Mend::Rebuild => {
             state::set_aside(&paths.state, &error).map_err(Failure::new)?;
-            Derive::open(log.clone(), open_state(paths)?, index.clone(), &paths.vault)
+            Derive::open(log.clone(), open_state(paths)?, index.clone(), paths, progress)
         }
         opened => opened,
     };
@@ -175,6 +217,7 @@ fn serve_until_told(
     paths: &Paths,
     engine: &Arc<Engine>,
     http: watch::Receiver<bool>,
+    stages: &watch::Receiver<Stage>,
 ) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -182,20 +225,28 @@ fn serve_until_told(
         .enable_all()
         .build()
         .map_err(Failure::new)?;
-    runtime.block_on(serving(env, paths, engine, http))
+    runtime.block_on(serving(env, paths, engine, http, stages.clone()))
 }
 
-async fn serving(env: &Env, paths: &Paths, engine: &Arc<Engine>, http: watch::Receiver<bool>) -> Result<(), Failure> {
+async fn serving(
+    env: &Env,
+    paths: &Paths,
+    engine: &Arc<Engine>,
+    http: watch::Receiver<bool>,
+    mut stages: watch::Receiver<Stage>,
+) -> Result<(), Failure> {
     let (stop, stopping) = watch::channel(false);
     let listener = serve::bind::bind_unix(&paths.socket).map_err(|error| {
         Failure::new(error).hint("the socket lies in the runtime folder of this user, or under CLONE_HOME")
     })?;
-    let router = serve::router(handler(engine), serve::Door::Socket);
+    let router = serve::router(handler(engine, &stages), serve::Door::Socket);
     let socket = tokio::spawn(serve::unix(listener, router, stopping.clone()));
-    let wanted = *http.borrow() || engine.has_keys();
-    let tcp = tokio::spawn(tcp(env.clone(), engine.clone(), http, wanted, stopping));
+    let tcp = tokio::spawn(tcp(env.clone(), engine.clone(), http, stages.clone(), stopping));
     ready(env);
-    told_to_end().await;
+    tokio::select! {
+        () = told_to_end() => {}
+        _ = reached(&mut stages, |stage| stage == Stage::Failed) => {}
+    }
     let _sent = stop.send(true);
     let _ended = socket.await;
     let _ended = tcp.await;
@@ -204,14 +255,20 @@ async fn serving(env: &Env, paths: &Paths, engine: &Arc<Engine>, http: watch::Re
 }
 
 /// Opens the HTTP door once it is wanted; a busy port is a problem in `status`, not a failed start.
+///
+/// Keys are derived: until they are loaded nobody could be told from a stranger, so it stays shut.
 async fn tcp(
     env: Env,
     engine: Arc<Engine>,
     mut http: watch::Receiver<bool>,
-    wanted: bool,
+    mut stages: watch::Receiver<Stage>,
     mut stop: watch::Receiver<bool>,
 ) {
-    if !wanted {
+    tokio::select! {
+        loaded = reached(&mut stages, |stage| stage == Stage::Loaded) => if !loaded { return },
+        _ = stop.changed() => return,
+    }
+    if !*http.borrow() && !engine.has_keys() {
         tokio::select! {
             changed = http.changed() => if changed.is_err() { return },
             _ = stop.changed() => return,
@@ -227,7 +284,7 @@ async fn tcp(
             let Ok(address) = listener.local_addr() else { return };
             tracing::info!(%address, "the HTTP door is open");
             engine.opened_http(Some(format!("http://{address}")));
-            let router = serve::router(handler(&engine), serve::Door::Tcp { port: address.port() });
+            let router = serve::router(handler(&engine, &stages), serve::Door::Tcp { port: address.port() });
             serve::tcp(listener, router, stop).await;
         }
         Err(error) => {
@@ -240,18 +297,30 @@ async fn tcp(
 }
 
 /// The engine as the doors see it: every call on a thread where it may block.
-fn handler(engine: &Arc<Engine>) -> Handler {
-    let (caller, checker) = (engine.clone(), engine.clone());
+///
+/// Who waits for what is derived waits here, where that costs no such thread: events must find one meanwhile.
+fn handler(engine: &Arc<Engine>, stages: &watch::Receiver<Stage>) -> Handler {
+    let (caller, checker, stages) = (engine.clone(), engine.clone(), stages.clone());
     Handler {
         call: Arc::new(move |call| {
-            let engine = caller.clone();
+            let (engine, mut stages) = (caller.clone(), stages.clone());
             Box::pin(async move {
+                if Engine::waits_for_derived(call.operation) {
+                    // Too late, the engine says so itself.
+                    let loaded = reached(&mut stages, |stage| stage != Stage::Loading);
+                    let _late = tokio::time::timeout(LOADING_PATIENCE, loaded).await;
+                }
                 let answered = tokio::task::spawn_blocking(move || engine.call(&call)).await;
                 answered.unwrap_or_else(|_| Err(Fault::internal("the operation broke; the daemon goes on")))
             })
         }),
         authenticate: Arc::new(move |key| checker.authenticate(key)),
     }
+}
+
+/// Waits for a stage; says whether it came, which it cannot once the derived side is gone.
+async fn reached(stages: &mut watch::Receiver<Stage>, is: impl Fn(Stage) -> bool) -> bool {
+    stages.wait_for(|stage| is(*stage)).await.is_ok()
 }
 
 async fn told_to_end() {
@@ -272,5 +341,119 @@ fn ready(env: &Env) {
         && let Ok(socket) = std::os::unix::net::UnixDatagram::unbound()
     {
         let _told = socket.send_to(b"READY=1", path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::RwLock;
+
+    use clone_schema::api;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::derive::view::View;
+    use crate::serve::{Answer, Call, Caller};
+
+    /// A daemon whose derived side is still being loaded.
+    struct Home {
+        dir: tempfile::TempDir,
+        engine: Arc<Engine>,
+        stage: watch::Sender<Stage>,
+        handler: Handler,
+    }
+
+    impl Home {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let paths = Paths::under(dir.path());
+            let (wake, _wakes) = sync_channel(WAKES_MAX);
+            let log = open_log(&paths, &Config::default(), &wake).unwrap();
+            let progress = Arc::new(Progress::default());
+            progress.at("lessons", 0);
+            let config = Config::default();
+            let parts = Parts { log, progress, wake, config, paths, key_made: Box::new(|| {}) };
+            let engine = Arc::new(Engine::new(parts));
+            let (stage, stages) = watch::channel(Stage::Loading);
+            let handler = handler(&engine, &stages);
+            Self { dir, engine, stage, handler }
+        }
+
+        fn call(&self, name: &str, body: &Value) -> Answer {
+            let operation = api::find(name).unwrap();
+            let body = axum::body::Bytes::from(body.to_string());
+            (self.handler.call)(Call { operation, id: None, query: [].into(), body, caller: Caller::Owner })
+        }
+
+        async fn json(&self, name: &str) -> Value {
+            let reply = self.call(name, &json!({})).await.unwrap();
+            serde_json::from_str(&reply.body).unwrap()
+        }
+
+        fn load(&self) {
+            let index = Arc::new(Index::open(&self.dir.path().join("index")).unwrap());
+            self.engine.loaded(index, Arc::new(RwLock::new(View::default())));
+            self.stage.send_replace(Stage::Loaded);
+        }
+    }
+
+    fn event() -> Value {
+        json!([{
+            "id": "e1", "session_id": "s", "occurred_at": "2026-01-01T00:00:00Z", "source": "agent",
+            "type": "agent.prompt", "agent": "A", "prompt": "go on",
+        }])
+    }
+
+    #[tokio::test]
+    async fn while_it_loads_events_are_recorded_and_status_says_how_far_it_is() {
+        let home = Home::new();
+        assert_eq!(home.json("health").await["status"], "ok");
+        assert_eq!(home.call("events_ingest", &event()).await.unwrap().status, 201);
+        let status = home.json("status").await;
+        assert_eq!(status["loading"], json!({"step": "lessons", "position": 0, "of": 1}));
+        assert_eq!((&status["counts"], &status["log"]["events"]), (&Value::Null, &json!(1)));
+        home.load();
+        let status = home.json("status").await;
+        assert_eq!((&status["loading"], &status["counts"]["facts"]), (&Value::Null, &json!(0)));
+    }
+
+    #[tokio::test]
+    async fn who_needs_more_than_the_log_waits_until_it_is_loaded() {
+        let home = Home::new();
+        let mut asked: Vec<Answer> = (0..100).map(|_| home.call("facts_list", &json!({}))).collect();
+        for answer in &mut asked {
+            tokio::select! {
+                biased;
+                early = answer => panic!("an answer from nothing: {early:?}"),
+                () = tokio::task::yield_now() => {}
+            }
+        }
+        // However many wait, events find a thread.
+        assert_eq!(home.call("events_ingest", &event()).await.unwrap().status, 201);
+        home.load();
+        for answer in asked {
+            assert_eq!(answer.await.unwrap().body, "[]");
+        }
+    }
+
+    #[test]
+    fn what_comes_too_early_is_refused_and_never_answered_from_a_part() {
+        let home = Home::new();
+        for operation in api::OPERATIONS.iter().filter(|operation| Engine::waits_for_derived(operation)) {
+            let call = Call {
+                operation,
+                id: Some("x".to_owned()),
+                query: [].into(),
+                body: axum::body::Bytes::from_static(b"{}"),
+                caller: Caller::Owner,
+            };
+            match (operation.name, home.engine.call(&call)) {
+                ("doctor", Ok(reply)) => assert!(reply.body.contains("still loading"), "{}", reply.body),
+                (name, outcome) => {
+                    let fault = outcome.expect_err(name);
+                    assert_eq!(fault.kind, clone_schema::fault::Kind::Unavailable, "{name}: {fault}");
+                }
+            }
+        }
     }
 }

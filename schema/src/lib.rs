@@ -9,11 +9,12 @@
 //! - [`memory`], [`prediction`]: sessions, episodes, facts, profile; candidates, evidence, gates.
 //! - [`api`]: one table of operations: name, method, path, and the request and response of each.
 //! - [`id`], [`time`], [`text`], [`confidence`], [`fault`]: the small words the others are written in.
+//! - [`sabotage`]: bugs to plant, so that the tests are tested; nothing without the feature of that name.
 //! - [`publish`]: generates `events.schema.json` and `events.ts` from the tables.
 //!
 //! # What is absent
 //!
-//! No file, socket, clock, randomness or environment is touched here. A value goes in, a value or a problem comes out.
+//! No file, socket, clock, randomness or environment is touched here, [`sabotage`] in a build for tests apart. A value goes in, a value or a problem comes out.
 
 pub mod api;
 pub mod confidence;
@@ -24,6 +25,7 @@ pub mod internal;
 pub mod memory;
 pub mod prediction;
 pub mod publish;
+pub mod sabotage;
 pub mod segment;
 pub mod text;
 pub mod time;

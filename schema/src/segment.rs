@@ -16,7 +16,7 @@ mod schema;
 mod walk;
 
 pub use decode::{Chunk, decode};
-pub use encode::{Encoded, Tally, chunk, header};
+pub use encode::{Encoded, Tally, chunk, chunk_packed, header};
 pub use schema::schema_text;
 pub use walk::{Bad, End, Walk, walk};
 

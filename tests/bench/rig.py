@@ -71,9 +71,9 @@ class Client:
 class Daemon:
     """`clone daemon` in a home of its own; every signal goes to its own process id."""
 
-    def __init__(self, binary, under=None):
+    def __init__(self, binary, under=None, home=None):
         self.binary = os.path.abspath(binary)
-        self.home = tempfile.mkdtemp(prefix="clone-bench-", dir=under)  # 0700
+        self.home = home or tempfile.mkdtemp(prefix="clone-bench-", dir=under)  # 0700
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("CLONE_")}
         self.env.update(CLONE_HOME=self.home, NO_COLOR="1")
         self.child, self.socket, self.vault = None, f"{self.home}/clone.sock", f"{self.home}/vault"

@@ -34,14 +34,15 @@ impl Home {
         self.dir.path().join(name)
     }
 
-    /// The binary with nothing of the tester's environment.
+    /// The binary with nothing of the tester's environment but the bug to plant.
     pub fn command(&self) -> Command {
         let mut command = Command::new(CLONE);
         command
             .env_clear()
             .env("CLONE_HOME", self.dir.path())
             .env("HOME", self.dir.path())
-            .env("PATH", "/usr/bin:/bin");
+            .env("PATH", "/usr/bin:/bin")
+            .envs(std::env::var_os("SABOTAGE").map(|bug| ("SABOTAGE", bug)));
         command
     }
 

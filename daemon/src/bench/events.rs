@@ -1,6 +1,9 @@
 //! Events as a working day makes them: about 340 bytes, varied, and the same in every run.
 
+use clone_schema::topic;
 use serde_json::{Value, json};
+
+use crate::log::Entry;
 
 /// Events of one session.
 const SESSION: u64 = 60;
@@ -57,6 +60,11 @@ impl Supply {
 
     /// The next event, as JSON.
     pub(super) fn event(&mut self) -> String {
+        self.entry().json
+    }
+
+    /// The next event, as the log takes it.
+    pub(super) fn entry(&mut self) -> Entry {
         let (number, dice) = (self.made, &mut self.dice);
         self.made += 1;
         let (high, low) = (dice.next(), dice.next());
@@ -77,7 +85,13 @@ impl Supply {
             "meta": {"origin": "typed", "cwd": format!("/home/somebody/src/{project}")},
         });
         payload(&mut event, number, dice);
-        event.to_string()
+        let topic = event["type"].as_str().and_then(topic::find).map_or("", |(_, topic)| topic.name);
+        Entry { id, topic, occurred_at: at, json: event.to_string() }
+    }
+
+    /// So many events, as the log takes them.
+    pub(super) fn entries(&mut self, count: usize) -> Vec<Entry> {
+        (0..count).map(|_| self.entry()).collect()
     }
 
     /// So many events, each as JSON.
@@ -132,6 +146,17 @@ pub(super) fn body(events: &[String]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_entry_says_what_its_json_says() {
+        for entry in Supply::new(7).entries(100) {
+            let event = clone_schema::Event::parse(&entry.json).unwrap();
+            assert_eq!(
+                (event.id.as_str(), event.topic(), event.occurred_at),
+                (&*entry.id, entry.topic, entry.occurred_at)
+            );
+        }
+    }
 
     #[test]
     fn every_event_is_valid_and_they_are_as_large_as_real_ones() {

@@ -5,12 +5,16 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::BenchError;
 use super::wire::Connection;
 use crate::paths::Paths;
+
+/// Between two tries to reach a daemon that starts: it is what such a start is measured to.
+const PAUSE: Duration = Duration::from_micros(200);
 
 /// Tells the homes of one run apart.
 static NEXT: AtomicUsize = AtomicUsize::new(0);
@@ -70,6 +74,19 @@ impl Home {
         }
         // Somebody must read the rest, or a full pipe would stop the daemon.
         std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
+        Ok(())
+    }
+
+    /// Starts the daemon and waits for its first answer, asking again and again as a client would.
+    pub(super) fn answer(&mut self) -> Result<(), BenchError> {
+        self.spawn(Stdio::null())?;
+        while self.connect().and_then(|mut daemon| daemon.health()).is_err() {
+            let child = self.daemon.as_mut().map(Child::try_wait).transpose();
+            if let Some(Some(status)) = child.map_err(BenchError::io("wait for the daemon"))? {
+                return Err(BenchError::Daemon(format!("the daemon ended at its start: {status}")));
+            }
+            std::thread::sleep(PAUSE);
+        }
         Ok(())
     }
 

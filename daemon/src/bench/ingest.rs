@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::events::{Supply, body};
 use super::measure::{Samples, rates};
-use super::{BATCH, BenchError, Home, Options, ROUNDS, Row, Target};
+use super::{BATCH, BenchError, Home, Options, ROUNDS, Row, Target, bare};
 
 /// Posts, syncs and health calls in one round of `ingest-small`.
 const SMALL: usize = 200;
@@ -83,31 +83,13 @@ fn bare_parse(body: &[u8]) -> Result<(), BenchError> {
 }
 
 /// The same events through the `mcap` crate: its zstd at our level, a chunk and an fdatasync for each batch.
-pub(super) fn bare_write(path: &Path, batches: &[Vec<String>]) -> Result<u64, BenchError> {
-    let file = File::create(path).map_err(BenchError::io("make a bare file"))?;
-    let disk = file.try_clone().map_err(BenchError::io("make a bare file"))?;
-    let options = mcap::WriteOptions::new()
-        .compression(Some(mcap::Compression::Zstd))
-        .compression_level(3)
-        .compression_threads(0)
-        .chunk_size(None)
-        .emit_message_indexes(false);
-    let mut writer = options.create(BufWriter::new(file)).map_err(BenchError::limit)?;
-    let channel = writer.add_channel(0, "bench", "json", &BTreeMap::new()).map_err(BenchError::limit)?;
-    let mut sequence = 0;
+fn bare_write(path: &Path, batches: &[Vec<String>]) -> Result<u64, BenchError> {
+    let mut writer = bare::Writer::create(path, bare::like_ours())?;
     for batch in batches {
-        for event in batch {
-            sequence += 1;
-            let time = u64::from(sequence);
-            let header =
-                mcap::records::MessageHeader { channel_id: channel, sequence, log_time: time, publish_time: time };
-            writer.write_to_known_channel(&header, event.as_bytes()).map_err(BenchError::limit)?;
-        }
-        writer.flush().map_err(BenchError::limit)?;
-        disk.sync_data().map_err(BenchError::io("sync a bare file"))?;
+        writer.write(batch.iter().map(String::as_str))?;
+        writer.sync()?;
     }
-    writer.finish().map_err(BenchError::limit)?;
-    disk.metadata().map(|meta| meta.len()).map_err(BenchError::io("measure a bare file"))
+    writer.finish()
 }
 
 /// One event a request, against a sync of 4 KiB and a round trip that does nothing.

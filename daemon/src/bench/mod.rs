@@ -1,26 +1,52 @@
 //! The benches: each path of the daemon beside the limit that the machine sets it, measured in the same run.
 //!
-//! A bench starts the real daemon in a scratch home and talks HTTP over its socket, as any client does. What would
-//! surprise:
+//! | bench | what | beside |
+//! | --- | --- | --- |
+//! | `ingest-batch`, `ingest-small`, `ingest-concurrent` | acked events of one client, and of 64 | each says |
+//! | `read-by-id` | one event by its id: not in the cache, in it, over the socket | read and unpack its chunk; a hash map; `health` |
+//! | `scan` | every event in order | the `mcap` crate's reader over the same files |
+//! | `start` | open the log; spawn the daemon until it answers; each after a clean stop and after kill -9 | the files' summaries; the index |
+//! | `verify` | read and check every byte of the log | unpack and take the checksum of every chunk |
+//! | `size` | bytes an event, in commits of 1 to 1,000 | the `mcap` crate's writer with its defaults |
+//! | [`curve()`] | the log's figures over growing logs | each of the above |
+//!
+//! The benches of the daemon start the real one in a scratch home and talk HTTP over its socket, as any client does; those
+//! of the log alone open it in this process. What would surprise:
 //!
 //! - Speed on a shared machine says little alone. Every row therefore measures its limit too, in turn with ours, and the
 //!   ratio of the two medians is what counts.
 //! - Before a limit is measured the daemon has derived everything that it was given, so that it takes no core from it.
 //! - The scratch home lies on a real disk. On a tmpfs a sync costs nothing and the figures say nothing; the report names
 //!   the file system.
+//! - Nothing drops the page cache: what is not cached by us is read from memory, by ours and by the limit alike. The limits
+//!   are those of a processor and of syncs, not of a cold disk.
+//! - Where a round may take minutes (starting a daemon on a long history), there are as many rounds as fit in one, and at
+//!   least one; the raw numbers say how many.
 
+mod bare;
 mod concurrent;
+mod curve;
 mod events;
 mod home;
 mod ingest;
 mod machine;
 mod measure;
+mod memory;
+mod read;
 mod report;
+mod scan;
+mod size;
+mod start;
+mod store;
 mod wire;
 
 use std::path::PathBuf;
 
+use crate::log::LogError;
+
+pub use curve::{Curve, Point, curve};
 use home::Home;
+pub use memory::{Memory, VERB as MEMORY_VERB, of_this_process};
 pub use report::{Report, Row, Target};
 
 /// How often ours and the limit are measured in turn.
@@ -46,6 +72,20 @@ pub enum BenchError {
     /// The daemon did not start, ended, or answered what nobody expects.
     #[error("{0}")]
     Daemon(String),
+    /// The log refused.
+    #[error("{0}")]
+    Log(#[from] LogError),
+    /// The log does not hold what the bench wrote.
+    #[error("the log lost what was written: {0}")]
+    Lost(String),
+    /// The disk has not enough room, by a careful estimate.
+    #[error("about {} MiB are needed and {} MiB are free", need >> 20, free >> 20)]
+    Room {
+        /// Bytes that are needed.
+        need: u64,
+        /// Bytes that are free.
+        free: u64,
+    },
     /// The bare limit could not be measured.
     #[error("the limit could not be measured: {0}")]
     Limit(String),
@@ -64,8 +104,16 @@ impl BenchError {
 type Bench = fn(&Options) -> Result<Vec<Row>, BenchError>;
 
 /// Every bench by its name.
-const BENCHES: &[(&str, Bench)] =
-    &[("ingest-batch", ingest::batch), ("ingest-small", ingest::small), ("ingest-concurrent", concurrent::run)];
+const BENCHES: &[(&str, Bench)] = &[
+    ("ingest-batch", ingest::batch),
+    ("ingest-small", ingest::small),
+    ("ingest-concurrent", concurrent::run),
+    ("read-by-id", read::run),
+    ("scan", scan::run),
+    ("verify", scan::verify),
+    ("size", size::run),
+    ("start", start::run),
+];
 
 /// The names of the benches, in the order in which `all` runs them.
 #[must_use]

@@ -37,6 +37,35 @@ pub struct Row {
     pub raw: Value,
 }
 
+impl Row {
+    /// A figure and its limit, both in the same unit.
+    pub(super) fn compare(name: impl Into<String>, unit: &'static str, (ours, limit): (f64, f64)) -> Self {
+        let (name, ratio) = (name.into(), ours / limit);
+        Self { name, unit, ours, limit, ratio, target: Target::None, beside: "", raw: Value::Null }
+    }
+
+    /// The same, and what the limit is.
+    pub(super) fn beside(self, beside: &'static str) -> Self {
+        Self { beside, ..self }
+    }
+
+    /// The same, and what the ratio should be.
+    pub(super) fn target(self, target: Target) -> Self {
+        Self { target, ..self }
+    }
+
+    /// The same, and what was measured.
+    pub(super) fn raw(self, raw: Value) -> Self {
+        Self { raw, ..self }
+    }
+
+    /// Whether it is as it should be; nothing where nobody said how.
+    #[must_use]
+    pub fn met(&self) -> Option<bool> {
+        self.target.met(self.ours, self.ratio)
+    }
+}
+
 /// What a ratio should be.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -45,15 +74,18 @@ pub enum Target {
     AtMost(f64),
     /// More is better.
     AtLeast(f64),
+    /// Ours itself is at most so much, in the unit of the row, whatever the limit.
+    Within(f64),
     /// Told, not judged.
     None,
 }
 
 impl Target {
-    /// Whether a ratio is as it should be; nothing where nobody said how.
+    /// Whether a figure and its ratio are as they should be; nothing where nobody said how.
     #[must_use]
-    pub fn met(self, ratio: f64) -> Option<bool> {
+    pub fn met(self, ours: f64, ratio: f64) -> Option<bool> {
         match self {
+            Self::Within(most) => Some(ours <= most),
             Self::AtMost(most) => Some(ratio <= most),
             Self::AtLeast(least) => Some(ratio >= least),
             Self::None => None,
@@ -64,6 +96,7 @@ impl Target {
         match self {
             Self::AtMost(most) => format!("<= {most}"),
             Self::AtLeast(least) => format!(">= {least}"),
+            Self::Within(most) => format!("< {most}"),
             Self::None => "-".to_owned(),
         }
     }
@@ -75,13 +108,13 @@ impl Report {
     pub fn table(&self) -> Vec<String> {
         let line = |cells: [&str; 7]| {
             let [name, ours, limit, unit, ratio, target, beside] = cells;
-            format!("{name:<26} {ours:>12} {limit:>12} {unit:<16} {ratio:>7} {target:>8}  {beside}")
+            format!("{name:<27} {ours:>12} {limit:>12} {unit:<16} {ratio:>7} {target:>8}  {beside}")
                 .trim_end()
                 .to_owned()
         };
         let head = line(["bench", "ours", "limit", "unit", "ratio", "target", "the limit is"]);
         let rows = self.rows.iter().map(|row| {
-            let mark = if row.target.met(row.ratio) == Some(false) { "!" } else { "" };
+            let mark = if row.met() == Some(false) { "!" } else { "" };
             let ratio = format!("{mark}{:.2}", row.ratio);
             let (ours, limit, target) = (figure(row.ours), figure(row.limit), row.target.told());
             line([&row.name, &ours, &limit, row.unit, &ratio, &target, row.beside])
@@ -91,7 +124,7 @@ impl Report {
 }
 
 /// A number with as many digits as anybody reads.
-fn figure(value: f64) -> String {
+pub(super) fn figure(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),
         size if size >= 1.0 => format!("{value:.2}"),
@@ -105,21 +138,18 @@ mod tests {
 
     #[test]
     fn a_missed_target_is_marked() {
-        let row = |ratio: f64, target| Row {
-            name: "a".into(),
-            unit: "ms",
-            ours: ratio,
-            limit: 1.0,
-            ratio,
-            target,
-            beside: "b",
-            raw: Value::Null,
-        };
-        let rows = vec![row(3.0, Target::AtMost(2.0)), row(0.6, Target::AtLeast(0.5)), row(9.0, Target::None)];
+        let row = |ratio: f64, target| Row::compare("a", "ms", (2.0 * ratio, 2.0)).beside("b").target(target);
+        let rows = vec![
+            row(3.0, Target::AtMost(2.0)),
+            row(0.6, Target::AtLeast(0.5)),
+            row(9.0, Target::None),
+            row(9.0, Target::Within(18.0)),
+            row(9.0, Target::Within(17.9)),
+        ];
         let report = Report { machine: Value::Null, events: 1, seconds: 1.0, rows };
         let table = report.table();
         let marked: Vec<bool> = table.iter().map(|line| line.contains('!')).collect();
-        assert_eq!(marked, [false, true, false, false], "{table:?}");
+        assert_eq!(marked, [false, true, false, false, false, true], "{table:?}");
     }
 
     #[test]

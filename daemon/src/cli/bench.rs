@@ -4,20 +4,35 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
+use serde_json::Value;
 
 use super::{Context, print};
-use crate::bench::{self, Options};
+use crate::bench::{self, BenchError, Options};
 use crate::failure::Failure;
+
+/// The name of the curve, which is no part of `all`.
+const CURVE: &str = "curve";
+/// How many events a bench is given where nobody says.
+const EVENTS: u32 = 100_000;
+/// How long the logs of the curve are where nobody says.
+const CURVE_EVENTS: &[u32] = &[10_000, 100_000, 1_000_000];
+
+/// `clone bench-memory`, which a bench starts to have a fresh process measure itself
+#[derive(Args)]
+pub struct Memory {
+    /// The log that is opened and appended to
+    log: Option<PathBuf>,
+}
 
 /// `clone bench`
 #[derive(Args)]
 pub struct Bench {
-    /// Which one, or `all`
-    #[arg(value_parser = PossibleValuesParser::new(bench::names().into_iter().chain(["all"])))]
+    /// Which one, or `all` of them; `curve` measures the log at several lengths
+    #[arg(value_parser = PossibleValuesParser::new(bench::names().into_iter().chain(["all", CURVE])))]
     name: String,
-    /// How many events each is given
-    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
-    events: u32,
+    /// How many events each is given, by default 100000; for `curve` a list, by default 10000,100000,1000000
+    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
+    events: Vec<u32>,
     /// Where the scratch homes go; a real disk, or the figures say nothing
     #[arg(long, default_value = ".")]
     dir: PathBuf,
@@ -30,15 +45,12 @@ pub struct Bench {
 ///
 /// # Errors
 ///
-/// The daemon does not start, or the disk fails.
+/// The daemon does not start, or the disk fails or has not enough room.
 pub fn run(context: &Context, arguments: &Bench) -> Result<u8, Failure> {
-    let options = Options { events: arguments.events as usize, folder: arguments.dir.clone() };
     if cfg!(debug_assertions) {
         print::note("this is a build without optimisation; its figures say little");
     }
-    let name = (arguments.name != "all").then_some(arguments.name.as_str());
-    let report = bench::run(name, &options, |name| print::note(format!("{name} ..."))).map_err(Failure::new)?;
-    let json = serde_json::to_value(&report).map_err(Failure::new)?;
+    let (json, table) = if arguments.name == CURVE { curve(arguments)? } else { benches(arguments)? };
     if let Some(path) = &arguments.out {
         let text = serde_json::to_string_pretty(&json).map_err(Failure::new)?;
         let unwritable = |error| Failure::new(format!("cannot write `{}`: {error}", path.display()));
@@ -47,8 +59,46 @@ pub fn run(context: &Context, arguments: &Bench) -> Result<u8, Failure> {
     if context.json {
         print::value(&json);
     } else {
-        print::line(format!("{} events; {}", report.events, report.machine));
-        report.table().iter().for_each(print::line);
+        table.iter().for_each(print::line);
     }
     Ok(0)
+}
+
+/// What this process takes with a log; hidden, and JSON whatever was asked for.
+///
+/// # Errors
+///
+/// The log cannot be used.
+pub fn memory(arguments: &Memory) -> Result<u8, Failure> {
+    let memory = bench::of_this_process(arguments.log.as_deref()).map_err(Failure::new)?;
+    print::value(&serde_json::to_value(memory).map_err(Failure::new)?);
+    Ok(0)
+}
+
+fn benches(arguments: &Bench) -> Result<(Value, Vec<String>), Failure> {
+    let events = match arguments.events.as_slice() {
+        [] => EVENTS,
+        [events] => *events,
+        _ => return Err(Failure::usage("only `curve` takes more than one number of events")),
+    };
+    let options = Options { events: events as usize, folder: arguments.dir.clone() };
+    let name = (arguments.name != "all").then_some(arguments.name.as_str());
+    let report = bench::run(name, &options, |name| print::note(format!("{name} ..."))).map_err(Failure::new)?;
+    let head = format!("{} events; {}", report.events, report.machine);
+    let table = std::iter::once(head).chain(report.table()).collect();
+    Ok((serde_json::to_value(&report).map_err(Failure::new)?, table))
+}
+
+fn curve(arguments: &Bench) -> Result<(Value, Vec<String>), Failure> {
+    let asked = if arguments.events.is_empty() { CURVE_EVENTS } else { &arguments.events };
+    let events: Vec<usize> = asked.iter().map(|events| *events as usize).collect();
+    let curve = bench::curve(&events, &arguments.dir, |events| print::note(format!("a log of {events} events ...")));
+    let curve = curve.map_err(|error| match error {
+        BenchError::Room { .. } => {
+            Failure::new(error).hint("name a folder on another disk with --dir, or fewer events")
+        }
+        _ => Failure::new(error),
+    })?;
+    let table = std::iter::once(curve.machine.to_string()).chain(curve.table()).collect();
+    Ok((serde_json::to_value(&curve).map_err(Failure::new)?, table))
 }

@@ -68,6 +68,16 @@ pub fn status(context: &Context) -> Result<u8, Failure> {
     Ok(if problems == 0 { 0 } else { exit::DEGRADED })
 }
 
+/// How much is remembered, or how far loading it is.
+fn memory(answer: &Value) -> String {
+    let (counts, loading) = (&answer["counts"], &answer["loading"]);
+    if let Some(step) = loading["step"].as_str() {
+        return format!("loading {step}, position {} of {}", loading["position"], loading["of"]);
+    }
+    let names = ["sessions", "episodes", "facts", "reply_pairs", "predictions"];
+    names.map(|name| format!("{} {name}", counts[name])).join(", ").replace('_', " ")
+}
+
 fn show_status(answer: &Value) {
     let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
     print::line(format!(
@@ -88,10 +98,7 @@ fn show_status(answer: &Value) {
         print::count(number("segments"), "segment"),
         print::size(number("bytes"))
     ));
-    let counts = &answer["counts"];
-    let shown =
-        ["sessions", "episodes", "facts", "reply_pairs", "predictions"].map(|name| format!("{} {name}", counts[name]));
-    print::line(format!("memory  {}", shown.join(", ").replace('_', " ")));
+    print::line(format!("memory  {}", memory(answer)));
     for (source, last) in answer["sources"].as_object().into_iter().flatten() {
         print::line(format!(
             "source  {source}: {} events, last {}",

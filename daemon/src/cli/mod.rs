@@ -71,6 +71,9 @@ enum Verb {
     Backtest(backtest::Backtest),
     /// Measure the daemon beside the limits of this machine, in a scratch home
     Bench(bench::Bench),
+    /// Measure the memory of this process with a log, for `bench`
+    #[command(hide = true, name = crate::bench::MEMORY_VERB)]
+    BenchMemory(bench::Memory),
     /// Speak MCP over standard input and output
     Mcp,
     /// Show everything once, on a synthetic history in a home of its own
@@ -169,6 +172,7 @@ fn run(context: &Context, verb: Verb) -> Result<u8, Failure> {
         Verb::Auto(arguments) => look::auto(context, &arguments),
         Verb::Backtest(arguments) => backtest::run(context, &arguments),
         Verb::Bench(arguments) => bench::run(context, &arguments),
+        Verb::BenchMemory(arguments) => bench::memory(&arguments),
         Verb::Mcp => daemon::mcp(context),
         Verb::Demo(arguments) => demo::run(context, arguments),
     }

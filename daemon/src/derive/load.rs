@@ -8,12 +8,13 @@ use clone_schema::{Event, Position};
 use serde::{Deserialize, Serialize};
 
 use super::DeriveError;
-use super::pairs::{Pair, Thread};
+use super::pairs::Thread;
+use super::progress::Progress;
+use super::snapshot::Snapshot;
 use super::view::{Changes, KeyRow, Mark, Tally, View};
 use crate::index::{Index, Tier};
 use crate::log::Log;
 use crate::memory::vault::{Author, Row};
-use crate::predict::Label;
 use crate::state::{State, StateError, Table};
 
 /// Records read at once while filling a lost index.
@@ -41,13 +42,21 @@ pub fn session_row(view: &View, id: &str) -> Option<SessionRow> {
 /// # Errors
 ///
 /// A row is damaged or cannot be read; the caller sets the state aside and folds anew.
-pub fn load(view: &mut View, state: &State, log: &Log) -> Result<(), DeriveError> {
+pub fn load(
+    view: &mut View,
+    state: &State,
+    log: &Log,
+    snapshot: &mut Snapshot,
+    progress: &Progress,
+) -> Result<(), DeriveError> {
     view.cursor = Position(state.cursor()?.unwrap_or(0));
     if view.cursor > log.head() {
         return Err(StateError::Ahead(view.cursor.0).into());
     }
+    let (learned, from) = snapshot.restore(view.cursor, log);
+    view.learned = learned;
+    view.learned.take_rows(state, from, view.cursor, progress)?;
     sessions(view, state, log)?;
-    lessons(view, state)?;
     state.load(Table::Episodes, |_, episode: Episode| {
         view.episodes.insert(episode.id.clone(), episode);
     })?;
@@ -63,51 +72,15 @@ pub fn load(view: &mut View, state: &State, log: &Log) -> Result<(), DeriveError
     state.load(Table::Withdrawn, |key, _: bool| {
         view.withdrawn.insert(text(key));
     })?;
-    predictions(view, state, log)?;
+    state.load(Table::Predictions, |_, mark: Mark| {
+        view.predictions.insert(mark.position, mark);
+    })?;
     vault(view, state, log)?;
     view.facts_due = true;
     // An episode folded before a crash may not have its note yet; telling one twice changes nothing.
     let untold = view.episodes.keys().filter(|id| view.ledger.path_of(id).is_none());
     view.episodes_due = untold.cloned().collect();
     Ok(())
-}
-
-/// One step of what the reply model learned, in the order of the log.
-enum Lesson {
-    Label(Label),
-    Pair(Pair),
-    End(Ending),
-}
-
-/// A session ended after the agent said this.
-#[derive(Serialize, Deserialize)]
-pub struct Ending {
-    /// Which session.
-    pub session_id: String,
-    /// What the agent said last.
-    pub text: String,
-}
-
-/// Teaches the reply model what it knew: the same lessons in the same order give the same answers.
-fn lessons(view: &mut View, state: &State) -> Result<(), DeriveError> {
-    let mut lessons: Vec<(u64, Lesson)> = Vec::new();
-    state.load(Table::Labels, |key, label: Label| lessons.push((number(key), Lesson::Label(label))))?;
-    state.load(Table::Pairs, |key, pair: Pair| lessons.push((number(key), Lesson::Pair(pair))))?;
-    state.load(Table::Endings, |key, ending: Ending| lessons.push((number(key), Lesson::End(ending))))?;
-    // Stable: at one position the label, given before the pair was learned, stays before it.
-    lessons.sort_by_key(|(position, _)| *position);
-    for (position, lesson) in lessons {
-        match lesson {
-            Lesson::Label(label) => view.predictor.judge(label),
-            Lesson::Pair(pair) => view.absorb(Position(position), &pair),
-            Lesson::End(ending) => view.predictor.learn_end(&ending.session_id, &ending.text),
-        }
-    }
-    Ok(())
-}
-
-fn number(key: &[u8]) -> u64 {
-    key.try_into().map_or(0, u64::from_be_bytes)
 }
 
 fn text(key: &[u8]) -> String {
@@ -158,17 +131,6 @@ pub fn events(
     Ok(found)
 }
 
-fn predictions(view: &mut View, state: &State, log: &Log) -> Result<(), DeriveError> {
-    let mut marks: Vec<Mark> = Vec::new();
-    state.load(Table::Predictions, |_, mark: Mark| marks.push(mark))?;
-    for mark in marks {
-        if let Some(record) = log.read(Position(mark.position))? {
-            view.predictions.insert(record.id, mark);
-        }
-    }
-    Ok(())
-}
-
 fn vault(view: &mut View, state: &State, log: &Log) -> Result<(), DeriveError> {
     let mut rows: Vec<(String, Row)> = Vec::new();
     state.load(Table::Vault, |key, row: Row| rows.push((text(key), row)))?;
@@ -215,7 +177,7 @@ pub fn unindex(view: &RwLock<View>, index: &Index) -> Result<(), DeriveError> {
 /// # Errors
 ///
 /// The log or the index cannot be used.
-pub fn reindex(view: &RwLock<View>, log: &Log, index: &Index) -> Result<(), DeriveError> {
+pub fn reindex(view: &RwLock<View>, log: &Log, index: &Index, progress: &Progress) -> Result<(), DeriveError> {
     let Ok(view) = view.read() else { return Ok(()) };
     // Documents of events that the log does not hold: it was put back from an earlier copy.
     if index.cursor().is_some_and(|cursor| cursor > log.head().0) {
@@ -226,6 +188,7 @@ pub fn reindex(view: &RwLock<View>, log: &Log, index: &Index) -> Result<(), Deri
         return Ok(());
     }
     while from < view.cursor {
+        progress.at("index", from.0);
         let records = log.scan(from, SCAN)?;
         let Some(last) = records.last() else { break };
         from = last.position.next();

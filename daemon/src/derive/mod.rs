@@ -3,15 +3,19 @@
 //! One thread, one loop, one closed list of reasons to wake. A crash between any two steps repeats work and changes
 //! nothing: every step is a function of the log, and what the vault should hold is itself in the log (`vault.written`)
 //! before it is on the disk.
+//!
+//! What the [lessons] taught is kept beside the state as a [snapshot], so that a start need not teach all of it again.
 
 pub mod keep;
+pub mod lessons;
 pub mod load;
 pub mod notes;
 pub mod pairs;
+pub mod progress;
+pub mod snapshot;
 pub mod vault;
 pub mod view;
 
-use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
@@ -23,8 +27,11 @@ use crate::clock;
 use crate::index::{Index, IndexError};
 use crate::log::{Entry, Log, LogError};
 use crate::memory::vault::disk::{Blocked, Disk};
+use crate::paths::Paths;
 use crate::state::{Batch, Mend, State, StateError};
 use keep::{Keeper, Kept};
+use progress::Progress;
+use snapshot::Snapshot;
 use view::{Changes, View};
 
 /// Events folded under one write lock, so that readers wait no longer than this takes.
@@ -96,6 +103,7 @@ impl DeriveError {
 pub struct Derive {
     log: Log,
     keeper: Keeper,
+    snapshot: Snapshot,
     index: Arc<Index>,
     view: Arc<RwLock<View>>,
     disk: Disk,
@@ -119,16 +127,23 @@ impl Derive {
     /// # Errors
     ///
     /// The log, the state or the index cannot be used.
-    pub fn open(log: Log, state: (State, bool), index: Arc<Index>, vault: &Path) -> Result<Self, DeriveError> {
+    pub fn open(
+        log: Log,
+        state: (State, bool),
+        index: Arc<Index>,
+        paths: &Paths,
+        progress: &Progress,
+    ) -> Result<Self, DeriveError> {
         let (state, fresh) = state;
-        let mut view = View::default();
-        load::load(&mut view, &state, &log)?;
+        let (mut view, mut snapshot) = (View::default(), Snapshot::new(&paths.model));
+        load::load(&mut view, &state, &log, &mut snapshot, progress)?;
         let mut derive = Self {
             keeper: Keeper::new(state, log.clone()),
             log,
+            snapshot,
             index,
             view: Arc::new(RwLock::new(view)),
-            disk: Disk::new(vault),
+            disk: Disk::new(&paths.vault),
             changes: Changes::default(),
             fold_at: None,
             persist_at: None,
@@ -140,8 +155,8 @@ impl Derive {
             blocked: Blocked::default(),
             write_at: None,
         };
-        load::reindex(&derive.view, &derive.log, &derive.index)?;
-        match derive.fold() {
+        load::reindex(&derive.view, &derive.log, &derive.index, progress)?;
+        match derive.fold_all(progress) {
             // The loop folds the rest once there is room, and does nothing else before.
             Err(error) if error.is_refusal() && !fresh => {
                 derive.report_and_retry(&Err(error));
@@ -163,11 +178,12 @@ impl Derive {
         }
     }
 
-    /// The first step: everything as it should be, on the disk too.
+    /// The first step: everything as it should be; the loop writes it down at once, which readers need not wait for.
     fn catch_up(&mut self) -> Result<(), DeriveError> {
         self.pass(true)?;
         load::unindex(&self.view, &self.index)?;
-        self.persist()
+        self.persist_at = Some(Instant::now());
+        Ok(())
     }
 
     /// Tries again in a moment, and says why in `status`.
@@ -207,6 +223,7 @@ impl Derive {
                 let _gone = settled.send(answer);
             }
             if shutdown {
+                self.keep_learned(Snapshot::is_stale);
                 return;
             }
         }
@@ -307,12 +324,17 @@ impl Derive {
 
     /// Folds everything that the log has beyond the cursor now; what comes meanwhile wakes the loop again.
     fn fold(&mut self) -> Result<(), DeriveError> {
+        self.fold_all(&Progress::default())
+    }
+
+    fn fold_all(&mut self, progress: &Progress) -> Result<(), DeriveError> {
         let head = self.log.head();
         while self.cursor() < head {
             let records = self.log.scan(self.cursor(), FOLD_EVENTS)?;
             if records.is_empty() {
                 return Ok(());
             }
+            progress.at("events", self.cursor().0);
             let mut documents = Vec::new();
             if let Ok(mut view) = self.view.write() {
                 for record in &records {
@@ -379,13 +401,32 @@ impl Derive {
         }
         self.persist_at = None;
         match outcome? {
-            Kept::Written => self.changes.clear(),
+            Kept::Written => {
+                self.changes.clear();
+                self.keep_learned(Snapshot::is_due);
+            }
             Kept::Later => {
                 self.changes.documents = 0;
                 self.persist_at = Some(Instant::now() + PERSIST_AFTER);
             }
         }
         Ok(())
+    }
+
+    /// Writes what was learned to its own file where that is wanted; without it a restart is slow, and nothing else.
+    ///
+    /// Readers go on meanwhile: nobody but this loop ever waits to change the view.
+    fn keep_learned(&mut self, wanted: impl Fn(&Snapshot, &lessons::Learned) -> bool) {
+        // Rows that the state does not hold yet must not be in it.
+        if self.persist_at.is_some() {
+            return;
+        }
+        let Ok(view) = self.view.read() else { return };
+        if wanted(&self.snapshot, &view.learned)
+            && let Err(error) = self.snapshot.write(&view.learned, view.cursor, &self.log)
+        {
+            tracing::warn!(%error, "the next start is a slow one");
+        }
     }
 
     /// Looks at an index that failed as over wrong bytes, and builds it again where they are wrong.

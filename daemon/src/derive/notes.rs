@@ -1,6 +1,6 @@
 //! What the vault should say: facts after the person's word, episodes, profile and soul card.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use clone_markdown::episode::EpisodeDraft;
 use clone_markdown::fact::FactDraft;
@@ -168,7 +168,7 @@ impl View {
     fn facts_now(&self) -> (BTreeMap<String, Fact>, BTreeMap<String, String>) {
         let kept =
             |fact: &Fact| !self.withdrawn.contains(&fact.id) && !self.withdrawn.contains(&claim_key(&fact.claim));
-        let inferred = self.miner.facts().into_iter().filter(kept);
+        let inferred = self.learned.miner.facts().into_iter().filter(kept);
         let mut facts: BTreeMap<String, Fact> = inferred.map(|fact| (fact.id.clone(), fact)).collect();
         let mut taken = BTreeMap::new();
         for (path, note) in &self.notes {
@@ -242,15 +242,21 @@ impl View {
         gone.map(|(path, row)| (path.to_owned(), row.position)).collect()
     }
 
-    /// Which episode file tells of an event, by event id.
+    /// Which episode file tells of an event that a fact rests on, by event id.
     fn holders(&self) -> BTreeMap<&str, String> {
+        let cited: HashSet<&str> =
+            self.facts.values().flat_map(|fact| &fact.evidence).map(|one| one.id.as_str()).collect();
         let mut holders = BTreeMap::new();
         for episode in self.episodes.values() {
+            let mut told = episode.evidence.iter().filter(|one| cited.contains(one.id.as_str())).peekable();
+            if told.peek().is_none() {
+                continue;
+            }
             let path = self
                 .ledger
                 .path_of(&episode.id)
                 .map_or_else(|| clone_markdown::episode::file_name(episode), str::to_owned);
-            for one in &episode.evidence {
+            for one in told {
                 holders.insert(one.id.as_str(), name::stem(&path).to_owned());
             }
         }

@@ -4,6 +4,7 @@
 //! not of the time. That is what makes a rebuild give the same answer.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use clone_schema::event::{Body, Event, Origin};
 use clone_schema::id::Claim;
@@ -13,16 +14,14 @@ use clone_schema::prediction::{Prediction, Status};
 use clone_schema::{Position, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::load::Ending;
+use super::lessons::{Ending, Learned, Lesson};
 use super::notes::{self, Note};
 use super::pairs::{self, Thread};
 use crate::index::Document;
 use crate::log::{Log, Record};
-use crate::memory::fact::Miner;
 use crate::memory::session::{Closing, Sessions};
 use crate::memory::vault::{Author, Ledger};
 use crate::memory::{self, episode};
-use crate::predict::Predictor;
 use crate::state::{Batch, Table};
 
 /// What is known of one prediction without reading it back from the log.
@@ -103,12 +102,8 @@ pub struct View {
     pub sessions: Sessions,
     /// Per session: where its events are and what the agent said last.
     pub threads: BTreeMap<String, Thread>,
-    /// The reply model.
-    pub predictor: Predictor,
-    /// How many reply pairs it learned from.
-    pub pairs: u64,
-    /// What repeats and what was stated.
-    pub miner: Miner,
+    /// The reply model, and what repeats and was stated.
+    pub learned: Learned,
     /// L1.
     pub episodes: BTreeMap<String, Episode>,
     /// Notes that a person wrote or changed, by path.
@@ -123,10 +118,10 @@ pub struct View {
     pub profile: Profile,
     /// Claims and episodes that must not come back, by key.
     pub withdrawn: BTreeSet<String>,
-    /// Predictions by id.
-    pub predictions: BTreeMap<String, Mark>,
-    /// Predictions that are answered and not folded yet.
-    pub pending: BTreeMap<String, Prediction>,
+    /// Predictions by their position; the log knows which id stands there.
+    pub predictions: BTreeMap<u64, Mark>,
+    /// Predictions that are answered and not folded yet, by id; see [`View::pending`].
+    pending: Mutex<BTreeMap<String, Prediction>>,
     /// API keys by id.
     pub keys: BTreeMap<String, KeyRow>,
     /// Settings that are events.
@@ -167,6 +162,19 @@ impl View {
         self.cursor = record.position.next();
     }
 
+    /// Predictions that are answered and not folded yet, by id.
+    ///
+    /// Behind a lock of their own: an answer never waits to change the view, which readers may hold for long.
+    pub fn pending(&self) -> MutexGuard<'_, BTreeMap<String, Prediction>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known of the prediction with this id, once it is folded.
+    #[must_use]
+    pub fn mark(&self, id: &str, log: &Log) -> Option<&Mark> {
+        self.predictions.get(&log.position(id)?.0)
+    }
+
     fn unreadable(&mut self, record: &Record) {
         let message = format!(
             "event at position {} ({}) is of a version that this daemon cannot read",
@@ -204,20 +212,12 @@ impl View {
     /// Predicts first, judges the prediction by what was typed, then learns: the past never sees the future.
     fn learn(&mut self, position: Position, event: &Event, said: Option<pairs::Said>, changes: &mut Changes) {
         let Some(pair) = pairs::pair(event, said) else { return };
-        if let Some(label) = pairs::label(&self.predictor, &pair) {
-            self.predictor.judge(label);
+        if let Some(label) = pairs::label(&self.learned.predictor, &pair) {
             changes.rows.put(Table::Labels, &position.0.to_be_bytes(), &label);
+            self.learned.take(position, &Lesson::Label(label));
         }
         changes.rows.put(Table::Pairs, &position.0.to_be_bytes(), &pair);
-        self.absorb(position, &pair);
-    }
-
-    /// Learns from a pair that was judged before.
-    pub fn absorb(&mut self, position: Position, pair: &pairs::Pair) {
-        self.predictor.learn(pair);
-        let said = Some(pair.agent_text.as_str()).filter(|text| !text.is_empty());
-        self.miner.observe(&pairs::told(position, pair), said);
-        self.pairs += 1;
+        self.learned.take(position, &Lesson::Pair(pair));
         self.facts_due = true;
     }
 
@@ -240,7 +240,7 @@ impl View {
         let Internal { id, at, payload } = internal;
         match payload {
             Payload::PredictionMade { prediction } => self.made(record.position, &prediction, changes),
-            Payload::FeedbackGiven(feedback) => self.judged(feedback, changes),
+            Payload::FeedbackGiven(feedback) => self.judged(feedback, log, changes),
             Payload::KeyCreated(key) => self.key(key, at, changes),
             Payload::KeyRevoked { key_id } => {
                 self.keys.remove(&key_id);
@@ -274,13 +274,14 @@ impl View {
             verdict: None,
         };
         changes.rows.put(Table::Predictions, &position.0.to_be_bytes(), &mark);
-        self.pending.remove(&prediction.id);
-        self.predictions.insert(prediction.id.clone(), mark);
+        self.pending().remove(&prediction.id);
+        self.predictions.insert(position.0, mark);
     }
 
     /// The newest verdict wins; one on a prediction that nobody knows stays in the log and changes nothing here.
-    fn judged(&mut self, feedback: Feedback, changes: &mut Changes) {
-        if let Some(mark) = self.predictions.get_mut(&feedback.prediction_id) {
+    fn judged(&mut self, feedback: Feedback, log: &Log, changes: &mut Changes) {
+        let position = log.position(&feedback.prediction_id);
+        if let Some(mark) = position.and_then(|position| self.predictions.get_mut(&position.0)) {
             mark.verdict = Some((feedback.status, feedback.judge));
             changes.rows.put(Table::Predictions, &mark.position.to_be_bytes(), mark);
         }
@@ -348,9 +349,9 @@ impl View {
             return;
         }
         let Some(said) = thread.take_said().and_then(|said| pairs::said(log, said)) else { return };
-        self.predictor.learn_end(session_id, &said.text);
         let ending = Ending { session_id: session_id.to_owned(), text: said.text };
         changes.rows.put(Table::Endings, &position.0.to_be_bytes(), &ending);
+        self.learned.take(position, &Lesson::End(ending));
     }
 
     fn closed(

@@ -134,7 +134,7 @@ impl Engine {
             until: None,
             limit: within("limit", request.limit, 10, 1, 100)?,
         };
-        let hits = self.index.search(&query).map_err(|error| index_fault(&error))?;
+        let hits = self.derived()?.index.search(&query).map_err(|error| index_fault(&error))?;
         let rows = hits.into_iter().map(|hit| {
             json!({
                 "id": hit.id, "tier": hit.tier.name(), "score": hit.score, "at": hit.at,

@@ -4,6 +4,7 @@
 //! the log by a moment; `sync` waits until it does not.
 
 pub mod keys;
+mod loading;
 pub mod memory;
 pub mod monitoring;
 pub mod predictions;
@@ -12,7 +13,7 @@ pub mod why;
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, OnceLock, RwLockReadGuard};
 use std::time::Duration;
 
 use clone_schema::internal::Payload;
@@ -21,12 +22,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::config::Config;
+use crate::derive::progress::Progress;
 use crate::derive::view::View;
 use crate::derive::{self, Wake};
-use crate::index::Index;
-use crate::log::{Log, LogError, Recovery};
+use crate::log::{Log, LogError};
 use crate::paths::Paths;
 use crate::serve::{Call, Reply};
+use loading::Derived;
 
 /// How long `sync` waits for the loop.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(120);
@@ -34,14 +36,14 @@ const SETTLE_PATIENCE: Duration = Duration::from_secs(120);
 /// What a running daemon answers with.
 pub struct Engine {
     log: Log,
-    index: Arc<Index>,
-    view: Arc<RwLock<View>>,
+    derived: OnceLock<Derived>,
+    progress: Arc<Progress>,
     wake: SyncSender<Wake>,
     config: Config,
     paths: Paths,
-    recovery: Recovery,
     started_at: Timestamp,
     http: Mutex<Option<String>>,
+    troubles: Mutex<BTreeMap<String, String>>,
     key_made: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -49,29 +51,35 @@ pub struct Engine {
 pub struct Parts {
     /// L0.
     pub log: Log,
-    /// Search.
-    pub index: Arc<Index>,
-    /// Everything derived.
-    pub view: Arc<RwLock<View>>,
+    /// How far loading what is derived has come.
+    pub progress: Arc<Progress>,
     /// Wakes the loop.
     pub wake: SyncSender<Wake>,
     /// The person's settings.
     pub config: Config,
     /// Where everything lives.
     pub paths: Paths,
-    /// What opening the log found.
-    pub recovery: Recovery,
     /// Called when an API key was made, so that the HTTP door opens.
     pub key_made: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Engine {
-    /// An engine over an open home.
+    /// An engine over an open log; what is derived comes [later](Self::loaded).
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { log, index, view, wake, config, paths, recovery, key_made } = parts;
-        let started_at = crate::clock::now();
-        Self { log, index, view, wake, config, paths, recovery, started_at, http: Mutex::new(None), key_made }
+        let Parts { log, progress, wake, config, paths, key_made } = parts;
+        Self {
+            log,
+            derived: OnceLock::new(),
+            progress,
+            wake,
+            config,
+            paths,
+            started_at: crate::clock::now(),
+            http: Mutex::new(None),
+            troubles: Mutex::default(),
+            key_made,
+        }
     }
 
     /// Answers one call.
@@ -81,6 +89,9 @@ impl Engine {
     /// What the operation refuses; the fault carries the status and what to do.
     pub fn call(&self, call: &Call) -> Result<Reply, Fault> {
         let id = call.id.as_deref().unwrap_or_default();
+        if Self::waits_for_derived(call.operation) && call.operation.name != "doctor" {
+            self.derived()?;
+        }
         match call.operation.name {
             "health" => self.health(),
             "status" => self.status(),
@@ -130,14 +141,14 @@ impl Engine {
 
     /// Says in `status` what is wrong, until the next start.
     pub fn trouble(&self, what: &str, message: &str) {
-        if let Ok(mut view) = self.view.write() {
-            view.problems.insert(what.to_owned(), message.to_owned());
+        if let Ok(mut troubles) = self.troubles.lock() {
+            troubles.insert(what.to_owned(), message.to_owned());
         }
     }
 
-    /// What is derived, for reading.
+    /// The derived view, for reading.
     fn read(&self) -> Result<RwLockReadGuard<'_, View>, Fault> {
-        self.view.read().map_err(|_| Fault::internal("the derived view is broken; restart the daemon"))
+        self.derived()?.view.read().map_err(|_| Fault::internal("the derived view is broken; restart the daemon"))
     }
 
     /// Appends one internal event and waits until it is on disk.

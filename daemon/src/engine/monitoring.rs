@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use super::predictions::auto_setting;
 use super::{Engine, ok};
 use crate::clock;
-use crate::index::{Document, Query, Tier};
+use crate::derive::view::{Tally, View};
+use crate::index::{Document, Index, Query, Tier};
 use crate::log::Trouble;
 use crate::serve::Reply;
 use crate::state;
@@ -23,12 +24,8 @@ impl Engine {
     pub(super) fn status(&self) -> Result<Reply, Fault> {
         let http = self.http.lock().map_or(None, |http| http.clone());
         let log = self.log.stats();
-        let view = self.read()?;
-        let sources: serde_json::Map<String, Value> = view
-            .tallies
-            .iter()
-            .map(|(source, tally)| (source.clone(), json!({"events": tally.events, "last": tally.last})))
-            .collect();
+        let view = self.derived.get().map(|_| self.read()).transpose()?;
+        let view = view.as_deref();
         ok(&json!({
             "version": env!("CARGO_PKG_VERSION"),
             "pid": std::process::id(),
@@ -37,28 +34,41 @@ impl Engine {
             "vault": self.paths.vault,
             "socket": self.paths.socket,
             "http": http,
-            "auto": auto_setting(&view),
+            "auto": view.map(auto_setting),
+            "loading": self.loading(),
             "log": {
                 "events": log.events, "segments": log.segments, "bytes": log.bytes,
                 "commits": log.commits,
-                "oldest": log.oldest, "newest": log.newest, "head": self.log.head().0, "derived": view.cursor.0,
+                "oldest": log.oldest, "newest": log.newest, "head": self.log.head().0,
+                "derived": view.map(|view| view.cursor.0),
             },
-            "counts": {
-                "sessions": view.threads.len(), "episodes": view.episodes.len(), "facts": view.facts.len(),
-                "reply_pairs": view.pairs, "predictions": view.predictions.len() + view.pending.len(),
-                "indexed": self.index.count(),
-            },
-            "rebuilds": {"state": state::times_set_aside(), "index": self.index.times_set_aside()},
+            "rebuilds": self.rebuilds(),
+            "counts": view.map(|view| self.counts(view)),
             "spend": {"model_calls": 0},
-            "sources": sources,
-            "problems": self.problems(&view),
+            "sources": view.map(sources),
+            "problems": self.problems(view),
         }))
     }
 
-    fn problems(&self, view: &crate::derive::view::View) -> Vec<String> {
+    fn counts(&self, view: &View) -> Value {
+        json!({
+            "sessions": view.threads.len(), "episodes": view.episodes.len(), "facts": view.facts.len(),
+            "reply_pairs": view.learned.pairs, "predictions": view.predictions.len() + view.pending().len(),
+            "indexed": self.derived.get().map(|derived| derived.index.count()),
+        })
+    }
+
+    /// How often something derived was set aside and built again since the daemon began.
+    fn rebuilds(&self) -> Value {
+        let index = self.derived.get().map_or(0, |derived| derived.index.times_set_aside());
+        json!({"state": state::times_set_aside(), "index": index})
+    }
+
+    fn problems(&self, view: Option<&View>) -> Vec<String> {
         let mut found: Vec<String> = self.log.trouble().iter().map(not_recording).collect();
-        found.extend(view.problems.values().cloned());
-        for damage in &self.recovery.damaged {
+        found.extend(self.troubles.lock().iter().flat_map(|troubles| troubles.values().cloned()));
+        found.extend(view.into_iter().flat_map(|view| view.problems.values().cloned()));
+        for damage in self.log.damaged() {
             found.push(format!(
                 "log segment `{}` is damaged at byte {} ({} bytes): {}",
                 damage.segment, damage.offset, damage.bytes, damage.reason
@@ -70,12 +80,15 @@ impl Engine {
     /// Runs every check, each with its mend.
     pub(super) fn doctor(&self) -> Result<Reply, Fault> {
         let mut checks = vec![self.check_log()];
-        checks.push(self.check_index());
-        checks.push(self.check_derived());
+        match self.derived() {
+            Ok(derived) => checks.extend([check_index(&derived.index), self.check_derived()]),
+            Err(fault) => checks.push(check("derived", false, &fault.message, "wait, and look again")),
+        }
         for (name, path) in [("log folder", &self.paths.log), ("vault folder", &self.paths.vault)] {
             checks.push(check_private(name, path));
         }
-        let problems = self.problems(&*self.read()?);
+        let view = self.derived.get().map(|_| self.read()).transpose()?;
+        let problems = self.problems(view.as_deref());
         let detail = if problems.is_empty() { "none".to_owned() } else { problems.join("; ") };
         checks.push(check(
             "problems",
@@ -102,48 +115,45 @@ impl Engine {
         }
     }
 
-    /// Puts a word into the index, finds it, and takes it out again.
-    fn check_index(&self) -> Value {
-        let word = format!("doctor{}", clock::new_id().replace('-', ""));
-        let document = Document {
-            id: word.clone(),
-            tier: Tier::Raw,
-            text: word.clone(),
-            title: String::new(),
-            tags: Vec::new(),
-            at: clock::now(),
-            session: String::new(),
-            agent: String::new(),
-        };
-        let query = Query {
-            text: &word,
-            tier: None,
-            session: None,
-            agent: None,
-            tags: &[],
-            since: None,
-            until: None,
-            limit: 1,
-        };
-        let found = self.index.put(vec![document]).and_then(|()| self.index.search(&query));
-        let removed = self.index.remove(std::slice::from_ref(&word));
-        match (found, removed) {
-            (Ok(hits), Ok(())) if hits.first().is_some_and(|hit| hit.id == word) => {
-                check("index", true, "a new word was found at once", "")
-            }
-            (Ok(_), Ok(())) => {
-                check("index", false, "a new word was not found", "stop, delete the index folder, start")
-            }
-            (Err(error), _) | (_, Err(error)) => {
-                check("index", false, &error.to_string(), "stop, delete the index folder, start")
-            }
-        }
-    }
-
     fn check_derived(&self) -> Value {
         match self.settle() {
             Ok(position) => check("derived", true, &format!("everything up to position {position}"), ""),
             Err(fault) => check("derived", false, &fault.message, "see the daemon's messages; restart it"),
+        }
+    }
+}
+
+/// How much came from where, and when last.
+fn sources(view: &View) -> Value {
+    let line =
+        |(source, tally): (&String, &Tally)| (source.clone(), json!({"events": tally.events, "last": tally.last}));
+    Value::Object(view.tallies.iter().map(line).collect())
+}
+
+/// Puts a word into the index, finds it, and takes it out again.
+fn check_index(index: &Index) -> Value {
+    let word = format!("doctor{}", clock::new_id().replace('-', ""));
+    let document = Document {
+        id: word.clone(),
+        tier: Tier::Raw,
+        text: word.clone(),
+        title: String::new(),
+        tags: Vec::new(),
+        at: clock::now(),
+        session: String::new(),
+        agent: String::new(),
+    };
+    let query =
+        Query { text: &word, tier: None, session: None, agent: None, tags: &[], since: None, until: None, limit: 1 };
+    let found = index.put(vec![document]).and_then(|()| index.search(&query));
+    let removed = index.remove(std::slice::from_ref(&word));
+    match (found, removed) {
+        (Ok(hits), Ok(())) if hits.first().is_some_and(|hit| hit.id == word) => {
+            check("index", true, "a new word was found at once", "")
+        }
+        (Ok(_), Ok(())) => check("index", false, "a new word was not found", "stop, delete the index folder, start"),
+        (Err(error), _) | (_, Err(error)) => {
+            check("index", false, &error.to_string(), "stop, delete the index folder, start")
         }
     }
 }

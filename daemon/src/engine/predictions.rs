@@ -62,7 +62,8 @@ impl Engine {
         let (started, now) = (Instant::now(), clock::now());
         let query = Query { k: request.k, ..query(&request.agent, &request.agent_input, &request.session_id, now) };
         let mode = mode(view, &self.config);
-        let decided = predict::decide(view.predictor.answer(&query), request.threshold, mode, &request.agent_input);
+        let decided =
+            predict::decide(view.learned.predictor.answer(&query), request.threshold, mode, &request.agent_input);
         let mut prediction = self.prediction(request, decided, now, view);
         prediction.latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         prediction
@@ -133,15 +134,11 @@ impl Engine {
             derive::entry_with_id(prediction.id.clone(), payload)
         });
         let entries = entries.collect();
-        if let Ok(mut view) = self.view.write() {
-            view.pending.extend(predictions.into_iter().map(|prediction| (prediction.id.clone(), prediction)));
-        }
+        self.read()?.pending().extend(predictions.into_iter().map(|prediction| (prediction.id.clone(), prediction)));
         let kept = self.log.append_later(entries).map_err(|error| log_fault(&error));
         // An answer that is refused was never given: nobody lists it, and it waits for nothing.
-        if kept.is_err()
-            && let Ok(mut view) = self.view.write()
-        {
-            view.pending.retain(|id, _| !ids.contains(id));
+        if kept.is_err() {
+            self.read()?.pending().retain(|id, _| !ids.contains(id));
         }
         kept
     }
@@ -152,7 +149,7 @@ impl Engine {
         let view = self.read()?;
         let now = clock::now();
         let query = query(&request.agent, &request.agent_input, &request.session_id, now);
-        let answer = view.predictor.continuation(&query);
+        let answer = view.learned.predictor.continuation(&query);
         let live = matches!(mode(&view, &self.config), Mode::Live { .. });
         drop(view);
         let stand = floor3(answer.lower.min(answer.probability));
@@ -209,21 +206,28 @@ impl Engine {
         let missing = || Fault::not_found(format!("no prediction `{id}`"));
         let position = {
             let view = self.read()?;
-            if let Some(prediction) = view.pending.get(id) {
+            if let Some(prediction) = view.pending().get(id) {
                 return Ok(prediction.clone());
             }
-            view.predictions.get(id).map(|mark| mark.position).ok_or_else(missing)?
+            view.mark(id, &self.log).map(|mark| mark.position).ok_or_else(missing)?
         };
-        let record = self.log.read(Position(position)).map_err(|error| log_fault(&error))?.ok_or_else(missing)?;
+        self.prediction_at(position)?.ok_or_else(missing)
+    }
+
+    /// The prediction that stands at a position of the log.
+    fn prediction_at(&self, position: u64) -> Result<Option<Prediction>, Fault> {
+        let Some(record) = self.log.read(Position(position)).map_err(|error| log_fault(&error))? else {
+            return Ok(None);
+        };
         match serde_json::from_str::<Internal>(&record.json).map_err(Fault::internal)?.payload {
-            Payload::PredictionMade { prediction } => Ok(*prediction),
-            _ => Err(missing()),
+            Payload::PredictionMade { prediction } => Ok(Some(*prediction)),
+            _ => Ok(None),
         }
     }
 
     pub(super) fn predictions_get(&self, id: &str) -> Result<Reply, Fault> {
         let prediction = self.prediction_of(id)?;
-        let status = self.read()?.predictions.get(id).map_or(prediction.status, Mark::status);
+        let status = self.read()?.mark(id, &self.log).map_or(prediction.status, Mark::status);
         let mut value = wire(&prediction, status);
         value["agent"] = json!(prediction.agent);
         value["agent_input"] = json!(prediction.agent_input);
@@ -237,26 +241,29 @@ impl Engine {
     pub(super) fn predictions_list(&self, query: &BTreeMap<String, String>) -> Result<Reply, Fault> {
         let page = Page::of(query, 50, 200)?;
         let (since, until) = (instant(query, "since")?, instant(query, "until")?);
-        let ids: Vec<(String, Status)> = {
-            let view = self.read()?;
-            let pending = view.pending.values().map(|p| (p.id.clone(), mark_of(p)));
-            let known = view.predictions.iter().map(|(id, mark)| (id.clone(), mark.clone()));
-            let mut marks: Vec<(String, Mark)> = pending.chain(known).collect();
-            marks.sort_by(|a, b| b.0.cmp(&a.0));
-            let wanted = marks.into_iter().filter(|(_, mark)| {
-                let is = |name: &str, value: &str| query.get(name).is_none_or(|wanted| wanted == value);
-                is("status", mark.status().name())
-                    && is("agent", &mark.agent)
-                    && is("session_id", mark.session_id.as_deref().unwrap_or_default())
-                    && since.is_none_or(|since| mark.created_at >= since)
-                    && until.is_none_or(|until| mark.created_at <= until)
-            });
-            page.cut(wanted.map(|(id, mark)| (id, mark.status())))
+        let wanted = |mark: &Mark| {
+            let is = |name: &str, value: &str| query.get(name).is_none_or(|wanted| wanted == value);
+            is("status", mark.status().name())
+                && is("agent", &mark.agent)
+                && is("session_id", mark.session_id.as_deref().unwrap_or_default())
+                && since.is_none_or(|since| mark.created_at >= since)
+                && until.is_none_or(|until| mark.created_at <= until)
         };
-        let mut rows = Vec::with_capacity(ids.len());
-        for (id, status) in ids {
-            let prediction = self.prediction_of(&id)?;
-            let mut value = wire(&prediction, status);
+        let listed: Vec<(Option<Prediction>, Mark)> = {
+            let view = self.read()?;
+            let pending: Vec<Prediction> = view.pending().values().rev().cloned().collect();
+            let pending = pending.into_iter().map(|prediction| (mark_of(&prediction), Some(prediction)));
+            let known = view.predictions.values().rev().map(|mark| (mark.clone(), None));
+            let newest_first = pending.chain(known).filter(|(mark, _)| wanted(mark));
+            page.cut(newest_first.map(|(mark, prediction)| (prediction, mark)))
+        };
+        let mut rows = Vec::with_capacity(listed.len());
+        for (prediction, mark) in listed {
+            let Some(prediction) = prediction.map_or_else(|| self.prediction_at(mark.position), |one| Ok(Some(one)))?
+            else {
+                continue;
+            };
+            let mut value = wire(&prediction, mark.status());
             value["agent"] = json!(prediction.agent);
             value["session_id"] = json!(prediction.session_id);
             value["created_at"] = json!(prediction.created_at);
@@ -269,7 +276,7 @@ impl Engine {
     pub(super) fn predictions_stats(&self, query: &BTreeMap<String, String>) -> Result<Reply, Fault> {
         let (since, until) = (instant(query, "since")?, instant(query, "until")?);
         let view = self.read()?;
-        let pending: Vec<Mark> = view.pending.values().map(mark_of).collect();
+        let pending: Vec<Mark> = view.pending().values().map(mark_of).collect();
         let within = |mark: &&Mark| {
             since.is_none_or(|since| mark.created_at >= since) && until.is_none_or(|until| mark.created_at <= until)
         };

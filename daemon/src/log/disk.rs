@@ -50,6 +50,11 @@ impl Storage for Disk {
         Ok(Box::new(options.open(self.path(name))?))
     }
 
+    #[cfg(feature = "sabotage")]
+    fn reopen(&self, name: &str) -> io::Result<Handle> {
+        Ok(Box::new(OpenOptions::new().append(true).read(true).open(self.path(name))?))
+    }
+
     fn lock(&self, name: &str, holder: &str) -> io::Result<Option<Lock>> {
         let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).clone();
         let mut file = options.open(self.path(name))?;

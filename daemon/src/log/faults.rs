@@ -95,6 +95,10 @@ impl Storage for Faulty {
         fault(&self.faults, "create", |faults| take(&mut faults.create))?;
         Ok(Box::new(FaultyFile { file: self.disk.create(name)?, faults: self.faults.clone() }))
     }
+    #[cfg(feature = "sabotage")]
+    fn reopen(&self, name: &str) -> io::Result<Handle> {
+        Ok(Box::new(FaultyFile { file: self.disk.reopen(name)?, faults: self.faults.clone() }))
+    }
     fn lock(&self, name: &str, holder: &str) -> io::Result<Option<Lock>> {
         self.disk.lock(name, holder)
     }
@@ -335,6 +339,20 @@ fn the_positions_of_a_failed_batch_are_not_given_to_other_events() {
     let (log, recovery) = open(dir.path());
     assert_eq!((recovery.events, cited(&log).as_str()), (6, "event-2"));
     assert_eq!(log.position("event-10"), Some(Position(2)));
+}
+
+#[test]
+fn a_cut_that_is_not_synced_does_not_free_the_positions_of_a_failed_batch() {
+    let dir = folder();
+    let (log, faults) = open_faulty(dir.path());
+    log.append(entries(0..2)).unwrap();
+    {
+        let mut faults = faults.lock().unwrap();
+        (faults.sync, faults.create) = (1, 1);
+    }
+    log.append(entries(10..13)).unwrap_err();
+    // A power cut may undo the cut and keep the bytes.
+    assert_eq!(log.append(vec![entry(2)]).unwrap()[0].position, Position(5));
 }
 
 /// Puts some faults in, by chance.

@@ -1,6 +1,9 @@
 //! The two files beside the segments: `LOCK`, held for life and never deleted, and `KEY`, made once.
 
 use std::io;
+use std::time::Duration;
+
+use clone_schema::sabotage::{self, Bug};
 
 use super::LogError;
 use super::storage::{Lock, Storage, append};
@@ -8,15 +11,36 @@ use super::storage::{Lock, Storage, append};
 pub(super) const LOCK: &str = "LOCK";
 pub(super) const KEY: &str = "KEY";
 
+/// How often a loser looks who the holder is before that is unknown.
+const LOOKS: usize = 100;
+/// How long it waits in between: a holder needs microseconds to write its name.
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// Locks the log for as long as the returned value lives and writes our pid into it.
 pub(super) fn hold(disk: &dyn Storage) -> Result<Lock, LogError> {
     let failed = |error| LogError::io("lock", disk.path(LOCK).display().to_string(), error);
-    if let Some(lock) = disk.lock(LOCK, &std::process::id().to_string()).map_err(failed)? {
-        return Ok(lock);
+    if sabotage::is(Bug::NoLock) {
+        return Ok(Box::new(()));
     }
-    let pid = disk.read(LOCK).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
-    let pid = if pid.trim().is_empty() { "unknown".to_owned() } else { pid.trim().to_owned() };
-    Err(LogError::Locked { folder: disk.path("").display().to_string(), pid })
+    for _ in 0..LOOKS {
+        if let Some(lock) = disk.lock(LOCK, &std::process::id().to_string()).map_err(failed)? {
+            return Ok(lock);
+        }
+        if let Some(pid) = holder(disk) {
+            return Err(LogError::Locked { folder: disk.path("").display().to_string(), pid: pid.to_string() });
+        }
+        std::thread::sleep(PAUSE);
+    }
+    Err(LogError::Locked { folder: disk.path("").display().to_string(), pid: "unknown".to_owned() })
+}
+
+/// The process that the lock file names, while it lives. The file names the last holder until the next has written itself
+/// into it, and for ever where that one was killed.
+fn holder(disk: &dyn Storage) -> Option<i32> {
+    let text = String::from_utf8(disk.read(LOCK).ok()?).ok()?;
+    let pid = rustix::process::Pid::from_raw(text.trim().parse().ok()?)?;
+    let gone = rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH);
+    (!gone).then(|| pid.as_raw_nonzero().get())
 }
 
 /// The key, made once.

@@ -7,12 +7,18 @@
 //! - Nothing is ever appended to a file that another run wrote: recovery seals it and the next append begins a new one.
 //! - Positions ascend and are never reused. They can have gaps: after a failed commit whose bytes may still be on the
 //!   disk, and after damage at the end of the log, some are skipped.
+//! - Beside every sealed segment lies its id block (`ids`), made from it: a start reads that and not the segment. A second
+//!   thread (`keep`) writes it, packs small chunks and small files again, and reads everything once a week to find damage
+//!   before somebody needs what is damaged.
 //! - The first append creates the first file, so an idle start writes nothing but the lock and the key.
 
 mod directory;
 mod disk;
 mod error;
+mod ids;
+mod keep;
 mod lock;
+mod pack;
 mod queue;
 mod reader;
 mod recover;
@@ -29,6 +35,8 @@ use clone_schema::{Position, Timestamp};
 use directory::Directory;
 use disk::Disk;
 pub use error::LogError;
+use keep::Keeper;
+use pack::Packing;
 use queue::{Job, Queue};
 pub use recover::{Damage, Recovery, TornTail};
 use storage::{Lock, Storage};
@@ -57,12 +65,22 @@ pub struct Options {
     pub wake: Option<Box<dyn Fn(Position) + Send + Sync>>,
     /// The clock that says when an event was recorded.
     pub now: fn() -> Timestamp,
+    /// What is packed again, and how.
+    packing: Packing,
 }
 
 impl Options {
     /// The usual options.
     pub fn new(home_id: impl Into<String>, now: fn() -> Timestamp) -> Self {
-        Self { home_id: home_id.into(), roll_bytes: ROLL_BYTES, queue: QUEUE, low_water: 0, wake: None, now }
+        Self {
+            home_id: home_id.into(),
+            roll_bytes: ROLL_BYTES,
+            queue: QUEUE,
+            low_water: 0,
+            wake: None,
+            now,
+            packing: Packing::default(),
+        }
     }
 }
 
@@ -153,6 +171,7 @@ pub struct Log {
 struct Inner {
     shared: Arc<Shared>,
     writer: Mutex<Option<JoinHandle<Result<(), LogError>>>>,
+    keeper: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// What the writer and the readers share.
@@ -161,6 +180,9 @@ struct Shared {
     directory: RwLock<Directory>,
     queue: Queue,
     cache: Mutex<reader::Cache>,
+    keeper: Keeper,
+    packing: Packing,
+    home_id: String,
     key: [u8; 32],
     /// The least free bytes, and the clock that says since when there are fewer.
     low_water: u64,
@@ -201,7 +223,9 @@ impl Log {
     /// [`LogError::Locked`] while another process holds it, [`LogError::Key`], or the file system's.
     pub fn open(dir: &Path, options: Options) -> Result<(Self, Recovery), LogError> {
         let disk = Disk::open(dir).map_err(|error| LogError::io("make", dir.display().to_string(), error))?;
-        Self::open_on(Arc::new(disk), options)
+        let (log, recovery) = Self::open_on(Arc::new(disk), options)?;
+        *locked(&log.inner.keeper) = Some(keep::start(log.inner.shared.clone())?);
+        Ok((log, recovery))
     }
 
     fn open_on(disk: Arc<dyn Storage>, options: Options) -> Result<(Self, Recovery), LogError> {
@@ -215,13 +239,19 @@ impl Log {
             directory: RwLock::new(directory),
             queue: Queue::new(options.queue),
             cache: Mutex::default(),
+            keeper: Keeper::default(),
+            packing: options.packing,
+            home_id: options.home_id.clone(),
             key,
             low_water: options.low_water,
             now: options.now,
             lock: Mutex::new(Some(lock)),
         });
         let writer = writer::start(shared.clone(), options, next)?;
-        Ok((Self { inner: Arc::new(Inner { shared, writer: Mutex::new(Some(writer)) }) }, recovery))
+        Ok((
+            Self { inner: Arc::new(Inner { shared, writer: Mutex::new(Some(writer)), keeper: Mutex::default() }) },
+            recovery,
+        ))
     }
 
     /// Appends events and returns where they are, in the order given; an id that is known already is not written again.
@@ -259,9 +289,18 @@ impl Log {
     }
 
     /// The position of the durable event with this id.
+    ///
+    /// Where the disk fails while it is looked for it is not found, and the log says so in its messages.
     #[must_use]
     pub fn position(&self, id: &str) -> Option<Position> {
-        self.inner.shared.directory().position(&directory::digest(id))
+        let found = self.inner.shared.position(&directory::digest(id));
+        found.inspect_err(|error| tracing::error!(%error, id, "an id cannot be looked for")).ok().flatten()
+    }
+
+    /// What of the log cannot be read, as far as is known: found at a start, by a reader or in idle time.
+    #[must_use]
+    pub fn damaged(&self) -> Vec<Damage> {
+        self.inner.shared.directory().damaged().to_vec()
     }
 
     /// The 32 bytes that key the tombstones of this log.
@@ -287,7 +326,7 @@ impl Log {
         let directory = self.inner.shared.directory();
         let occurred = directory.occurred();
         Stats {
-            segments: directory.segments.len(),
+            segments: directory.segments.iter().filter(|segment| !segment.name.is_empty()).count(),
             bytes: directory.segments.iter().map(|segment| segment.bytes).sum(),
             events: directory.events(),
             commits: directory.commits,
@@ -310,6 +349,9 @@ impl Inner {
         self.shared.queue.close();
         let mut writer = locked(&self.writer);
         let outcome = writer.take().map_or(Ok(()), |writer| writer.join().unwrap_or(Err(LogError::Closed)));
+        self.shared.keeper.end();
+        locked(&self.keeper).take().map(JoinHandle::join);
+        self.shared.write_blocks();
         locked(&self.shared.lock).take();
         outcome
     }
@@ -348,9 +390,13 @@ mod failing;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod keeping;
+#[cfg(test)]
 mod script;
 #[cfg(test)]
 mod sim;
+#[cfg(test)]
+mod slow;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -8,7 +8,8 @@ use std::sync::mpsc::SyncSender;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use clone_schema::Timestamp;
+use clone_schema::sabotage::{self, Bug};
+use clone_schema::{Position, Timestamp};
 
 use super::{Appended, Entry, LogError, Trouble, locked};
 
@@ -31,6 +32,18 @@ pub(super) struct Job {
 impl Job {
     fn bytes(&self) -> usize {
         self.entries.iter().map(|entry| entry.json.len() + entry.id.len()).sum()
+    }
+
+    /// Tells who waits where the entries are; an appender that went away needs no answer.
+    pub(super) fn answer(&self, appended: Vec<Appended>) {
+        let _ = self.reply.as_ref().map(|reply| reply.send(Ok(appended)));
+    }
+
+    /// Drops the job and says that it is written: what a planted bug does.
+    fn pretend(self) -> Result<(), LogError> {
+        let nowhere = Appended { position: Position(0), new: true };
+        self.answer(vec![nowhere; self.entries.len()]);
+        Ok(())
     }
 }
 
@@ -90,6 +103,9 @@ impl Queue {
                     break;
                 }
                 return Err(trouble.error.clone());
+            }
+            if sabotage::is(Bug::DropInsteadOfBackPressure) {
+                return job.pretend();
             }
             state.blocked += 1;
             self.work.notify_one();
@@ -193,6 +209,12 @@ impl Queue {
     /// Why the last commit failed.
     pub(super) fn trouble(&self) -> Option<Trouble> {
         locked(&self.state).failing.clone()
+    }
+
+    /// How many appenders wait for room.
+    #[cfg(test)]
+    pub(super) fn blocked(&self) -> usize {
+        locked(&self.state).blocked
     }
 
     /// Refuses further jobs and wakes everybody.

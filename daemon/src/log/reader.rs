@@ -17,18 +17,19 @@ use super::{Location, Log, LogError, Record, Shared, locked};
 const CACHE_BYTES: usize = 32 << 20;
 /// How many chunks are kept.
 const CACHE_CHUNKS: usize = 256;
-/// How many chunk places a scan copies at a time, so that it never holds the writer up.
-const SCAN_PLACES: usize = 256;
+
+/// The index of a segment, its generation, and where in it.
+type Key = (u32, u32, u64);
 
 /// The chunks read last, the latest in front.
 #[derive(Default)]
 pub(super) struct Cache {
-    chunks: VecDeque<((u32, u64), Arc<Chunk>)>,
+    chunks: VecDeque<(Key, Arc<Chunk>)>,
     bytes: usize,
 }
 
 impl Cache {
-    fn get(&mut self, key: (u32, u64)) -> Option<Arc<Chunk>> {
+    fn get(&mut self, key: Key) -> Option<Arc<Chunk>> {
         let at = self.chunks.iter().position(|(known, _)| *known == key)?;
         let hit = self.chunks.remove(at)?;
         let chunk = hit.1.clone();
@@ -36,7 +37,7 @@ impl Cache {
         Some(chunk)
     }
 
-    fn put(&mut self, key: (u32, u64), chunk: &Arc<Chunk>) {
+    fn put(&mut self, key: Key, chunk: &Arc<Chunk>) {
         self.bytes += chunk.weight();
         self.chunks.push_front((key, chunk.clone()));
         while self.chunks.len() > 1 && (self.bytes > CACHE_BYTES || self.chunks.len() > CACHE_CHUNKS) {
@@ -67,86 +68,134 @@ fn record(base: Position, message: &Message<'_>) -> Option<Record> {
     })
 }
 
+/// A chunk and the file that held it when it was looked up.
+struct Source {
+    place: Place,
+    name: String,
+    base: Position,
+    generation: u32,
+}
+
+/// Why a chunk was not read.
+enum Unread {
+    /// Its file was sealed or written anew meanwhile: look it up again.
+    Moved,
+    Failed(LogError),
+}
+
 impl Shared {
-    fn base(&self, place: &Place) -> Position {
-        self.directory().segments[place.segment as usize].base
+    /// The first chunk from a position on that is wanted.
+    fn source(&self, from: Position, keep: impl Fn(&Place) -> bool) -> Option<Source> {
+        let directory = self.directory();
+        let place = directory.from(from).find(|place| keep(place))?;
+        let segment = &directory.segments[place.segment as usize];
+        Some(Source { place, name: segment.name.clone(), base: segment.base, generation: segment.generation })
     }
 
-    /// The chunk at a place, checked.
-    fn chunk(&self, place: &Place) -> Result<Arc<Chunk>, LogError> {
-        let key = (place.segment, place.offset);
+    /// The chunk that holds a position, with the first position of its file.
+    fn chunk_at(&self, position: Position) -> Result<Option<(Source, Arc<Chunk>)>, LogError> {
+        loop {
+            let Some(source) = self.source(position, |_| true).filter(|source| source.place.first <= position) else {
+                return Ok(None);
+            };
+            match self.chunk(&source) {
+                Ok(chunk) => return Ok(Some((source, chunk))),
+                Err(Unread::Moved) => {}
+                Err(Unread::Failed(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// The chunk of a source, checked; one that is damaged is taken out of the directory.
+    fn chunk(&self, source: &Source) -> Result<Arc<Chunk>, Unread> {
+        let key = (source.place.segment, source.generation, source.place.offset);
         if let Some(chunk) = locked(&self.cache).get(key) {
             return Ok(chunk);
         }
-        let (name, bytes) = self.bytes(place)?;
-        let base = self.base(place);
-        let damaged =
-            |reason: &str| LogError::Damaged { segment: name.clone(), offset: place.offset, reason: reason.into() };
-        let chunk = segment::decode(&bytes, base.0).map_err(damaged)?;
-        if u64::from(chunk.info.first) + base.0 != place.first.0 || chunk.info.count != place.count {
-            return Err(damaged("the chunk is another one than at the start"));
-        }
-        let chunk = Arc::new(chunk);
+        let chunk = Arc::new(self.read_checked(source)?);
         locked(&self.cache).put(key, &chunk);
         Ok(chunk)
     }
 
-    /// The stored bytes of a chunk and the file they came from.
-    fn bytes(&self, place: &Place) -> Result<(String, Vec<u8>), LogError> {
-        let name = || self.directory().segments[place.segment as usize].name.clone();
+    /// Reads a chunk from the disk and checks it.
+    fn read_checked(&self, source: &Source) -> Result<Chunk, Unread> {
+        let Source { place, name, base, .. } = source;
         let length = usize::try_from(place.length).unwrap_or(usize::MAX);
-        let read = |name: String| {
-            let bytes = self.disk.read_at(&name, place.offset, length);
-            bytes.map(|bytes| (name.clone(), bytes)).map_err(|error| (name, error))
+        let outcome = match self.disk.read_at(name, place.offset, length) {
+            Ok(bytes) => believed(&bytes, *base, place),
+            // The file ends before the chunk does: bytes are lost, not hard to read.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err("the file ends within the chunk"),
+            Err(_) if self.is_moved(source) => return Err(Unread::Moved),
+            Err(error) => return Err(Unread::Failed(LogError::io("read", name, error))),
         };
-        // A file that is sealed in this moment has another name now.
-        let outcome = match read(name()) {
-            Err((_, error)) if error.kind() == io::ErrorKind::NotFound => read(name()),
-            other => other,
-        };
-        outcome.map_err(|(name, error)| LogError::io("read", name, error))
+        outcome.map_err(|reason| {
+            if self.is_moved(source) {
+                return Unread::Moved;
+            }
+            if self.directory_mut().lose(place, reason) {
+                tracing::error!(file = name, offset = place.offset, reason, "a chunk of the log is damaged");
+                self.keeper.wake();
+            }
+            let (segment, reason) = (name.clone(), reason.to_owned());
+            Unread::Failed(LogError::Damaged { segment, offset: place.offset, reason })
+        })
     }
 
-    /// Up to [`SCAN_PLACES`] places from a position on that `keep` accepts, and where to go on.
-    fn places(&self, from: Position, keep: impl Fn(&Place) -> bool) -> (Vec<Place>, Option<Position>) {
+    /// Whether the file of a source is another one by now.
+    fn is_moved(&self, source: &Source) -> bool {
         let directory = self.directory();
-        let places: Vec<Place> = directory.from(from).filter(|place| keep(place)).take(SCAN_PLACES).collect();
-        let next = (places.len() == SCAN_PLACES).then(|| places[SCAN_PLACES - 1].last.next());
-        (places, next)
+        let segment = &directory.segments[source.place.segment as usize];
+        segment.name != source.name || segment.generation != source.generation
     }
 
-    /// Records in order from the chunks that `keep` accepts; a chunk that went bad is skipped and logged.
+    /// Records in order from the chunks that `keep` accepts; a chunk that is damaged is skipped.
     fn scan(
         &self,
         from: Position,
         limit: usize,
         keep: impl Fn(&Place) -> bool,
-        wanted: impl Fn(&Message<'_>, Position) -> bool,
+        wanted: impl Fn(&Message<'_>) -> bool,
     ) -> Result<Vec<Record>, LogError> {
-        let (mut out, mut next) = (Vec::new(), Some(from));
-        let hidden = self.directory().hidden().clone();
-        while let Some(from) = next {
-            let places;
-            (places, next) = self.places(from, &keep);
-            for place in places {
-                let chunk = match self.chunk(&place) {
-                    Err(error @ LogError::Damaged { .. }) => {
-                        tracing::error!(%error, "a scan skips a chunk");
-                        continue;
-                    }
-                    other => other?,
-                };
-                let base = self.base(&place);
-                let messages = chunk.messages().filter(|message| wanted(message, base));
-                let records = messages.filter_map(|message| record(base, &message));
-                out.extend(records.filter(|record| !hidden.contains(&record.position)).take(limit - out.len()));
-                if out.len() >= limit {
-                    return Ok(out);
+        let (mut out, mut from) = (Vec::new(), from);
+        while let Some(source) = self.source(from, &keep).filter(|_| out.len() < limit) {
+            let chunk = match self.chunk(&source) {
+                Err(Unread::Moved) => continue,
+                Err(Unread::Failed(LogError::Damaged { .. })) => {
+                    from = source.place.last.next();
+                    continue;
                 }
-            }
+                Err(Unread::Failed(error)) => return Err(error),
+                Ok(chunk) => chunk,
+            };
+            let start = from.0.saturating_sub(source.base.0);
+            let messages = chunk.messages().filter(|message| u64::from(message.sequence) >= start && wanted(message));
+            let records = messages.filter_map(|message| record(source.base, &message));
+            let shown = records.filter(|record| !self.is_hidden(&source, record.position));
+            out.extend(shown.take(limit - out.len()));
+            from = source.place.last.next();
         }
         Ok(out)
     }
+
+    fn is_hidden(&self, source: &Source, position: Position) -> bool {
+        self.directory().is_hidden(source.place.segment, position)
+    }
+
+    /// Reads the first chunk from a position on again, past the cache, and says where it ends.
+    pub(super) fn scrub(&self, from: Position) -> Option<Position> {
+        let source = self.source(from, |_| true)?;
+        if let Err(Unread::Failed(error @ LogError::Io { .. })) = self.read_checked(&source) {
+            tracing::warn!(%error, "a chunk of the log cannot be read in idle time");
+        }
+        Some(source.place.last.next())
+    }
+}
+
+/// The chunk in these bytes, if it is the one that stood there.
+fn believed(bytes: &[u8], base: Position, place: &Place) -> Result<Chunk, &'static str> {
+    let chunk = segment::decode(bytes, base.0)?;
+    let same = u64::from(chunk.info.first) + base.0 == place.first.0 && chunk.info.count == place.count;
+    if same { Ok(chunk) } else { Err("the chunk is another one than at the start") }
 }
 
 impl Log {
@@ -156,13 +205,12 @@ impl Log {
     /// [`LogError::Damaged`] where its chunk went bad since, or the file system's.
     pub fn read(&self, position: Position) -> Result<Option<Record>, LogError> {
         let shared = &self.inner.shared;
-        let Some(place) = shared.directory().place(position) else { return Ok(None) };
-        if shared.directory().hidden().contains(&position) {
+        let Some((source, chunk)) = shared.chunk_at(position)? else { return Ok(None) };
+        if shared.is_hidden(&source, position) {
             return Ok(None);
         }
-        let (base, chunk) = (shared.base(&place), shared.chunk(&place)?);
-        let message = at(&chunk, base, position).and_then(|index| chunk.get(index));
-        Ok(message.and_then(|message| record(base, &message)))
+        let message = at(&chunk, source.base, position).and_then(|index| chunk.get(index));
+        Ok(message.and_then(|message| record(source.base, &message)))
     }
 
     /// Up to `limit` events from a position on, ascending; damaged chunks are skipped.
@@ -170,8 +218,7 @@ impl Log {
     /// # Errors
     /// The file system's.
     pub fn scan(&self, from: Position, limit: usize) -> Result<Vec<Record>, LogError> {
-        let after = |message: &Message<'_>, base: Position| base.0 + u64::from(message.sequence) >= from.0;
-        self.inner.shared.scan(from, limit, |_| true, after)
+        self.inner.shared.scan(from, limit, |_| true, |_| true)
     }
 
     /// Up to `limit` events that happened in `from..to`, in the order of their positions; damaged chunks are skipped.
@@ -181,19 +228,16 @@ impl Log {
     pub fn scan_time(&self, from: Timestamp, to: Timestamp, limit: usize) -> Result<Vec<Record>, LogError> {
         let range = to_nanos(from)..to_nanos(to);
         let overlaps = |place: &Place| place.occurred.0 < range.end && place.occurred.1 >= range.start;
-        self.inner.shared.scan(Position(0), limit, overlaps, |message, _| range.contains(&message.publish_time))
+        self.inner.shared.scan(Position(0), limit, overlaps, |message| range.contains(&message.publish_time))
     }
 
     /// Where the event at a position is stored now; `None` where it cannot be read.
     #[must_use]
     pub fn locate(&self, position: Position) -> Option<Location> {
-        let shared = &self.inner.shared;
-        let place = shared.directory().place(position)?;
-        let (base, chunk) = (shared.base(&place), shared.chunk(&place).ok()?);
-        let index = at(&chunk, base, position)?;
-        let segment = shared.directory().segments[place.segment as usize].name.clone();
+        let (source, chunk) = self.inner.shared.chunk_at(position).ok()??;
+        let index = at(&chunk, source.base, position)?;
         let time = from_nanos(chunk.get(index)?.log_time);
-        Some(Location { segment, offset: place.offset, index: u32::try_from(index).ok()?, time })
+        Some(Location { segment: source.name, offset: source.place.offset, index: u32::try_from(index).ok()?, time })
     }
 }
 
@@ -218,13 +262,13 @@ mod tests {
         let mut cache = Cache::default();
         let small = chunk(10);
         for number in 0..CACHE_CHUNKS as u64 + 1 {
-            cache.put((0, number), &small);
-            assert!(cache.get((0, 1)).is_some() || number < 1);
+            cache.put((0, 0, number), &small);
+            assert!(cache.get((0, 0, 1)).is_some() || number < 1);
         }
-        assert!(cache.get((0, 0)).is_none() && cache.get((0, CACHE_CHUNKS as u64)).is_some());
+        assert!(cache.get((0, 0, 0)).is_none() && cache.get((0, 0, CACHE_CHUNKS as u64)).is_some());
         let large = chunk(CACHE_BYTES / 2);
         for number in 0..3 {
-            cache.put((1, number), &large);
+            cache.put((1, 0, number), &large);
             assert!(cache.bytes <= CACHE_BYTES);
         }
         assert_eq!((cache.chunks.len(), cache.bytes), (1, large.weight()));

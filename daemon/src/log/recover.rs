@@ -1,19 +1,25 @@
 //! Finds out at open what the last run left, keeps all that is good, and never appends to it again.
 //!
+//! A sealed segment whose id block describes it is not read: what is in it is checked when it is asked for, and in idle
+//! time. Every other file is read whole.
+//!
 //! A file that ends badly with nothing valid after it has a torn tail: the tail is copied into the quarantine and cut off.
 //! Anything else that is bad is damage: nothing is cut, the good chunks are kept, and the range is reported. A cleaning
 //! step that fails (a full disk) leaves the file for the next start; what is good in it is read all the same.
 
 use std::io;
 
+use clone_schema::sabotage::{self, Bug};
 use clone_schema::segment::{self, Bad, Chunk, End, Info, Tally, Walk};
 use clone_schema::time::from_nanos;
 use clone_schema::{Position, Timestamp};
+use serde::{Deserialize, Serialize};
 
-use super::directory::{Directory, Place, digest};
+use super::directory::{Care, Digest, Directory, Ids, digest};
+use super::ids::{Block, Contents, Row};
 use super::storage::{Storage, append};
 use super::writer::sealed_name;
-use super::{LogError, QUARANTINE, reader};
+use super::{LogError, QUARANTINE, keep, pack, reader};
 
 /// Positions skipped at least after damage at the end of the log: an event takes at least one byte, and this is more than
 /// any usual commit holds. Durable events may have been hit there, and their positions are cited.
@@ -47,7 +53,7 @@ pub struct TornTail {
 }
 
 /// A range of a file that cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Damage {
     /// The file.
     pub segment: String,
@@ -65,12 +71,17 @@ pub struct Damage {
 
 /// Reads every segment into the directory and cleans up after the last run.
 pub(super) fn recover(disk: &dyn Storage, directory: &mut Directory) -> Result<Recovery, LogError> {
-    let names = disk.list("").map_err(|error| LogError::io("list", disk.path("").display().to_string(), error))?;
-    let mut files: Vec<(Position, bool, String)> = names.into_iter().filter_map(parse).collect();
-    files.sort();
     let mut recovery = Recovery::default();
-    let mut floor = Position(0);
+    pack::finish(disk, &mut recovery)?;
+    let names = disk.list("").map_err(|error| LogError::io("list", disk.path("").display().to_string(), error))?;
+    let mut files: Vec<(Position, bool, String)> = names.iter().cloned().filter_map(parse).collect();
+    files.sort();
+    let (mut floor, mut read) = (Position(0), Vec::new());
     for (base, open, name) in files {
+        if !open && let Some(known) = from_block(disk, directory, base, &name, &mut recovery) {
+            floor = known;
+            continue;
+        }
         let bytes = disk.read(&name).map_err(|error| LogError::io("read", &name, error))?;
         if open && disk.exists(&sealed_name(base)).map_err(|error| LogError::io("look for", &name, error))? {
             // Where this fails, the file is in the way at the next start and no further.
@@ -80,20 +91,84 @@ pub(super) fn recover(disk: &dyn Storage, directory: &mut Directory) -> Result<R
             }
             continue;
         }
-        let found = Found::read(bytes, base, name, directory);
+        let found = Found::read(bytes, base, name);
+        let segment = found.add(disk, directory)?;
         floor = found.floor(directory.head);
         found.report(&mut recovery);
-        if open && let Err(error) = found.clean(disk, directory, &mut recovery) {
+        if open
+            && !sabotage::is(Bug::AppendAfterTornTail)
+            && let Err(error) = found.clean(disk, directory, &mut recovery)
+        {
             let bad = Bad { offset: 0, length: 0, reason: "" };
             let reason = format!("recovery left the file as it is: {error}");
             recovery.damaged.push(Damage { reason, ..found.damage(&bad) });
         }
+        read.extend(segment.map(|segment| (segment, found.contents(floor))));
     }
-    directory.seal_ids();
     directory.head = directory.head.max(floor);
+    for (segment, contents) in read {
+        settle(disk, directory, segment, contents)?;
+    }
+    keep::write_blocks(disk, directory);
+    keep::remove_leftovers(disk, &names);
+    directory.add_damage(recovery.damaged.iter().cloned());
     recovery.segments = directory.segments.len();
     recovery.events = directory.events();
     Ok(recovery)
+}
+
+/// Takes a sealed segment from its block, unread; gives the least position after it.
+fn from_block(
+    disk: &dyn Storage,
+    directory: &mut Directory,
+    base: Position,
+    name: &str,
+    recovery: &mut Recovery,
+) -> Option<Position> {
+    let length = disk.length(name).ok()?;
+    let (block, contents) = Block::open(disk, base, (name, length))
+        .inspect_err(|error| tracing::debug!(%error, file = name, "a segment is read because of its id block"))
+        .ok()?;
+    let index = directory.add_segment(name.to_owned(), base, length);
+    contents.places(index, base).for_each(|place| directory.add(place));
+    let segment = &mut directory.segments[index as usize];
+    (segment.ids, segment.care) = (Ids::Block(Box::new(block)), Care::Done);
+    segment.know(&contents);
+    directory.hide(&contents.hides);
+    recovery.damaged.extend(contents.damaged);
+    Some(contents.floor)
+}
+
+/// Finds what of a segment that was read stands again in a later one that was not, and makes its block due.
+fn settle(disk: &dyn Storage, directory: &mut Directory, segment: u32, mut contents: Contents) -> Result<(), LogError> {
+    let hides = healing(disk, directory, |directory| directory.hidden_by_later(disk, segment))?;
+    directory.hide(&hides);
+    let of_segment = &mut directory.segments[segment as usize];
+    contents.hides = [std::mem::take(&mut of_segment.hides), hides].concat();
+    of_segment.know(&contents);
+    if !of_segment.name.ends_with(".open.mcap") {
+        of_segment.care = Care::Due(contents);
+    }
+    Ok(())
+}
+
+/// Asks the directory until no broken block is in the way.
+fn healing<T>(
+    disk: &dyn Storage,
+    directory: &mut Directory,
+    ask: impl Fn(&mut Directory) -> Result<T, super::directory::Broken>,
+) -> Result<T, LogError> {
+    loop {
+        match ask(directory) {
+            Ok(answer) => return Ok(answer),
+            Err(broken) => {
+                let segment = &directory.segments[broken.segment];
+                let (name, base) = (segment.name.clone(), segment.base);
+                let bytes = disk.read(&name).map_err(|error| LogError::io("read", &name, error))?;
+                Found::read(bytes, base, name).heal(&mut directory.segments[broken.segment]);
+            }
+        }
+    }
 }
 
 /// Removes an open file that a recovery wrote anew, under its last name, and could not remove.
@@ -114,7 +189,7 @@ fn retire(disk: &dyn Storage, base: Position, name: &str, bytes: &[u8]) -> io::R
 }
 
 /// Copies the bytes of a file from `offset` on away, durably.
-fn quarantine(disk: &dyn Storage, name: &str, bytes: &[u8], offset: u64) -> io::Result<TornTail> {
+pub(super) fn quarantine(disk: &dyn Storage, name: &str, bytes: &[u8], offset: u64) -> io::Result<TornTail> {
     let tail = &bytes[usize::try_from(offset).unwrap_or(bytes.len())..];
     disk.create_dir(QUARANTINE)?;
     let mut moved_to = format!("{QUARANTINE}/{name}-{offset}.tail");
@@ -142,36 +217,74 @@ fn parse(name: String) -> Option<(Position, bool, String)> {
     Some((Position(base), stem.len() > digits.len(), name))
 }
 
-/// One segment as the last run left it.
-struct Found {
+/// One segment as it is on the disk.
+pub(super) struct Found {
     name: String,
     base: Position,
     bytes: Vec<u8>,
     walk: Walk,
     tally: Tally,
-    /// (offset, earliest and latest append) of every good chunk.
-    chunks: Vec<(u64, (u64, u64))>,
+    rows: Vec<Row>,
+    ids: Vec<(Digest, u32)>,
     unknown: Vec<(u64, u64, u32)>,
 }
 
 impl Found {
-    fn read(bytes: Vec<u8>, base: Position, name: String, directory: &mut Directory) -> Self {
-        let segment = directory.add_segment(name.clone(), base, bytes.len() as u64);
-        let (mut tally, mut chunks, mut unknown) = (Tally::default(), Vec::new(), Vec::new());
+    pub(super) fn read(bytes: Vec<u8>, base: Position, name: String) -> Self {
+        let (mut tally, mut rows, mut unknown, mut found) = (Tally::default(), Vec::new(), Vec::new(), Vec::new());
         let walk = segment::walk(&bytes, base.0, |chunk| {
             let info = chunk.info.clone();
-            chunks.push((info.offset, info.log_time));
+            rows.push(Row::from(&info));
             if chunk.unknown > 0 {
                 unknown.push((info.offset, info.length, chunk.unknown));
             }
-            directory.add(Place::new(segment, base, &info));
-            directory.add_read_ids(ids(&chunk, base));
+            found.extend(ids(&chunk));
             tally.add(info);
         });
-        if chunks.is_empty() {
-            directory.segments.pop();
+        Self { name, base, bytes, walk, tally, rows, ids: found, unknown }
+    }
+
+    /// Adds it to the directory, unless it holds no event.
+    fn add(&self, disk: &dyn Storage, directory: &mut Directory) -> Result<Option<u32>, LogError> {
+        if self.rows.is_empty() {
+            return Ok(None);
         }
-        Self { name, base, bytes, walk, tally, chunks, unknown }
+        let segment = directory.add_segment(self.name.clone(), self.base, self.length());
+        self.contents(Position(0)).places(segment, self.base).for_each(|place| directory.add(place));
+        let hides = healing(disk, directory, |directory| directory.add_read_ids(disk, segment, &self.ids))?;
+        let known = &mut directory.segments[segment as usize];
+        (known.hides, known.odd) = (hides, known.odd || !self.is_sound());
+        Ok(Some(segment))
+    }
+
+    /// Takes the place of a block that cannot be used.
+    pub(super) fn heal(self, segment: &mut super::directory::Segment) {
+        let mut contents = self.contents(self.floor(Position(0)));
+        contents.hides.clone_from(&segment.hides);
+        let known: std::collections::HashMap<Digest, u32> = self.ids.into_iter().collect();
+        let mut ids: Vec<(Digest, u32)> = known.into_iter().collect();
+        ids.sort_unstable();
+        segment.know(&contents);
+        (segment.ids, segment.care) = (Ids::Memory(ids), Care::Due(contents));
+    }
+
+    /// Whether every byte is as it was written, and known to this version.
+    pub(super) fn is_sound(&self) -> bool {
+        self.walk.bad.is_empty() && self.unknown.is_empty() && !matches!(self.walk.end, End::Torn { .. })
+    }
+
+    /// Whether it was sealed and every byte of it is good.
+    pub(super) fn is_sealed(&self) -> bool {
+        self.is_sound() && matches!(self.walk.end, End::Sealed { .. })
+    }
+
+    /// What its block says of it once it is sealed.
+    fn contents(&self, floor: Position) -> Contents {
+        let mut recovery = Recovery::default();
+        self.report(&mut recovery);
+        let segment = sealed_name(self.base);
+        let damaged = recovery.damaged.into_iter().map(|damage| Damage { segment: segment.clone(), ..damage });
+        Contents { rows: self.rows.clone(), damaged: damaged.collect(), hides: Vec::new(), floor }
     }
 
     fn length(&self) -> u64 {
@@ -180,7 +293,8 @@ impl Found {
 
     /// The least position that may be given after this file, were it the last.
     fn floor(&self, head: Position) -> Position {
-        let last_good = self.chunks.last().map_or(0, |(offset, _)| *offset);
+        let last_good = self.rows.last().map_or(0, |row| row.offset);
+        let head = head.max(self.rows.last().map_or(head, |row| Position(self.base.0 + u64::from(row.last) + 1)));
         let bad = self.walk.bad.iter().filter(|bad| bad.offset > last_good).map(|bad| bad.length).sum::<u64>();
         let torn = match self.walk.end {
             End::Torn { offset, cut_short: false } => self.length() - offset,
@@ -208,15 +322,15 @@ impl Found {
     }
 
     fn damage(&self, bad: &Bad) -> Damage {
-        let before = self.chunks.iter().rev().find(|(offset, _)| *offset < bad.offset);
-        let after = self.chunks.iter().find(|(offset, _)| *offset > bad.offset);
+        let before = self.rows.iter().rev().find(|row| row.offset < bad.offset);
+        let after = self.rows.iter().find(|row| row.offset > bad.offset);
         Damage {
             segment: self.name.clone(),
             offset: bad.offset,
             bytes: bad.length,
             reason: bad.reason.to_owned(),
-            from: before.map(|(_, times)| from_nanos(times.1)),
-            to: after.map(|(_, times)| from_nanos(times.0)),
+            from: before.map(|row| from_nanos(row.recorded.1)),
+            to: after.map(|row| from_nanos(row.recorded.0)),
         }
     }
 
@@ -262,11 +376,9 @@ impl Found {
     }
 }
 
-fn ids(chunk: &Chunk, base: Position) -> impl Iterator<Item = (super::directory::Digest, Position)> {
-    chunk.messages().filter_map(move |message| {
-        let id = reader::id_in(message.data)?;
-        Some((digest(&id), Position(base.0 + u64::from(message.sequence))))
-    })
+/// The ids in a chunk with their sequences.
+pub(super) fn ids(chunk: &Chunk) -> impl Iterator<Item = (Digest, u32)> {
+    chunk.messages().filter_map(|message| Some((digest(&reader::id_in(message.data)?), message.sequence)))
 }
 
 #[cfg(test)]
@@ -455,5 +567,41 @@ mod tests {
         let (log, recovery) = open(crashed.path());
         assert_eq!((recovery.torn[0].bytes, recovery.damaged.len(), recovery.events), (2, 0, 5));
         assert_events(&log, 0..5);
+    }
+
+    #[test]
+    fn damage_at_the_end_skips_more_positions_than_a_commit_holds() {
+        let dir = folder();
+        let (log, _) = open(dir.path());
+        log.append(entries(0..4)).unwrap();
+        log.append(entries(4..8)).unwrap();
+        let hit = log.locate(Position(4)).unwrap().offset as usize + 70;
+        drop(log);
+        let path = dir.path().join(FIRST_SEALED);
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[hit] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        let (log, _) = open(dir.path());
+        assert_eq!(log.append(vec![entry(8)]).unwrap()[0].position, Position(4 + SKIP));
+    }
+
+    #[test]
+    fn an_old_file_that_comes_back_with_more_than_its_new_copy_is_moved_away_and_not_believed() {
+        let (dir, crashed) = (folder(), folder());
+        let (log, _) = open(dir.path());
+        log.append(entries(0..2)).unwrap();
+        copy(dir.path(), crashed.path());
+        drop(open(crashed.path()));
+        for (more, moved) in [(0, false), (2, true)] {
+            log.append(entries(2..2 + more)).unwrap();
+            let old = std::fs::read(dir.path().join(FIRST_OPEN)).unwrap();
+            std::fs::write(crashed.path().join(FIRST_OPEN), &old).unwrap();
+            let (after, recovery) = open(crashed.path());
+            let kept: Vec<Vec<u8>> =
+                recovery.torn.iter().map(|torn| std::fs::read(crashed.path().join(&torn.moved_to)).unwrap()).collect();
+            assert_eq!(kept, if moved { vec![old] } else { vec![] });
+            assert_eq!(names(crashed.path()), [FIRST_SEALED]);
+            assert_events(&after, 0..2);
+        }
     }
 }

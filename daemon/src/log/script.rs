@@ -30,7 +30,8 @@ pub(super) fn number(record: &Record) -> Option<u64> {
 
 /// Opens a log over a simulated disk.
 pub(super) fn open_sim(disk: &SimDisk, roll_bytes: u64) -> Result<(Log, Recovery), LogError> {
-    let options = Options { roll_bytes, ..options() };
+    let packing = Packing { chunk: 1_500, small: 4_000, run: 2, most: 12_000, least: 0 };
+    let options = Options { roll_bytes, packing, ..options() };
     Log::open_on(Arc::new(disk.clone()), options)
 }
 
@@ -81,7 +82,8 @@ impl Script {
             12 => self.again(),
             13..15 => self.restart(),
             15 => self.kill(),
-            16..19 if !self.faulty => self.break_disk(),
+            16 => self.log.inner.shared.tend(),
+            17..19 if !self.faulty => self.break_disk(),
             _ => self.repair_disk(),
         }
     }
@@ -171,7 +173,7 @@ impl Script {
     fn break_disk(&mut self) {
         self.faulty = true;
         let from = self.dice.below(4) as u64;
-        let calls = ["sync", "sync", "write", "create", "rename", "sync_dir", "remove", "truncate"];
+        let calls = ["sync", "sync", "sync", "sync", "write", "create", "rename", "sync_dir", "remove", "truncate"];
         let call = calls[self.dice.below(calls.len())];
         let (times, effect) = (1 + self.dice.below(3) as u64, self.dice.one_in(2));
         match self.dice.below(5) {

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::locked;
 use super::storage::{Handle, Lock, OpenFile, Storage};
@@ -46,14 +47,31 @@ struct State {
     violations: Vec<String>,
 }
 
+/// Where every sync goes through, so that a test can make it wait.
+#[derive(Default)]
+struct Gate {
+    shut: Mutex<()>,
+    waiting: AtomicUsize,
+}
+
+impl Gate {
+    fn pass(&self) {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        drop(locked(&self.shut));
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 /// A disk in memory.
 #[derive(Clone)]
 pub(super) struct SimDisk {
     state: Arc<Mutex<State>>,
+    gate: Arc<Gate>,
 }
 
 struct SimFile {
     state: Arc<Mutex<State>>,
+    gate: Arc<Gate>,
     file: usize,
     name: String,
     sync_failed: Mutex<bool>,
@@ -123,7 +141,7 @@ impl SimDisk {
 
     /// A disk in this state, with nobody at work on it.
     pub(super) fn over(world: World, trace: Vec<Op>) -> Self {
-        Self { state: Arc::new(Mutex::new(State::new(world, trace))) }
+        Self { state: Arc::new(Mutex::new(State::new(world, trace))), gate: Arc::default() }
     }
 
     /// The same disk after so many changes since `start`, with nobody at work on it: the process was killed there.
@@ -131,7 +149,9 @@ impl SimDisk {
         let trace = self.trace()[..changes].to_vec();
         let mut world = World::new(start);
         trace.iter().for_each(|op| world.apply(op));
-        Self::over(world, trace)
+        let disk = Self::over(world, trace);
+        locked(&disk.state).violations = self.violations();
+        disk
     }
 
     /// Every change so far.
@@ -165,14 +185,24 @@ impl SimDisk {
         locked(&self.state).most_per_write = bytes;
     }
 
+    /// Makes every sync wait until this is dropped.
+    pub(super) fn hold_syncs(&self) -> MutexGuard<'_, ()> {
+        locked(&self.gate.shut)
+    }
+
+    /// Whether a sync waits for that.
+    pub(super) fn sync_waits(&self) -> bool {
+        self.gate.waiting.load(Ordering::SeqCst) > 0
+    }
+
     /// What the log must never do, where it did it.
     pub(super) fn violations(&self) -> Vec<String> {
         locked(&self.state).violations.clone()
     }
 
     fn open(&self, name: &str, file: usize) -> Handle {
-        let (state, name) = (self.state.clone(), name.to_owned());
-        Box::new(SimFile { state, file, name, sync_failed: Mutex::new(false) })
+        let (state, gate, name) = (self.state.clone(), self.gate.clone(), name.to_owned());
+        Box::new(SimFile { state, gate, file, name, sync_failed: Mutex::new(false) })
     }
 }
 
@@ -198,6 +228,7 @@ impl OpenFile for SimFile {
     }
 
     fn sync(&self) -> io::Result<()> {
+        self.gate.pass();
         let mut state = locked(&self.state);
         let mut before = locked(&self.sync_failed);
         if *before {
@@ -243,6 +274,12 @@ impl Storage for SimDisk {
         }
         state.change("create", Op::Create(name.to_owned()))?;
         let file = state.find(name)?;
+        Ok(self.open(name, file))
+    }
+
+    #[cfg(feature = "sabotage")]
+    fn reopen(&self, name: &str) -> io::Result<Handle> {
+        let file = locked(&self.state).find(name)?;
         Ok(self.open(name, file))
     }
 

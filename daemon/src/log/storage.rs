@@ -9,6 +9,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use clone_schema::sabotage::{self, Bug};
+
 /// The largest file that is read whole, in bytes; far above any segment.
 const MAX_FILE: u64 = 1 << 30;
 
@@ -35,6 +37,9 @@ pub(super) trait Storage: Send + Sync {
     fn create_dir(&self, name: &str) -> io::Result<()>;
     /// A new file to append to, mode 0600; refuses an existing one.
     fn create(&self, name: &str) -> io::Result<Handle>;
+    /// A file to append to again. Nothing but a planted bug asks for it.
+    #[cfg(feature = "sabotage")]
+    fn reopen(&self, name: &str) -> io::Result<Handle>;
     /// Locks a file, made with mode 0600 where it is missing, and writes the holder into it; `None` while it is held.
     fn lock(&self, name: &str, holder: &str) -> io::Result<Option<Lock>>;
     /// Makes the names in a folder durable; the empty name is the log's own folder.
@@ -86,4 +91,12 @@ pub(super) fn append(file: &dyn OpenFile, bytes: &[u8]) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Makes the bytes of a commit durable. A sync that failed is never asked for again: the kernel may have dropped the pages.
+pub(super) fn sync(file: &dyn OpenFile) -> io::Result<()> {
+    if sabotage::is(Bug::SkipFdatasync) {
+        return Ok(());
+    }
+    file.sync().or_else(|error| if sabotage::is(Bug::RetryFailedFsync) { file.sync() } else { Err(error) })
 }

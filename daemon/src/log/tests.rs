@@ -24,7 +24,7 @@ pub(super) fn folder() -> tempfile::TempDir {
 }
 
 pub(super) fn options() -> Options {
-    Options { home_id: "home-1".into(), roll_bytes: ROLL_BYTES, queue: QUEUE, low_water: 0, wake: None, now: clock }
+    Options::new("home-1", clock)
 }
 
 pub(super) fn entry(number: u64) -> Entry {

@@ -10,13 +10,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use clone_schema::sabotage::{self, Bug};
 use clone_schema::segment::{self, CHUNK_TARGET, Info, Message, Tally};
 use clone_schema::time::to_nanos;
 use clone_schema::{Position, Timestamp, topic};
 
-use super::directory::{Digest, Place, digest};
+use super::directory::{Broken, Care, Digest, Place, digest};
+use super::ids::{Contents, Row};
 use super::queue::Job;
-use super::storage::{Handle, append};
+use super::storage::{Handle, append, sync};
 use super::{Appended, LogError, Options, Shared};
 
 /// A file that is written and removed again to see whether the disk takes anything; no segment and never read.
@@ -54,8 +56,12 @@ struct Live {
     /// Up to here everything is durable.
     good: u64,
     tally: Tally,
+    rows: Vec<Row>,
     crc: crc32fast::Hasher,
 }
+
+/// The answers to every job, and what must be written first.
+type Numbered<'a> = (Vec<Vec<Appended>>, Vec<Fresh<'a>>);
 
 struct Writer {
     shared: Arc<Shared>,
@@ -108,39 +114,47 @@ impl Writer {
 
     /// Commits jobs and answers those who wait.
     fn serve(&mut self, jobs: Vec<Job>) -> Result<(), LogError> {
-        let (answers, fresh) = self.number(&jobs);
-        let outcome = if fresh.is_empty() { Ok(()) } else { self.commit(&fresh) };
-        let wrote = !fresh.is_empty();
-        match &outcome {
-            Ok(()) => {
-                // Known ids are answered while the disk fails too, and say nothing about it.
-                if wrote {
-                    self.judge(Ok(()));
-                }
-                for (job, answer) in jobs.into_iter().zip(answers) {
-                    // An appender that went away needs no answer.
-                    let _ = job.reply.map(|reply| reply.send(Ok(answer)));
-                }
-                if wrote {
-                    self.wake();
-                }
+        let outcome = self.number(&jobs).and_then(|(answers, fresh)| {
+            let wrote = !fresh.is_empty();
+            if sabotage::is(Bug::AckBeforeFsync) {
+                jobs.iter().zip(&answers).for_each(|(job, answer)| job.answer(answer.clone()));
             }
+            if wrote {
+                self.commit(&fresh)?;
+            }
+            Ok((answers, wrote))
+        });
+        let (answers, wrote) = match outcome {
+            Ok(done) => done,
             Err(error) => {
-                self.judge(Err(error.clone()));
-                let (awaited, bulk): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| job.reply.is_some());
-                let lost: usize = bulk.iter().map(|job| job.entries.len()).sum();
-                if !self.shared.queue.give_back(bulk) {
-                    tracing::error!(
-                        events = lost,
-                        "bulk events were lost because the log was closed while the disk fails"
-                    );
-                }
-                for reply in awaited.into_iter().filter_map(|job| job.reply) {
-                    let _ = reply.send(Err(error.clone()));
-                }
+                self.refuse(jobs, &error);
+                return Err(error);
             }
+        };
+        // Known ids are answered while the disk fails too, and say nothing about it.
+        if wrote {
+            self.judge(Ok(()));
         }
-        outcome
+        for (job, answer) in jobs.into_iter().zip(answers) {
+            job.answer(answer);
+        }
+        if wrote {
+            self.wake();
+        }
+        Ok(())
+    }
+
+    /// Tells those who wait why nothing was written, and keeps what nobody waits for.
+    fn refuse(&self, jobs: Vec<Job>, error: &LogError) {
+        self.judge(Err(error.clone()));
+        let (awaited, bulk): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| job.reply.is_some());
+        let lost: usize = bulk.iter().map(|job| job.entries.len()).sum();
+        if !self.shared.queue.give_back(bulk) {
+            tracing::error!(events = lost, "bulk events were lost because the log was closed while the disk fails");
+        }
+        for reply in awaited.into_iter().filter_map(|job| job.reply) {
+            let _ = reply.send(Err(error.clone()));
+        }
     }
 
     /// Says what has changed: that the log fails, or that it does not any more.
@@ -180,25 +194,38 @@ impl Writer {
         }
     }
 
-    /// Gives a position to every entry, the known one where its id is known.
-    fn number<'a>(&self, jobs: &'a [Job]) -> (Vec<Vec<Appended>>, Vec<Fresh<'a>>) {
-        let directory = self.shared.directory();
+    /// Gives a position to every entry, the known one where its id is known; heals what it needs to know that.
+    fn number<'a>(&self, jobs: &'a [Job]) -> Result<Numbered<'a>, LogError> {
+        loop {
+            match self.try_number(jobs) {
+                Ok(numbered) => return Ok(numbered),
+                Err(broken) => self.shared.heal(broken)?,
+            }
+        }
+    }
+
+    fn try_number<'a>(&self, jobs: &'a [Job]) -> Result<Numbered<'a>, Broken> {
+        let (directory, disk) = (self.shared.directory(), &*self.shared.disk);
         let (mut fresh, mut numbered) = (Vec::new(), HashMap::new());
         let mut next = self.next;
         let mut answer = |entry: &'a super::Entry| {
             let digest = digest(&entry.id);
-            if let Some(position) = directory.position(&digest).or_else(|| numbered.get(&digest).copied()) {
-                return Appended { position, new: false };
+            let known = match numbered.get(&digest) {
+                Some(position) => Some(*position),
+                None => directory.position(disk, &digest)?,
+            };
+            if let Some(position) = known {
+                return Ok(Appended { position, new: false });
             }
             let position = next;
             next = next.next();
             numbered.insert(digest, position);
             let topic = topic::find(entry.topic).map_or(0, |(index, _)| index);
             fresh.push(Fresh { position, digest, topic, occurred: to_nanos(entry.occurred_at), json: &entry.json });
-            Appended { position, new: true }
+            Ok(Appended { position, new: true })
         };
-        let answers = jobs.iter().map(|job| job.entries.iter().map(&mut answer).collect()).collect();
-        (answers, fresh)
+        let answers: Result<_, Broken> = jobs.iter().map(|job| job.entries.iter().map(&mut answer).collect()).collect();
+        Ok((answers?, fresh))
     }
 
     /// Makes the batch durable, on a second try in another file.
@@ -227,7 +254,7 @@ impl Writer {
         self.roll(last.position);
         let live = match self.live.take() {
             Some(live) => live,
-            None => self.begin(first.position)?,
+            None => self.left_behind().map_or_else(|| self.begin(first.position), Ok)?,
         };
         let (bytes, infos) = encode(fresh, &live, now);
         let name = open_name(live.base);
@@ -241,7 +268,7 @@ impl Writer {
             }
             return Err(error);
         }
-        if let Err(error) = live.handle.sync() {
+        if let Err(error) = sync(&*live.handle) {
             self.abandon(live);
             return Err(LogError::io("sync", name, error));
         }
@@ -295,7 +322,7 @@ impl Writer {
         let write = || {
             append(&*handle, &header)?;
             handle.sync()?;
-            disk.sync_dir("")
+            if sabotage::is(Bug::SkipDirectoryFsync) { Ok(()) } else { disk.sync_dir("") }
         };
         if let Err(error) = write() {
             // The next try needs the name; where this fails too, recovery removes the file.
@@ -304,7 +331,39 @@ impl Writer {
         }
         let mut crc = crc32fast::Hasher::new();
         crc.update(&header);
-        Ok(Live { handle, base, segment: None, good: header.len() as u64, tally: Tally::default(), crc })
+        Ok(Live {
+            handle,
+            base,
+            segment: None,
+            good: header.len() as u64,
+            tally: Tally::default(),
+            rows: Vec::new(),
+            crc,
+        })
+    }
+
+    /// The open file that a crash left, where the planted bug goes on in it; else none.
+    #[cfg(feature = "sabotage")]
+    fn left_behind(&self) -> Option<Live> {
+        let directory = self.shared.directory();
+        let index = directory.segments.len().checked_sub(1)?;
+        let name = directory.segments[index].name.clone();
+        if !sabotage::is(Bug::AppendAfterTornTail) || directory.commits > 0 || !name.ends_with(".open.mcap") {
+            return None;
+        }
+        let (bytes, base) = (self.shared.disk.read(&name).ok()?, directory.segments[index].base);
+        let (mut tally, mut rows, mut crc) = (Tally::default(), Vec::new(), crc32fast::Hasher::new());
+        segment::walk(&bytes, base.0, |chunk| {
+            rows.push(Row::from(&chunk.info));
+            tally.add(chunk.info);
+        });
+        crc.update(&bytes);
+        let (handle, segment) = (self.shared.disk.reopen(&name).ok()?, u32::try_from(index).ok());
+        Some(Live { handle, base, segment, good: bytes.len() as u64, tally, rows, crc })
+    }
+    #[cfg(not(feature = "sabotage"))]
+    const fn left_behind(&self) -> Option<Live> {
+        None
     }
 
     /// Shows what is durable now to the readers.
@@ -315,22 +374,26 @@ impl Writer {
         let segment = *live.segment.get_or_insert_with(|| directory.add_segment(open_name(live.base), live.base, 0));
         directory.segments[segment as usize].bytes = live.good;
         for info in infos {
-            directory.add(Place::new(segment, live.base, &info));
+            let row = Row::from(&info);
+            directory.add(Place::new(segment, live.base, &row));
+            live.rows.push(row);
             live.tally.add(info);
         }
-        directory.add_ids(fresh.iter().map(|one| (one.digest, one.position)));
+        directory.add_ids(fresh.iter().map(|one| (one.digest, sequence(live.base, one.position))));
         directory.commits += 1;
         drop(directory);
         live
     }
 
     /// Writes the tail and gives the file its last name.
-    fn seal(&self, live: Live) -> Result<(), LogError> {
+    fn seal(&self, mut live: Live) -> Result<(), LogError> {
         let (disk, name) = (&self.shared.disk, open_name(live.base));
         let Some(segment) = live.segment else {
             return disk.remove(&name).map_err(|error| LogError::io("remove", name, error));
         };
         let tail = live.tally.tail(live.base.0, live.good, live.crc.finalize());
+        let floor = live.rows.last().map_or(live.base, |row| Position(live.base.0 + u64::from(row.last) + 1));
+        let contents = Contents { rows: std::mem::take(&mut live.rows), floor, ..Contents::default() };
         let write = || {
             append(&*live.handle, &tail)?;
             live.handle.sync()?;
@@ -338,17 +401,27 @@ impl Writer {
             let mut directory = self.shared.directory_mut();
             let sealed = sealed_name(live.base);
             disk.rename(&name, &sealed)?;
+            directory.settle_ids();
             let segment = &mut directory.segments[segment as usize];
             (segment.name, segment.bytes) = (sealed, live.good + tail.len() as u64);
+            segment.know(&contents);
+            segment.care = Care::Due(contents);
             drop(directory);
             disk.sync_dir("")
         };
-        write().map_err(|error| LogError::io("seal", &name, error))
+        write().map_err(|error| LogError::io("seal", &name, error))?;
+        self.shared.keeper.wake();
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<(), LogError> {
         self.live.take().map_or(Ok(()), |live| self.seal(live))
     }
+}
+
+/// A position as its file counts it.
+fn sequence(base: Position, position: Position) -> u32 {
+    u32::try_from(position.0 - base.0).unwrap_or(u32::MAX)
 }
 
 /// The batch as chunks, one after the other, and what is in each.
@@ -369,7 +442,7 @@ fn encode(fresh: &[Fresh<'_>], live: &Live, now: Timestamp) -> (Vec<u8>, Vec<Inf
         }
         size += one.json.len();
         messages.push(Message {
-            sequence: u32::try_from(one.position.0 - live.base.0).unwrap_or(u32::MAX),
+            sequence: sequence(live.base, one.position),
             topic: one.topic,
             log_time,
             publish_time: one.occurred,

@@ -7,12 +7,14 @@ mod habit;
 mod support;
 mod wide;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use clone_schema::event::{Choice, Outcome};
 use clone_schema::id::Claim;
 use clone_schema::memory::{Fact, Provenance, Status, Tier};
 use clone_schema::{Body, Origin, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::memory::fact::cue::{Cue, cues};
 use crate::memory::fact::habit::Habits;
@@ -30,7 +32,7 @@ pub const STRONG: f64 = 0.9;
 pub const TENTATIVE: f64 = 0.5;
 
 /// Counts what the person does, and says it as facts.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Miner {
     stated: BTreeMap<Stated, Rule>,
     commands: BTreeMap<String, Support>,
@@ -39,15 +41,15 @@ pub struct Miner {
 }
 
 /// What makes two statements the same.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct Stated {
-    attribute: &'static str,
+    attribute: Cow<'static, str>,
     scope: String,
     value: String,
     positive: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Rule {
     text: String,
     /// Shown only when it was said in two sessions.
@@ -86,7 +88,7 @@ impl Miner {
 
     fn state(&mut self, cue: Cue, told: &Told) {
         let scope = if cue.scoped { told.event.project().unwrap_or_default().to_owned() } else { String::new() };
-        let key = Stated { attribute: cue.attribute, scope, value: cue.value, positive: cue.positive };
+        let key = Stated { attribute: cue.attribute.into(), scope, value: cue.value, positive: cue.positive };
         if self.stated.len() >= MAX_CLAIMS && !self.stated.contains_key(&key) {
             return;
         }
@@ -114,7 +116,7 @@ impl Miner {
         let claim = Claim {
             kind: if key.attribute == "remember" { "statement" } else { "preference" }.into(),
             subject: "user".into(),
-            attribute: key.attribute.into(),
+            attribute: key.attribute.clone().into_owned(),
             scope: key.scope.clone(),
             value: key.value.clone(),
             polarity: if key.positive { "+" } else { "-" }.into(),

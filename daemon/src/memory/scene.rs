@@ -3,12 +3,13 @@
 //! English only: a scene that is not recognised costs a habit, a wrong one would make it up.
 
 use clone_schema::text::last_chars;
+use serde::{Deserialize, Serialize};
 
 /// How much of the end of an agent's text is read, in characters.
 pub const READ: usize = 1_200;
 
 /// A kind of situation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Scene {
     /// The agent offers to do something and waits.
     Offer,

@@ -6,6 +6,8 @@
 use std::collections::VecDeque;
 use std::sync::OnceLock;
 
+use serde::{Deserialize, Serialize};
+
 /// Labels that a fit reads, at most; at the half-life below the oldest of them weighs under a twentieth.
 pub const MAX_LABELS: usize = 1_200;
 /// Labels after which a label weighs half.
@@ -17,7 +19,7 @@ const MAX_STEPS: usize = 12;
 const SMALL_STEP: f64 = 1e-7;
 
 /// Where the fit starts and how hard it is held there.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Prior {
     /// Slope: mean and standard deviation.
     pub slope: (f64, f64),
@@ -44,7 +46,7 @@ pub fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Row {
     x: f64,
     y: f64,
@@ -53,11 +55,12 @@ struct Row {
 
 /// A curve and the labels behind it; fitted when it is first asked after a label, and always from the prior, so that it
 /// depends on the labels alone and not on when it was asked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Curve {
     prior: Prior,
     rows: VecDeque<Row>,
     seen: u32,
+    #[serde(skip)]
     fitted: OnceLock<Fit>,
 }
 

@@ -3,6 +3,8 @@
 //! After each agent block the person either replied or the session ended there. The rate of each kind is pulled to
 //! the overall rate, and that to a prior, so that few sessions say little.
 
+use serde::{Deserialize, Serialize};
+
 use super::situation::{KINDS, Kind};
 
 /// The prior chance that a person replies to an agent's block: most blocks of a session are replied to.
@@ -31,7 +33,7 @@ pub struct Continuation {
     pub known: f64,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Tally {
     replied: f64,
     ended: f64,
@@ -53,7 +55,7 @@ impl Tally {
 }
 
 /// How sessions ended so far.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Endings {
     all: Tally,
     kinds: [Tally; KINDS],

@@ -5,6 +5,8 @@
 
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::situation::{KINDS, Kind, MAX_REPLY_TOKENS, normal, tokens};
 
 /// Kin kept for one form; the newest are kept.
@@ -23,7 +25,7 @@ const MAX_LOOKUPS: usize = 48;
 const HALF_LIVES: [f64; 2] = [150.0, 12.0];
 
 /// A mass that halves with every so many replies.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Mass {
     value: f64,
     at: u32,
@@ -40,8 +42,26 @@ impl Mass {
     }
 }
 
+/// Masses by kind of situation; most forms have few or none.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct ByKind(Vec<(Kind, Mass)>);
+
+impl ByKind {
+    fn at(&self, kind: Kind, now: u32) -> f64 {
+        let mass = self.0.iter().find(|(known, _)| *known == kind);
+        mass.map_or(0.0, |(_, mass)| mass.at(now, HALF_LIVES[0]))
+    }
+
+    fn add(&mut self, kind: Kind, now: u32, weight: f64) {
+        match self.0.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, mass)) => mass.add(now, HALF_LIVES[0], weight),
+            None => self.0.push((kind, Mass { value: weight, at: now })),
+        }
+    }
+}
+
 /// One distinct reply.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Form {
     /// The newest wording.
     pub text: String,
@@ -60,8 +80,8 @@ pub struct Form {
     masses: [Mass; 2],
     /// Masses of itself and its kin.
     support: [Mass; 2],
-    kind_support: [Mass; KINDS],
-    kinds: [Mass; KINDS],
+    kind_support: ByKind,
+    kinds: ByKind,
 }
 
 impl Form {
@@ -77,16 +97,57 @@ impl Form {
 }
 
 /// Every distinct reply of one person.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(from = "Kept")]
 pub struct Habits {
     forms: Vec<Form>,
     by_normal: HashMap<String, u32>,
     vocabulary: HashMap<String, u32>,
-    /// For each token the forms with it, and their token counts, rising.
-    by_token: Vec<Vec<(u32, usize)>>,
+    /// For each token the forms with it, rising.
+    #[serde(skip)]
+    by_token: Vec<Vec<u32>>,
+    /// For each form how many of its tokens are compared.
+    #[serde(skip)]
+    lengths: Vec<u32>,
     totals: [Mass; 2],
     kind_totals: [Mass; KINDS],
     letters: usize,
+}
+
+/// What is kept of [`Habits`]: what follows from the forms is worked out anew.
+#[derive(Deserialize)]
+struct Kept {
+    forms: Vec<Form>,
+    by_normal: HashMap<String, u32>,
+    vocabulary: HashMap<String, u32>,
+    totals: [Mass; 2],
+    kind_totals: [Mass; KINDS],
+    letters: usize,
+}
+
+impl From<Kept> for Habits {
+    fn from(kept: Kept) -> Self {
+        let Kept { forms, by_normal, vocabulary, totals, kind_totals, letters } = kept;
+        let mut by_token = vec![Vec::new(); vocabulary.len()];
+        for (id, form) in (0..).zip(&forms) {
+            file(&mut by_token, id, &form.tokens);
+        }
+        let lengths = forms.iter().map(|form| narrow(form.tokens.len())).collect();
+        Self { forms, by_normal, vocabulary, by_token, lengths, totals, kind_totals, letters }
+    }
+}
+
+/// Notes a form under each of its tokens.
+fn file(by_token: &mut [Vec<u32>], id: u32, sorted: &[u32]) {
+    for run in sorted.chunk_by(|a, b| a == b) {
+        if let Some(forms) = by_token.get_mut(run[0] as usize) {
+            forms.push(id);
+        }
+    }
+}
+
+fn narrow(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
 }
 
 /// How many tokens two sorted lists share, repeats counted.
@@ -157,8 +218,8 @@ impl Habits {
             self.totals[slot].add(reply, half_life, 1.0);
         }
         if let Some(kind) = kind {
-            form.kinds[kind.index()].add(reply, HALF_LIVES[0], 1.0);
-            form.kind_support[kind.index()].add(reply, HALF_LIVES[0], 1.0);
+            form.kinds.add(kind, reply, 1.0);
+            form.kind_support.add(kind, reply, 1.0);
             self.kind_totals[kind.index()].add(reply, HALF_LIVES[0], 1.0);
         }
         let (kin, first) = (form.kin.clone(), form.count == 1);
@@ -168,7 +229,7 @@ impl Habits {
                     other.support[slot].add(reply, half_life, 1.0);
                 }
                 if let Some(kind) = kind {
-                    other.kind_support[kind.index()].add(reply, HALF_LIVES[0], 1.0);
+                    other.kind_support.add(kind, reply, 1.0);
                 }
             }
         }
@@ -223,16 +284,12 @@ impl Habits {
             let value = kin.iter().map(|other| self.mass(*other, slot, now)).sum();
             support[slot].add(now, half_life, value);
         }
-        let mut kind_support = <[Mass; KINDS]>::default();
-        for (slot, support) in kind_support.iter_mut().enumerate() {
-            let masses = kin.iter().filter_map(|other| self.form(*other)).map(|form| form.kinds[slot]);
-            support.add(now, HALF_LIVES[0], masses.map(|mass| mass.at(now, HALF_LIVES[0])).sum());
+        let mut kind_support = ByKind::default();
+        for (kind, mass) in kin.iter().filter_map(|other| self.form(*other)).flat_map(|form| &form.kinds.0) {
+            kind_support.add(*kind, now, mass.at(now, HALF_LIVES[0]));
         }
-        let mut distinct = numbers.clone();
-        distinct.dedup();
-        for number in distinct {
-            self.by_token[number as usize].push((id, numbers.len()));
-        }
+        file(&mut self.by_token, id, &numbers);
+        self.lengths.push(narrow(numbers.len()));
         self.letters += key.len() + text.len() + numbers.len() * 8;
         self.by_normal.insert(key, id);
         self.forms.push(Form {
@@ -246,7 +303,7 @@ impl Habits {
             masses: <[Mass; 2]>::default(),
             support,
             kind_support,
-            kinds: <[Mass; KINDS]>::default(),
+            kinds: ByKind::default(),
         });
         id
     }
@@ -284,26 +341,8 @@ impl Habits {
     /// The forms that a reply of these tokens would hit, rising.
     #[must_use]
     pub fn kin_of(&self, numbers: &[u32]) -> Vec<u32> {
-        let (shortest, longest) = (numbers.len().div_ceil(3), numbers.len() * 3);
-        let telling = self.telling(numbers);
-        let mut found: Vec<(u32, usize)> = Vec::new();
-        // Lists that are read whole: a form that is not in one of them does not have its token.
-        let mut whole = 0;
-        for &number in &telling {
-            let forms = &self.by_token[number as usize];
-            whole += usize::from(forms.len() <= MAX_TOKEN_FORMS);
-            let forms = forms.iter().rev().take(MAX_TOKEN_FORMS);
-            found.extend(forms.filter(|(_, length)| (shortest..=longest).contains(length)));
-        }
-        found.sort_unstable();
-        // Most share one common token and nothing else: those are dropped before their tokens are compared.
-        let may_hit = |hits: usize, length: usize| {
-            let shared = numbers.len() - whole.saturating_sub(hits);
-            4 * shared >= numbers.len() + length
-        };
-        let found = found.chunk_by(|a, b| a.0 == b.0).filter(|run| may_hit(run.len(), run[0].1)).map(|run| run[0].0);
-        let found: Vec<u32> = found.collect();
-        let mut kin: Vec<u32> = found
+        let mut kin: Vec<u32> = self
+            .sharing(numbers)
             .into_iter()
             .rev()
             .filter(|id| self.forms.get(*id as usize).is_some_and(|form| alike(&form.tokens, numbers)))
@@ -311,6 +350,36 @@ impl Habits {
             .collect();
         kin.reverse();
         kin
+    }
+
+    /// The forms that have a telling token and may share enough of the others, rising.
+    fn sharing(&self, numbers: &[u32]) -> Vec<u32> {
+        let lengths = narrow(numbers.len().div_ceil(3))..=narrow(numbers.len() * 3);
+        let mut hits = vec![0_u8; self.forms.len()];
+        let (mut found, mut starts) = (Vec::new(), Vec::new());
+        for number in self.telling(numbers) {
+            let forms = &self.by_token[number as usize];
+            let unread = forms.len().saturating_sub(MAX_TOKEN_FORMS);
+            starts.push(if unread == 0 { 0 } else { forms[unread] });
+            for &form in &forms[unread..] {
+                if lengths.contains(&self.lengths[form as usize]) {
+                    if hits[form as usize] == 0 {
+                        found.push(form);
+                    }
+                    hits[form as usize] += 1;
+                }
+            }
+        }
+        starts.sort_unstable();
+        // Most share one common token and nothing else: those are dropped before their tokens are compared. A form does not
+        // have the token of a list that was read from before the form on and does not hold it.
+        found.retain(|form| {
+            let reaching = starts.partition_point(|start| start <= form);
+            let shared = numbers.len() - (reaching - usize::from(hits[*form as usize]));
+            4 * shared >= numbers.len() + self.lengths[*form as usize] as usize
+        });
+        found.sort_unstable();
+        found
     }
 
     /// The tokens of which a kin must have at least one: kin share at least a third of the tokens, so the most common
@@ -372,13 +441,13 @@ impl Habits {
     /// Mass of one form in a kind of situation.
     #[must_use]
     pub fn kind_mass(&self, id: u32, kind: Kind, now: u32) -> f64 {
-        self.form(id).map_or(0.0, |form| form.kinds[kind.index()].at(now, HALF_LIVES[0]))
+        self.form(id).map_or(0.0, |form| form.kinds.at(kind, now))
     }
 
     /// Mass of a form and its kin in a kind of situation.
     #[must_use]
     pub fn kind_support(&self, id: u32, kind: Kind, now: u32) -> f64 {
-        self.form(id).map_or(0.0, |form| form.kind_support[kind.index()].at(now, HALF_LIVES[0]))
+        self.form(id).map_or(0.0, |form| form.kind_support.at(kind, now))
     }
 
     /// Mass of all replies in a kind of situation.
@@ -457,6 +526,40 @@ mod tests {
                 assert_eq!(listed, expected, "{one} | {other}");
             }
         }
+    }
+
+    /// Kin as they are defined: the newest that are alike, of the newest forms of each telling token.
+    fn kin_plainly(habits: &Habits, numbers: &[u32]) -> Vec<u32> {
+        let mut found = std::collections::BTreeSet::new();
+        for number in habits.telling(numbers) {
+            let with = |id: &u32| habits.tokens_of(*id).contains(&number);
+            let forms = (0..narrow(habits.len())).rev().filter(with).take(MAX_TOKEN_FORMS);
+            found.extend(forms.filter(|id| alike(habits.tokens_of(*id), numbers)));
+        }
+        let skipped = found.len().saturating_sub(MAX_KIN);
+        found.into_iter().skip(skipped).collect()
+    }
+
+    #[test]
+    fn counting_finds_the_kin_that_comparing_with_all_finds() {
+        let reply = |seed: u32| -> String {
+            let words = 1 + seed.wrapping_mul(2_654_435_761) % 13;
+            let word = |at: u32| (seed * 31 + at * (seed % 7 + 3)) % (4 << (seed % 6));
+            (0..words).map(|at| format!("common w{} ", word(at))).take(words as usize).collect()
+        };
+        let mut habits = Habits::default();
+        for at in 0..5_000 {
+            habits.add(at, &reply(at), None);
+        }
+        assert!(habits.by_token.iter().any(|forms| forms.len() > MAX_TOKEN_FORMS), "some lists must be cut");
+        let mut full = 0;
+        for seed in (0..5_000).step_by(83) {
+            let numbers = habits.numbers(&reply(seed * 3 + 1));
+            let kin = habits.kin_of(&numbers);
+            full += usize::from(kin.len() == MAX_KIN);
+            assert_eq!(kin, kin_plainly(&habits, &numbers), "{}", reply(seed * 3 + 1));
+        }
+        assert!(full > 0, "some must have more kin than are kept");
     }
 
     #[test]

@@ -98,7 +98,7 @@ pub struct Answer {
     pub abstained: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Reply {
     pub(super) id: String,
     pub(super) form: Option<u32>,
@@ -108,14 +108,16 @@ pub(super) struct Reply {
     pub(super) next: Option<u32>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Thread {
     pub(super) last: Option<u32>,
     pub(super) replies: u32,
 }
 
 /// Learns pairs and answers queries; everything is in memory.
-#[derive(Debug, Default)]
+///
+/// What was serialised and read back answers alike to the last bit. No answer depends on the order of a map.
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Predictor {
     pub(super) replies: Vec<Reply>,
     pub(super) tails: Nearest,

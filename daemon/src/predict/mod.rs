@@ -6,7 +6,7 @@
 //! # Code map
 //!
 //! - [`situation`]: an agent's text to its last block, tokens and kind; what counts as a hit.
-//! - [`nearest`]: like situations (BM25 in memory). [`habits`]: the person's replies and which are as good as which.
+//! - [`nearest`]: like situations (BM25 in memory), over packed `postings`. [`habits`]: the person's replies and which are as good as which.
 //! - [`rank`]: the numbers a candidate is judged by, and the shipped weights. [`pool`]: the candidates of a query.
 //! - [`local`]: the predictor itself: learning and state. `view` and `answer`: the start and the end of a query.
 //! - [`calibrate`]: raw numbers to probabilities. [`gate`]: probabilities to the confidence we stand behind.
@@ -21,6 +21,7 @@ pub mod local;
 mod nearby;
 pub mod nearest;
 pub mod pool;
+mod postings;
 pub mod rank;
 pub mod situation;
 #[cfg(test)]

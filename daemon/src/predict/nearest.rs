@@ -3,8 +3,11 @@
 //! Only the rarest terms of a query are read, and none that stands in too many situations, so that a long agent
 //! text costs no more than a short one.
 
-use std::collections::BTreeMap;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+
+use super::postings::Postings;
 
 /// Query terms read, at most; the rarest are taken.
 pub const MAX_TERMS: usize = 32;
@@ -17,18 +20,13 @@ const SMALL: usize = 400;
 /// The largest share of situations that a term may stand in once there are many.
 const MAX_SHARE: f64 = 0.10;
 
-/// One occurrence of a term.
-#[derive(Clone, Copy, Debug)]
-struct Posting {
-    item: u32,
-    count: f32,
-}
-
 /// An inverted index of token lists, numbered by the caller in rising order.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Nearest {
-    terms: HashMap<String, Vec<Posting>>,
-    lengths: Vec<(u32, u32)>,
+    terms: HashMap<String, Postings>,
+    /// By number; 0 for numbers that were never added.
+    lengths: Vec<u32>,
+    items: usize,
     total: f64,
     postings: usize,
     letters: usize,
@@ -43,10 +41,10 @@ pub struct Like {
     pub similarity: f64,
 }
 
-fn counts(tokens: &[String]) -> BTreeMap<&str, f64> {
+fn counts(tokens: &[String]) -> BTreeMap<&str, u32> {
     let mut counts = BTreeMap::new();
     for token in tokens {
-        *counts.entry(token.as_str()).or_insert(0.0) += 1.0;
+        *counts.entry(token.as_str()).or_insert(0) += 1;
     }
     counts
 }
@@ -55,34 +53,40 @@ impl Nearest {
     /// Adds one item; numbers must rise.
     pub fn add(&mut self, item: u32, tokens: &[String]) {
         for (term, count) in counts(tokens) {
-            if !self.terms.contains_key(term) {
-                self.letters += term.len();
+            match self.terms.get_mut(term) {
+                Some(postings) => postings.push(item, count),
+                None => self.create(term, item, count),
             }
-            #[allow(clippy::cast_possible_truncation)]
-            self.terms.entry(term.to_owned()).or_default().push(Posting { item, count: count as f32 });
             self.postings += 1;
         }
         let length = u32::try_from(tokens.len()).unwrap_or(u32::MAX);
-        self.lengths.push((item, length));
+        self.lengths.resize(item as usize, 0);
+        self.lengths.push(length);
+        self.items += 1;
         self.total += f64::from(length);
+    }
+
+    fn create(&mut self, term: &str, item: u32, count: u32) {
+        self.letters += term.len();
+        self.terms.entry(term.to_owned()).or_default().push(item, count);
     }
 
     /// Estimated bytes held.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.postings * 8 + self.lengths.len() * 8 + self.terms.len() * 64 + self.letters
+        self.postings * 2 + self.lengths.len() * 4 + self.terms.len() * 64 + self.letters
     }
 
     /// How many items there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.lengths.len()
+        self.items
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.lengths.is_empty()
+        self.items == 0
     }
 
     /// The `limit` most similar items, best first, the newest first among equals.
@@ -92,10 +96,10 @@ impl Nearest {
             return Vec::new();
         }
         #[allow(clippy::cast_precision_loss)]
-        let (n, query_length) = (self.lengths.len() as f64, tokens.len() as f64);
+        let (n, query_length) = (self.items as f64, tokens.len() as f64);
         let mean = (self.total / n).max(1.0);
         let chosen = self.choose(tokens);
-        let mut scores: HashMap<u32, f64> = HashMap::new();
+        let mut scores = Scores::new(self.lengths.len());
         let mut own = self.unseen(tokens) * (1.0 + (n + 0.5) / 0.5).ln();
         let mut read = 0;
         for (postings, count) in &chosen {
@@ -107,29 +111,25 @@ impl Nearest {
                 continue;
             }
             read += postings.len();
-            for posting in *postings {
-                let length = f64::from(self.length(posting.item));
-                let count = f64::from(posting.count);
-                let weight = idf * count * (K1 + 1.0) / (count + K1 * (1.0 - B + B * length / mean));
-                *scores.entry(posting.item).or_insert(0.0) += weight;
+            for (item, count) in postings.iter() {
+                let length = f64::from(self.lengths[item as usize]);
+                let count = f64::from(count);
+                scores.add(item, idf * count * (K1 + 1.0) / (count + K1 * (1.0 - B + B * length / mean)));
             }
         }
-        best(scores, own.max(1e-9), limit)
+        scores.best(own.max(1e-9), limit)
     }
 
     /// The rarest known terms of a query with their postings, rarest first.
-    fn choose<'a>(&'a self, tokens: &[String]) -> Vec<(&'a [Posting], f64)> {
+    fn choose<'a>(&'a self, tokens: &[String]) -> Vec<(&'a Postings, f64)> {
         #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let cap =
-            if self.lengths.len() < SMALL { usize::MAX } else { ((self.lengths.len() as f64) * MAX_SHARE) as usize };
-        let mut known: Vec<(usize, &str, f64)> = counts(tokens)
-            .into_iter()
-            .filter_map(|(term, count)| self.terms.get(term).map(|p| (p.len(), term, count)))
-            .filter(|(frequency, _, _)| *frequency <= cap)
-            .collect();
-        known.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.cmp(b.1)));
+        let cap = if self.items < SMALL { usize::MAX } else { ((self.items as f64) * MAX_SHARE) as usize };
+        let counts = counts(tokens).into_iter();
+        let known = counts.filter_map(|(term, count)| Some((self.terms.get(term)?, term, f64::from(count))));
+        let mut known: Vec<(&Postings, &str, f64)> = known.filter(|(postings, ..)| postings.len() <= cap).collect();
+        known.sort_by(|a, b| a.0.len().cmp(&b.0.len()).then(a.1.cmp(b.1)));
         known.truncate(MAX_TERMS);
-        known.into_iter().filter_map(|(_, term, count)| Some((self.terms.get(term)?.as_slice(), count))).collect()
+        known.into_iter().map(|(postings, _, count)| (postings, count)).collect()
     }
 
     /// How many of a query's terms no item has, at most as many as are read; they make every item less alike.
@@ -137,25 +137,41 @@ impl Nearest {
         let unseen = counts(tokens).into_keys().filter(|term| !self.terms.contains_key(*term)).count();
         f64::from(u32::try_from(unseen.min(MAX_TERMS)).unwrap_or(0))
     }
-
-    fn length(&self, item: u32) -> u32 {
-        match self.lengths.binary_search_by_key(&item, |(number, _)| *number) {
-            Ok(at) => self.lengths[at].1,
-            Err(_) => 0,
-        }
-    }
 }
 
-/// Best first; a total order, so that the map's own order never shows.
-fn best(scores: HashMap<u32, f64>, own: f64, limit: usize) -> Vec<Like> {
-    let mut all: Vec<Like> = scores.into_iter().map(|(item, score)| Like { item, similarity: score / own }).collect();
-    let order = |a: &Like, b: &Like| b.similarity.total_cmp(&a.similarity).then(b.item.cmp(&a.item));
-    if all.len() > limit && limit > 0 {
-        all.select_nth_unstable_by(limit - 1, order);
-        all.truncate(limit);
+/// What every item scores so far; by number, since numbers are dense and a map would cost more than the sums.
+struct Scores {
+    sums: Vec<f64>,
+    /// Items that have scored; every weight is above 0.
+    scored: Vec<u32>,
+}
+
+impl Scores {
+    fn new(items: usize) -> Self {
+        Self { sums: vec![0.0; items], scored: Vec::new() }
     }
-    all.sort_by(order);
-    all
+
+    fn add(&mut self, item: u32, weight: f64) {
+        let sum = &mut self.sums[item as usize];
+        if *sum <= 0.0 {
+            self.scored.push(item);
+        }
+        *sum += weight;
+    }
+
+    /// Best first, by a total order.
+    fn best(self, own: f64, limit: usize) -> Vec<Like> {
+        let Self { sums, scored } = self;
+        let like = |item: u32| Like { item, similarity: sums[item as usize] / own };
+        let mut all: Vec<Like> = scored.into_iter().map(like).collect();
+        let order = |a: &Like, b: &Like| b.similarity.total_cmp(&a.similarity).then(b.item.cmp(&a.item));
+        if all.len() > limit && limit > 0 {
+            all.select_nth_unstable_by(limit - 1, order);
+            all.truncate(limit);
+        }
+        all.sort_by(order);
+        all
+    }
 }
 
 #[cfg(test)]
@@ -187,6 +203,57 @@ mod tests {
         let like = nearest.like(&tokens("same words"), 4);
         assert_eq!(like.iter().map(|like| like.item).collect::<Vec<_>>(), [29, 28, 27, 26]);
         assert!(nearest.like(&[], 4).is_empty() && Nearest::default().like(&tokens("x"), 4).is_empty());
+    }
+
+    /// The sums as they are written in a textbook: item after item, in the order of the terms.
+    fn plainly(texts: &[Vec<String>], query: &[String], limit: usize) -> Vec<Like> {
+        #[allow(clippy::cast_precision_loss)]
+        let (n, mean) = (texts.len() as f64, texts.iter().map(Vec::len).sum::<usize>() as f64 / texts.len() as f64);
+        let holders = |term: &str| texts.iter().filter(|text| text.iter().any(|token| token == term)).count();
+        let mut terms: Vec<(usize, &str, u32)> =
+            counts(query).into_iter().map(|(term, count)| (holders(term), term, count)).collect();
+        terms.sort_unstable();
+        let unseen = terms.iter().filter(|(holders, ..)| *holders == 0).count();
+        terms.retain(|(holders, ..)| *holders > 0);
+        #[allow(clippy::cast_precision_loss)]
+        let weight = |holders: usize, count: u32, length: usize| {
+            let (count, idf) = (f64::from(count), (1.0 + (n - holders as f64 + 0.5) / (holders as f64 + 0.5)).ln());
+            idf * count * (K1 + 1.0) / (count + K1 * (1.0 - B + B * length as f64 / mean.max(1.0)))
+        };
+        #[allow(clippy::cast_precision_loss)]
+        let mut own = unseen as f64 * (1.0 + (n + 0.5) / 0.5).ln();
+        let mut scores = BTreeMap::new();
+        for (holders, term, count) in terms.into_iter().take(MAX_TERMS) {
+            own += weight(holders, count, query.len());
+            for (item, text) in (0_u32..).zip(texts) {
+                if let Some(count) = counts(text).get(term) {
+                    *scores.entry(item).or_insert(0.0) += weight(holders, *count, text.len());
+                }
+            }
+        }
+        let mut all: Vec<Like> =
+            scores.into_iter().map(|(item, score)| Like { item, similarity: score / own.max(1e-9) }).collect();
+        all.sort_by(|a, b| b.similarity.total_cmp(&a.similarity).then(b.item.cmp(&a.item)));
+        all.truncate(limit);
+        all
+    }
+
+    #[test]
+    fn packed_lists_give_the_same_sums_to_the_last_bit() {
+        let text = |seed: u32, length: u32| -> Vec<String> {
+            (0..length).map(|at| format!("w{}", (seed * 7 + at * at * (seed % 5 + 1)) % 40)).collect()
+        };
+        let texts: Vec<Vec<String>> = (0..120).map(|seed| text(seed, 1 + seed % 23)).collect();
+        let mut nearest = Nearest::default();
+        for (item, text) in (0..).zip(&texts) {
+            nearest.add(item, text);
+        }
+        for seed in 0..60 {
+            let query = text(seed + 1_000, 1 + seed % 31);
+            let (like, plain) = (nearest.like(&query, 9), plainly(&texts, &query, 9));
+            let bits = |all: &[Like]| all.iter().map(|like| (like.item, like.similarity.to_bits())).collect::<Vec<_>>();
+            assert_eq!(bits(&like), bits(&plain), "{query:?}");
+        }
     }
 
     #[test]

@@ -66,22 +66,48 @@ fn life(seed: u64, turns: usize) -> Vec<Pair> {
 /// What the predictor says before each pair, as text.
 fn said(life: &[Pair]) -> Vec<String> {
     let mut predictor = Predictor::default();
-    let mut out = Vec::new();
-    for pair in life {
-        let answer = predictor.answer(&query(&pair.session_id, &pair.agent_text, 5));
-        out.push(format!("{answer:?}"));
-        let (raw, kind) = (answer.candidates[0].raw_confidence, answer.kind);
-        let hit = hit(&answer.candidates[0].response, &pair.reply);
-        predictor.judge(Label { raw, kind, hit, weight: 1.0 });
-        predictor.learn(pair);
+    life.iter().flat_map(|pair| said_next(&mut predictor, pair)).collect()
+}
+
+/// What it says before this pair, which it then learns.
+fn said_next(predictor: &mut Predictor, pair: &Pair) -> [String; 2] {
+    let query = query(&pair.session_id, &pair.agent_text, 5);
+    let (answer, continuation) = (predictor.answer(&query), predictor.continuation(&query));
+    let (raw, kind) = (answer.candidates[0].raw_confidence, answer.kind);
+    let hit = hit(&answer.candidates[0].response, &pair.reply);
+    predictor.judge(Label { raw, kind, hit, weight: 1.0 });
+    predictor.learn(pair);
+    if pair.reply_id.ends_with('7') {
+        predictor.learn_end(&pair.session_id, &pair.agent_text);
     }
-    out
+    [format!("{answer:?}"), format!("{continuation:?}")]
 }
 
 #[test]
 fn the_same_life_gives_the_same_answers() {
     let life = life(1, 150);
     assert_eq!(said(&life), said(&life));
+}
+
+/// What was learned, written and read back.
+fn read_back(predictor: &Predictor) -> Predictor {
+    postcard::from_bytes(&postcard::to_stdvec(predictor).unwrap()).unwrap()
+}
+
+#[test]
+fn what_was_written_and_read_back_goes_on_to_the_last_bit() {
+    let life = life(8, 150);
+    let whole = said(&life);
+    for cut in [0, 1, 2, 60, 149] {
+        let (mut predictor, mut out) = (Predictor::default(), Vec::new());
+        for (at, pair) in life.iter().enumerate() {
+            if at == cut {
+                predictor = read_back(&read_back(&predictor));
+            }
+            out.extend(said_next(&mut predictor, pair));
+        }
+        assert_eq!(out, whole, "cut at {cut}");
+    }
 }
 
 #[test]
@@ -96,8 +122,8 @@ fn no_answer_depends_on_what_comes_later() {
         }
     }
     let (one, two) = (said(&life), said(&other));
-    assert_eq!(one[..=70], two[..=70]);
-    assert_ne!(one[71..], two[71..], "the noise must show somewhere, or the test cannot fail");
+    assert_eq!(one[..142], two[..142], "two lines for each of the pairs up to the 70th");
+    assert_ne!(one[142..], two[142..], "the noise must show somewhere, or the test cannot fail");
 }
 
 #[test]
@@ -200,7 +226,8 @@ fn a_routine_is_learned_and_prose_is_left_alone() {
 /// Prints what an answer costs: `CLONE_LATENCY=1 cargo test -p clone-daemon --lib predict::tests::latency -- --nocapture`.
 #[test]
 fn latency_of_an_answer() {
-    let sizes: &[usize] = if std::env::var_os("CLONE_LATENCY").is_some() { &[10_000, 100_000] } else { &[2_000] };
+    let sizes: &[usize] =
+        if std::env::var_os("CLONE_LATENCY").is_some() { &[10_000, 30_000, 100_000] } else { &[2_000] };
     for &size in sizes {
         let mut numbers = Numbers(11);
         let mut predictor = Predictor::default();

@@ -8,6 +8,9 @@
 mod rows;
 pub mod tables;
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +19,7 @@ use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, WriteTran
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use rows::STRETCH;
 use rows::{Sum, opened, sealed};
 pub use tables::Table;
 
@@ -212,11 +216,7 @@ impl State {
 
     fn meta<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, StateError> {
         guarded(|| {
-            let table = match self.read()?.open_table(Table::Meta.definition()) {
-                Ok(table) => table,
-                Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
-                Err(error) => return Err(error.into()),
-            };
+            let Some(table) = existing(self.read()?.open_table(Table::Meta.definition()))? else { return Ok(None) };
             let row = table.get(key.as_bytes())?;
             row.map(|row| opened(Table::Meta, key.as_bytes(), row.value())).transpose()
         })
@@ -228,22 +228,51 @@ impl State {
     ///
     /// A row is damaged, missing, or cannot be read; some were handed over by then. Set the file aside and fold anew.
     pub fn load<T: DeserializeOwned>(&self, table: Table, mut each: impl FnMut(&[u8], T)) -> Result<(), StateError> {
-        let expected: Sum = self.meta(&rows::key(table))?.unwrap_or_default();
-        let mut found = Sum::default();
         guarded(|| {
-            let rows = match self.read()?.open_table(table.definition()) {
-                Ok(rows) => rows,
-                Err(redb::TableError::TableDoesNotExist(_)) => return Ok(()),
-                Err(error) => return Err(error.into()),
-            };
-            for row in rows.iter()? {
-                let (key, value) = row?;
-                each(key.value(), opened(table, key.value(), value.value())?);
-                found.add(value.value());
+            let read = self.read()?;
+            let mut found = Sum::default();
+            if let Some(rows) = existing(read.open_table(table.definition()))? {
+                for row in rows.iter()? {
+                    let (key, value) = row?;
+                    each(key.value(), opened(table, key.value(), value.value())?);
+                    found.add(value.value());
+                }
             }
-            Ok(())
-        })?;
-        if found == expected { Ok(()) } else { Err(StateError::Damaged(table.name())) }
+            whole(table, found, expected(&read, table)?)
+        })
+    }
+
+    /// Hands the rows of these positions to `each`, in order, from a table [by position](Table::is_by_position).
+    ///
+    /// # Errors
+    ///
+    /// As of [`load`](Self::load); stretches outside the range are not looked at.
+    pub fn load_positions<T: DeserializeOwned>(
+        &self,
+        table: Table,
+        positions: Range<u64>,
+        mut each: impl FnMut(u64, T),
+    ) -> Result<(), StateError> {
+        for stretch in positions.start / STRETCH..positions.end.div_ceil(STRETCH) {
+            let expected: Sum = self.meta(&rows::name(table, stretch))?.unwrap_or_default();
+            let mut found = Sum::default();
+            guarded(|| {
+                let Some(rows) = existing(self.read()?.open_table(table.definition()))? else { return Ok(()) };
+                let (first, last) = (stretch * STRETCH, stretch * STRETCH + (STRETCH - 1));
+                for row in rows.range(first.to_be_bytes().as_slice()..=last.to_be_bytes().as_slice())? {
+                    let (key, value) = row?;
+                    let position = key.value().try_into().map_or(u64::MAX, u64::from_be_bytes);
+                    found.add(value.value());
+                    // The sum is over the whole stretch.
+                    if positions.contains(&position) {
+                        each(position, opened(table, key.value(), value.value())?);
+                    }
+                }
+                Ok(())
+            })?;
+            whole(table, found, expected)?;
+        }
+        Ok(())
     }
 
     /// Writes the rows and moves the cursor, in one transaction that is on disk when this returns.
@@ -275,12 +304,13 @@ fn put(write: &WriteTransaction, table: Table, batch: &Batch) -> Result<(), Stat
         return Ok(());
     }
     let mut rows = write.open_table(table.definition())?;
-    let name = rows::key(table);
-    let mut sum: Sum = match write.open_table(Table::Meta.definition())?.get(name.as_bytes())? {
-        Some(row) => opened(Table::Meta, name.as_bytes(), row.value())?,
-        None => Sum::default(),
-    };
+    let mut sums: BTreeMap<u64, Sum> = BTreeMap::new();
     for (_, key, value) in ours {
+        let stretch = rows::stretch(table, key);
+        if let Entry::Vacant(unknown) = sums.entry(stretch) {
+            unknown.insert(written_sum(write, &rows::name(table, stretch))?);
+        }
+        let sum = sums.entry(stretch).or_default();
         let before = match value {
             Some(value) => {
                 sum.add(value);
@@ -293,7 +323,40 @@ fn put(write: &WriteTransaction, table: Table, batch: &Batch) -> Result<(), Stat
             sum.take(before.value());
         }
     }
-    put_meta(write, &name, &sum)
+    sums.iter().try_for_each(|(stretch, sum)| put_meta(write, &rows::name(table, *stretch), sum))
+}
+
+fn written_sum(write: &WriteTransaction, name: &str) -> Result<Sum, StateError> {
+    match write.open_table(Table::Meta.definition())?.get(name.as_bytes())? {
+        Some(row) => opened(Table::Meta, name.as_bytes(), row.value()),
+        None => Ok(Sum::default()),
+    }
+}
+
+/// The sum that all rows of a table should come to.
+fn expected(read: &ReadTransaction, table: Table) -> Result<Sum, StateError> {
+    let Some(meta) = existing(read.open_table(Table::Meta.definition()))? else { return Ok(Sum::default()) };
+    let (first, end) = rows::names(table);
+    let mut all = Sum::default();
+    for row in meta.range(first.as_bytes()..end.as_bytes())? {
+        let (name, sum) = row?;
+        all.join(opened(Table::Meta, name.value(), sum.value())?);
+    }
+    Ok(all)
+}
+
+/// Refuses rows that are not all there, or more than there were.
+fn whole(table: Table, found: Sum, expected: Sum) -> Result<(), StateError> {
+    if found == expected { Ok(()) } else { Err(StateError::Damaged(table.name())) }
+}
+
+/// A table, or nothing where nothing was ever written to it.
+fn existing<T>(table: Result<T, redb::TableError>) -> Result<Option<T>, StateError> {
+    match table {
+        Ok(table) => Ok(Some(table)),
+        Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn put_meta(write: &WriteTransaction, key: &str, value: &impl Serialize) -> Result<(), StateError> {
@@ -458,7 +521,8 @@ mod tests {
         for round in 0..4_u64 {
             let mut batch = Batch::default();
             for key in 0..30_u64 {
-                batch.put(Table::Pairs, &(round * 20 + key).to_be_bytes(), &format!("pair {round} {key}"));
+                let position = (round * 20 + key) * (STRETCH / 40);
+                batch.put(Table::Pairs, &position.to_be_bytes(), &format!("pair {round} {key}"));
                 batch.put(Table::Keys, &key.to_be_bytes(), &format!("key {round} {key}"));
             }
             batch.remove(Table::Keys, &round.to_be_bytes());
@@ -515,5 +579,25 @@ mod tests {
         write.commit().unwrap();
         assert!(matches!(state.load(Table::Pairs, |_, _: String| {}), Err(StateError::Damaged("pairs"))));
         state.load(Table::Keys, |_, _: String| {}).unwrap();
+    }
+
+    #[test]
+    fn a_row_that_got_lost_is_missed_in_its_stretch_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.redb");
+        filled(&path);
+        let state = State::try_open(&path).unwrap();
+        let load = |positions: Range<u64>| {
+            let mut found = Vec::new();
+            state.load_positions(Table::Pairs, positions, |position, _: String| found.push(position)).map(|()| found)
+        };
+        let step = STRETCH / 40;
+        assert_eq!(load(step * 3..step * 6).unwrap(), [step * 3, step * 4, step * 5]);
+        assert_eq!(load(0..u64::from(u32::MAX)).unwrap().len(), 90);
+        let write = state.db().unwrap().begin_write().unwrap();
+        write.open_table(Table::Pairs.definition()).unwrap().pop_first().unwrap();
+        write.commit().unwrap();
+        assert!(matches!(load(step * 3..step * 6), Err(StateError::Damaged("pairs"))));
+        assert_eq!(load(step * 85..step * 86).unwrap(), [step * 85], "two stretches on");
     }
 }

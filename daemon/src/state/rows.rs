@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use super::{StateError, Table};
 
 const SUM_BYTES: usize = 8;
+/// Positions whose rows share a sum, in a table [by position](Table::is_by_position): such a table is long, and most starts
+/// read its end alone.
+pub const STRETCH: u64 = 1 << 14;
 
 /// How many rows a table has, and their checksums taken together: a row that got lost or came back changes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,13 +27,30 @@ impl Sum {
     }
 }
 
+impl Sum {
+    pub(super) fn join(&mut self, other: Self) {
+        (self.rows, self.together) = (self.rows.wrapping_add(other.rows), self.together ^ other.together);
+    }
+}
+
 fn stored(row: &[u8]) -> u64 {
     row.first_chunk().map_or(0, |sum| u64::from_le_bytes(*sum))
 }
 
-/// Where `meta` keeps the sum of a table.
-pub(super) fn key(table: Table) -> String {
-    format!("rows:{}", table.name())
+/// Which sum of its table a row belongs to.
+pub(super) fn stretch(table: Table, key: &[u8]) -> u64 {
+    let position = key.try_into().map_or(0, u64::from_be_bytes);
+    if table.is_by_position() { position / STRETCH } else { 0 }
+}
+
+/// Where `meta` keeps a sum.
+pub(super) fn name(table: Table, stretch: u64) -> String {
+    format!("rows:{}:{stretch:016x}", table.name())
+}
+
+/// The first and the end of the names of the sums of a table.
+pub(super) fn names(table: Table) -> (String, String) {
+    (format!("rows:{}:", table.name()), format!("rows:{};", table.name()))
 }
 
 /// A row as the file holds it.

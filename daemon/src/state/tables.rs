@@ -5,7 +5,7 @@ use redb::TableDefinition;
 /// One table; keys and values are bytes, values are checksummed JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Table {
-    /// `version`, `cursor` → number; `rows:<table>` → how many rows, and the sum over them. Owner: `state`.
+    /// `version`, `cursor` → number; `rows:<table>:<stretch>` → how many rows, and the sum over them. Owner: `state`.
     Meta,
     /// Session id → session row with the runs of its positions. Owner: `derive`.
     Sessions,
@@ -46,6 +46,12 @@ impl Table {
         Self::Withdrawn,
         Self::Tallies,
     ];
+
+    /// Whether the keys are positions and the table is read a stretch at a time.
+    #[must_use]
+    pub const fn is_by_position(self) -> bool {
+        matches!(self, Self::Pairs | Self::Labels | Self::Endings)
+    }
 
     /// The name in the file.
     #[must_use]

@@ -12,6 +12,8 @@ use crate::topic::TOPICS;
 
 /// Packs event text about 3 times at well above disk speed (297-byte events in chunks of 1,000: 99 bytes each).
 const ZSTD_LEVEL: i32 = 3;
+/// For what is packed again when nobody waits for it.
+const ZSTD_LEVEL_PATIENT: i32 = 9;
 
 /// A chunk record and what is in it.
 #[derive(Clone, Debug)]
@@ -139,6 +141,16 @@ pub(super) fn describe(messages: &[Message<'_>]) -> Info {
 /// [`MAX_CHUNK`](super::MAX_CHUNK).
 #[must_use]
 pub fn chunk(first: u64, messages: &[Message<'_>]) -> Encoded {
+    chunk_at(ZSTD_LEVEL, first, messages)
+}
+
+/// The same chunk, packed with more patience.
+#[must_use]
+pub fn chunk_packed(first: u64, messages: &[Message<'_>]) -> Encoded {
+    chunk_at(ZSTD_LEVEL_PATIENT, first, messages)
+}
+
+fn chunk_at(level: i32, first: u64, messages: &[Message<'_>]) -> Encoded {
     let mut info = describe(messages);
     let size: usize = messages.iter().map(|message| message.data.len() + PREFIX + 22).sum();
     let mut records = Vec::with_capacity(size + 256 * info.topics.len());
@@ -151,7 +163,7 @@ pub fn chunk(first: u64, messages: &[Message<'_>]) -> Encoded {
     }
     let crc = crc32fast::hash(&records);
     let unpacked = records.len();
-    let packed = zstd::bulk::compress(&records, ZSTD_LEVEL).ok().filter(|packed| packed.len() < unpacked);
+    let packed = zstd::bulk::compress(&records, level).ok().filter(|packed| packed.len() < unpacked);
     info.zstd = packed.is_some();
     let stored = packed.unwrap_or(records);
     let mut bytes = Vec::with_capacity(stored.len() + 64);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use clone_schema::id::{Claim, normal};
 use clone_schema::memory::{Fact, Tier};
 use clone_schema::text::one_line;
+use serde::{Deserialize, Serialize};
 
 use crate::memory::fact::support::{Support, lower_bound};
 use crate::memory::scene::{Scene, scene};
@@ -25,7 +26,7 @@ const MIN_SHARE_OFTEN: f64 = 0.05;
 const MIN_LIFT: f64 = 1.5;
 
 /// Counts of (situation, reply).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Habits {
     replies: BTreeMap<(Scene, String), Reply>,
     /// How often each situation was answered.
@@ -37,7 +38,7 @@ pub(super) struct Habits {
     clock: u64,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Reply {
     text: String,
     seen: u64,

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use clone_schema::memory::Evidence;
 use clone_schema::{Position, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::memory::session::Told;
 
@@ -15,7 +16,7 @@ pub(super) const NEWEST: usize = 17;
 pub(super) const MAX_SESSIONS: usize = 256;
 
 /// The events that support a claim: all counted, the first and the newest kept.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Support {
     count: u32,
     sessions: BTreeSet<String>,
