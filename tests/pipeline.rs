@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Home, imported, sample, shared};
+use crate::support::{Home, imported, prompt, response, sample, shared};
 
 #[test]
 fn a_history_becomes_facts_episodes_and_predictions_with_receipts() {
@@ -47,6 +47,7 @@ fn a_dry_run_shows_what_would_be_stored_and_stores_nothing() {
     let output = home.command().args(["import", "claude-code", &sample(), "--dry-run"]).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("\"prompt\":\"commit it and push\"") && text.contains("would store"), "{text}");
+    daemon.sync();
     assert_eq!(daemon.get("/api/monitoring/status/").body["counts"]["reply_pairs"], 0);
 }
 
@@ -111,6 +112,7 @@ fn everything_derived_comes_back_the_same_a_persons_edits_included() {
     let vault = home.vault_bytes();
     daemon.stop();
     std::fs::remove_file(home.path("state.redb")).unwrap();
+    std::fs::remove_file(home.path("model.snapshot")).unwrap();
     std::fs::remove_dir_all(home.path("index")).unwrap();
     std::fs::remove_dir_all(home.vault()).unwrap();
     let daemon = home.start();
@@ -142,6 +144,61 @@ fn a_restart_folds_nothing_twice() {
     daemon.kill();
     let daemon = home.start();
     assert_eq!(told(&home, &daemon)[0], before[0], "facts after a kill");
+}
+
+/// A copy of what the reply model learned saves a start its lessons and changes no answer: whole, gone, damaged, or older
+/// than the log after a crash.
+#[test]
+fn the_snapshot_of_the_reply_model_changes_no_answer() {
+    let (home, daemon) = imported();
+    let snapshot = home.path("model.snapshot");
+    let before = told(&home, &daemon);
+    daemon.stop();
+    let whole = std::fs::read(&snapshot).expect("a clean stop leaves one");
+    let answers = |what: &str| {
+        let daemon = home.start();
+        let after = told(&home, &daemon);
+        for i in [0, 1, 2, 5, 6, 7] {
+            assert_eq!(before[i], after[i], "answer {i} changed: {what}");
+        }
+        daemon
+    };
+    answers("it is whole").stop();
+    std::fs::remove_file(&snapshot).unwrap();
+    answers("it is gone").stop();
+    let mut damaged = whole.clone();
+    damaged[whole.len() / 2] ^= 1;
+    std::fs::write(&snapshot, damaged).unwrap();
+    let daemon = answers("it is damaged");
+    assert!(!snapshot.exists(), "what is not believed is taken away");
+    // More is learned, the daemon is killed, and the file of long ago is all there is.
+    let said = |id: &str, text: &str, at: &str| response(id, "later", text, at);
+    let typed = |id: &str, text: &str, at: &str| prompt(id, "later", text, at);
+    let more = json!([
+        said("later:1", "The parser is done. Shall I go on?", "2026-02-01T00:00:00Z"),
+        typed("later:2", "yes, with the lexer", "2026-02-01T00:01:00Z"),
+        said("later:3", "The lexer is done. Shall I go on?", "2026-02-01T00:02:00Z"),
+        typed("later:4", "yes, with the docs", "2026-02-01T00:03:00Z"),
+    ]);
+    assert_eq!(daemon.post("/api/recording/events/", &more).body["accepted"], 4);
+    let learned = told(&home, &daemon);
+    assert_ne!(learned[5], before[5], "the new lessons must show, or the test cannot fail");
+    daemon.kill();
+    std::fs::write(&snapshot, whole).unwrap();
+    let daemon = home.start();
+    assert_eq!(told(&home, &daemon)[5], learned[5], "it is older than the state");
+    assert!(snapshot.exists(), "an old one is as good as any");
+}
+
+/// Nothing derived is needed to record, and nothing that needs it is answered without it.
+#[test]
+fn a_derived_side_that_cannot_be_opened_ends_the_daemon_with_its_reason() {
+    let home = Home::new();
+    std::fs::write(home.path("index"), "in the way").unwrap();
+    let output = home.command().arg("daemon").output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && told.contains(&home.path("index").display().to_string()), "{told}");
+    assert!(!home.path("clone.sock").exists(), "the door is shut behind it: {told}");
 }
 
 #[test]
