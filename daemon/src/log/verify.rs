@@ -434,9 +434,17 @@ mod tests {
         let notes: Vec<&str> = told.notes.iter().map(|note| note.name.as_str()).collect();
         assert_eq!(
             notes,
-            ["00000000000000000000.recovered", "5.mcap", "notes.txt", "probe", "quarantine/a.tail"],
+            [
+                "00000000000000000000.ids",
+                "00000000000000000000.recovered",
+                "5.mcap",
+                "notes.txt",
+                "probe",
+                "quarantine/a.tail"
+            ],
             "{told:?}"
         );
+        assert!(told.notes[0].what.ends_with("is made anew by the next start: it is cut short"), "{:?}", told.notes[0]);
         assert!(told.is_clean());
         std::fs::write(dir.path().join(KEY), b"short").unwrap();
         assert_eq!(found(dir.path()).damaged[0].segment, KEY);
