@@ -18,7 +18,7 @@ pub use tables::Table;
 /// Memory that redb may use for its page cache, in bytes.
 const CACHE_BYTES: usize = 16 << 20;
 /// The version of the rows; another one is folded anew.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 const SUM_BYTES: usize = 8;
 
 /// Why the state cannot be used.
