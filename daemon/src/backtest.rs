@@ -209,7 +209,9 @@ fn predict(
         at,
     };
     let mode = if options.shadow { Mode::Shadow } else { Mode::Live { strict: options.strict } };
-    let decided = decide(predictor.answer(&query), options.threshold, mode, agent_text);
+    let answer = predictor.answer(&query);
+    let (stood, id) = (answer.standing.stood, format!("{}/{}", turn.user, turn.turn));
+    let decided = decide(answer, options.threshold, mode, agent_text, &id);
     let shown = decided.candidates.iter().map(|candidate| Shown {
         response: &candidate.response,
         confidence: candidate.confidence,
@@ -227,7 +229,7 @@ fn predict(
     summary.autos += u64::from(auto);
     summary.wrong_autos += u64::from(auto && !right);
     let raw = decided.candidates.first().map_or(0.0, |first| first.raw_confidence);
-    predictor.judge(Label { raw, kind: decided.kind, hit: right, weight: 1.0 });
+    predictor.judge(Label { raw, kind: decided.kind, hit: right, weight: 1.0, stood });
     Ok(())
 }
 
