@@ -2,8 +2,8 @@
 //!
 //! Every labelled outcome of a would-be auto (a person answered themselves, an audit, a wrong auto that was noticed) is a bet
 //! against "wrong at most as often as promised". The wealth never falls below 1, so that years of right answers cannot
-//! buy off a change; from [`TRIPS`] on nothing in the stratum is automatic until the opposite bet, begun at the trip, has
-//! earned [`EARNED`]. Both may be read after every outcome: the wealth of a fair bet is an e-process. Autos that nobody
+//! buy off a change; from `TRIPS` on nothing in the stratum is automatic until the opposite bet, begun at the trip, has
+//! earned `EARNED`. Both may be read after every outcome: the wealth of a fair bet is an e-process. Autos that nobody
 //! looked at are no outcomes.
 
 use serde::{Deserialize, Serialize};
