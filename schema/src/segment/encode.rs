@@ -2,6 +2,7 @@
 //!
 //! Everything is built in memory; a writer appends each piece with one write and never seeks back.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::{
@@ -163,7 +164,7 @@ fn chunk_at(level: i32, first: u64, messages: &[Message<'_>]) -> Encoded {
     }
     let crc = crc32fast::hash(&records);
     let unpacked = records.len();
-    let packed = zstd::bulk::compress(&records, level).ok().filter(|packed| packed.len() < unpacked);
+    let packed = compress(&records, level).filter(|packed| packed.len() < unpacked);
     info.zstd = packed.is_some();
     let stored = packed.unwrap_or(records);
     let mut bytes = Vec::with_capacity(stored.len() + 64);
@@ -178,6 +179,23 @@ fn chunk_at(level: i32, first: u64, messages: &[Message<'_>]) -> Encoded {
     });
     (info.length, info.stored, info.unpacked) = (bytes.len() as u64, stored.len() as u64, unpacked as u64);
     Encoded { bytes, info }
+}
+
+thread_local! {
+    /// A megabyte of tables, which took longer to make and to give back than a small chunk to pack.
+    static PRESS: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };
+}
+
+/// The bytes packed at a level; nothing where zstd refuses.
+fn compress(bytes: &[u8], level: i32) -> Option<Vec<u8>> {
+    PRESS.with_borrow_mut(|press| {
+        let press = match press {
+            Some(press) => press,
+            None => press.insert(zstd::bulk::Compressor::new(level).ok()?),
+        };
+        press.set_compression_level(level).ok()?;
+        press.compress(bytes).ok()
+    })
 }
 
 fn compression(zstd: bool) -> &'static str {
