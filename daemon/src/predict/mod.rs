@@ -10,7 +10,7 @@
 //! - [`rank`]: the numbers a candidate is judged by, and the shipped weights. [`pool`]: the candidates of a query.
 //! - [`local`]: the predictor itself: learning and state. `view` and `answer`: the start and the end of a query.
 //! - [`calibrate`]: raw numbers to probabilities. [`gate`]: probabilities to the confidence we stand behind.
-//! - [`continuation`]: whether the person would go on at all.
+//! - [`continuation`]: whether the person would go on at all. [`stratum`]: the closed channels, told apart by fixed rules.
 
 mod answer;
 pub mod calibrate;
@@ -24,6 +24,7 @@ pub mod pool;
 mod postings;
 pub mod rank;
 pub mod situation;
+pub mod stratum;
 #[cfg(test)]
 mod tests;
 mod view;
