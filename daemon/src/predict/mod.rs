@@ -10,11 +10,14 @@
 //! - [`rank`]: the numbers a candidate is judged by, and the shipped weights. [`pool`]: the candidates of a query.
 //! - [`local`]: the predictor itself: learning and state. `view` and `answer`: the start and the end of a query.
 //! - [`calibrate`]: raw numbers to probabilities. [`gate`]: probabilities to the confidence we stand behind.
+//! - [`assent`]: whether the person would say yes. [`fit`]: how shipped weights are made.
 //! - [`continuation`]: whether the person would go on at all. [`stratum`]: the closed channels, told apart by fixed rules.
 
 mod answer;
+pub mod assent;
 pub mod calibrate;
 pub mod continuation;
+pub mod fit;
 pub mod gate;
 pub mod habits;
 pub mod local;
@@ -31,5 +34,5 @@ mod view;
 
 pub use continuation::Continuation;
 pub use gate::{Decided, Mode, decide};
-pub use local::{Answer, Forecast, Label, Pair, Predictor, Query};
+pub use local::{Answer, Forecast, Label, Pair, Predictor, Priors, Query};
 pub use situation::{Kind, hit};

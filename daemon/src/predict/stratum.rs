@@ -87,7 +87,7 @@ pub enum Form {
     Prose,
 }
 
-const CHOOSING: [&str; 12] = [
+const CHOOSING: [&str; 14] = [
     "which",
     "prefer",
     "choose",
@@ -96,6 +96,8 @@ const CHOOSING: [&str; 12] = [
     "select",
     "like me to:",
     "want me to:",
+    "i can:",
+    "options:",
     "cuál",
     "cual ",
     "elige",
@@ -626,6 +628,7 @@ mod tests {
                 "Would you like me to:\n1. Push\n2. Wait\n3. Something else?",
                 choice(&["Push", "Wait", "Something else?"]),
             ),
+            ("Built. If you want, I can:\n1) Push\n2) Wait", choice(&["Push", "Wait"])),
             ("¿Cuál prefieres?\n1) rojo\n2) azul", choice(&["rojo", "azul"])),
             // Questions in a list are no menu, and neither is a list of steps.
             ("1. Which port?\n2. Which host?\n3. Do you use TLS?", Opens::Approval),
