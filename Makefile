@@ -1,8 +1,6 @@
 # Each target is one line of work; `make run` and `make test` need nothing but Rust.
 
-.PHONY: run test test-recorder lint update interop kills states sabotage bench disk-full power-cut failing-sync fuzz curve
-.PHONY: run test test-recorder lint update interop interop-mcp interop-mcap kills states bench disk-full power-cut failing-sync fuzz
-.PHONY: run test test-recorder lint update interop kills states sabotage bench disk-full power-cut failing-sync fuzz
+.PHONY: run test test-recorder lint update interop interop-mcp interop-mcap kills disk-full power-cut failing-sync fuzz states sabotage bench curve
 
 # Builds, starts a daemon in a demo home, imports the shipped sample, shows what it learned and predicts. The tests are
 # built along, because they widen the features of the dependencies: built apart, `make test` would build those again.
@@ -51,7 +49,7 @@ failing-sync:
 
 # Each fuzz target for three minutes, or FUZZ_SECONDS=…; without a sanitizer the stable compiler will do.
 fuzz:
-	command -v cargo-fuzz >/dev/null || cargo install cargo-fuzz; cd tests/fuzz && cp ../../Cargo.lock . && for target in segment inspect event markdown scrub; do cargo fuzz run --fuzz-dir . -s none $$target -- -max_total_time=$${FUZZ_SECONDS:-180} -dict=words.dict || exit 1; done
+	command -v cargo-fuzz >/dev/null || cargo install cargo-fuzz; cd tests/fuzz && cp ../../Cargo.lock . && for target in segment inspect block event markdown scrub; do cargo fuzz run --fuzz-dir . -s none $$target -- -max_total_time=$${FUZZ_SECONDS:-180} -dict=words.dict || exit 1; done
 
 # Two million crash states of the log; SEED=… for others.
 states:

@@ -15,6 +15,7 @@ mod lock;
 mod log;
 mod mcp;
 mod pipeline;
+mod rebuild;
 mod socket;
 mod tidy;
 mod units;

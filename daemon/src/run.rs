@@ -26,10 +26,13 @@ use crate::index::Index;
 use crate::log::{Log, LogError, Options};
 use crate::paths::Paths;
 use crate::serve::{self, Handler};
-use crate::state::{self, State};
+use crate::state::{self, Mend, State};
 
 /// Reasons to wake that may wait; more are folded into those.
 const WAKES_MAX: usize = 1024;
+/// Calls that may be answered at once: an append waits on one of these threads for its commit, and who waits together is
+/// written together.
+const ANSWERING: usize = 128;
 /// How long a call waits for what is derived, before it is told to try again.
 const LOADING_PATIENCE: Duration = Duration::from_secs(20);
 /// The port of the HTTP door where nobody names one.
@@ -187,7 +190,7 @@ fn open_derived(paths: &Paths, log: &Log, progress: &Progress) -> Result<(Arc<In
     let state = open_state(paths)?;
     let index = Arc::new(Index::open(&paths.index).map_err(Failure::new)?);
     let derive = match Derive::open(log.clone(), state, index.clone(), paths, progress) {
-        Err(DeriveError::State(error)) if error.is_mended_by_folding() => {
+        Err(DeriveError::State(error)) if error.mend() == Mend::Rebuild => {
             state::set_aside(&paths.state, &error).map_err(Failure::new)?;
             Derive::open(log.clone(), open_state(paths)?, index.clone(), paths, progress)
         }
@@ -228,7 +231,7 @@ fn serve_until_told(
 ) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
-        .max_blocking_threads(32)
+        .max_blocking_threads(ANSWERING)
         .enable_all()
         .build()
         .map_err(Failure::new)?;

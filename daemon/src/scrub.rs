@@ -1,8 +1,9 @@
 //! Takes secrets of known shapes out of a text, leaving `[secret:<kind>]`.
 //!
-//! Pure, one pass, linear: each byte is looked at once for what could begin a secret, and only then are the bytes after
-//! it read, up to a limit. What it leaves is a fixed point: scrubbing again changes nothing. It knows shapes, not
-//! meaning: a password in a sentence goes unseen, and an ordinary word is never taken for one.
+//! Pure and linear: each byte is looked at once for what could begin a secret, and only then are the bytes after it read,
+//! up to a limit. What it leaves is a fixed point: scrubbing again changes nothing, so where something was found it looks
+//! again, because what was put there may complete the shape of another. It knows shapes, not meaning: a password in a
+//! sentence goes unseen, and an ordinary word is never taken for one.
 
 mod assign;
 mod token;
@@ -22,6 +23,8 @@ pub struct Scrubbed<'a> {
     pub found: BTreeMap<&'static str, u32>,
 }
 
+/// How often a text is gone through at most; two is what texts with secrets take, more only what was made to.
+const PASSES: usize = 8;
 /// How a replaced secret begins.
 const MARK: &str = "[secret:";
 
@@ -34,6 +37,20 @@ struct Found {
 /// Replaces every secret of a known shape.
 #[must_use]
 pub fn scrub(text: &str) -> Scrubbed<'_> {
+    let mut out = once(text);
+    for _ in 1..PASSES {
+        let Cow::Owned(text) = &out.text else { break };
+        let Scrubbed { text: Cow::Owned(text), found } = once(text) else { break };
+        out.text = Cow::Owned(text);
+        for (kind, count) in found {
+            *out.found.entry(kind).or_default() += count;
+        }
+    }
+    out
+}
+
+/// Goes through a text from its beginning to its end.
+fn once(text: &str) -> Scrubbed<'_> {
     let mut found = BTreeMap::new();
     let mut scan = Scan { text, bytes: text.as_bytes(), aws_until: 0 };
     let (mut out, mut kept, mut at) = (String::new(), 0, 0);

@@ -41,6 +41,10 @@ pub enum Gate {
     LowerBound,
     /// Too few like situations to judge by.
     EvidenceFloor,
+    /// Sure answers in this kind of situation were wrong too often of late.
+    TripWire,
+    /// It could be automatic and is asked all the same, to see how such answers fare.
+    Audit,
     /// The agent asks for something destructive.
     Destructive,
     /// A new home: shown, never acted on.

@@ -262,11 +262,13 @@ fn step(
     if turn.answers() {
         let query = turn.query(options.k);
         let mode = if options.shadow { Mode::Shadow } else { Mode::Live { strict: options.strict } };
-        let decided = decide(predictor.answer(&query), options.threshold, mode, turn.said());
+        let answer = predictor.answer(&query);
+        let (stood, id) = (answer.standing.stood, format!("{}/{}", turn.user, turn.turn));
+        let decided = decide(answer, options.threshold, mode, turn.said(), &id);
         on(&Met { person, place, turn, predictor, query: &query, decided: &decided })?;
         let right = count(summary, turn, &decided);
         let raw = decided.candidates.first().map_or(0.0, |first| first.raw_confidence);
-        predictor.judge(Label { raw, kind: decided.kind, hit: right, weight: 1.0 });
+        predictor.judge(Label { raw, kind: decided.kind, hit: right, weight: 1.0, stood });
     }
     summary.turns += 1;
     predictor.learn(&turn.pair());

@@ -7,7 +7,8 @@
 //! | `scan` | every event in order | the `mcap` crate's reader over the same files |
 //! | `start` | open the log; spawn the daemon until it answers; each after a clean stop and after kill -9 | the files' summaries; the index |
 //! | `verify` | read and check every byte of the log | unpack and take the checksum of every chunk |
-//! | `size` | bytes an event, in commits of 1 to 1,000 | the `mcap` crate's writer with its defaults |
+//! | `size` | bytes an event, in commits of 1 to 1,000; open, sealed, packed | the `mcap` crate's writer with its defaults |
+//! | `calib-sim` | simulated people: what a curve costs after 5 to 100 labels | the documented recipe; the raw number |
 //! | [`curve()`] | the log's figures over growing logs | each of the above |
 //!
 //! The benches of the daemon start the real one in a scratch home and talk HTTP over its socket, as any client does; those
@@ -24,6 +25,7 @@
 //!   least one; the raw numbers say how many.
 
 mod bare;
+mod calib_sim;
 mod concurrent;
 mod curve;
 mod events;
@@ -33,8 +35,10 @@ mod machine;
 mod measure;
 mod memory;
 mod read;
+mod recipe;
 mod report;
 mod scan;
+mod simulated;
 mod size;
 mod start;
 mod store;
@@ -113,6 +117,7 @@ const BENCHES: &[(&str, Bench)] = &[
     ("verify", scan::verify),
     ("size", size::run),
     ("start", start::run),
+    ("calib-sim", calib_sim::run),
 ];
 
 /// The names of the benches, in the order in which `all` runs them.

@@ -1,17 +1,16 @@
 //! `scan` and `verify`: all of the log, once as events in order and once as bytes that must be true.
 //!
 //! `scan` reads pages of a thousand, as the daemon does when it derives. Its limit is the stock reader over the same sealed
-//! files, checksums included, which hands out bytes and reads no JSON. The limit of `verify` is what nobody can check
-//! without: read every file, unpack every chunk, take its checksum.
+//! files, checksums included, which hands out bytes and reads no JSON. `verify` is what `clone log verify` does; its limit is
+//! what nobody can check without: read every file, unpack every chunk, take its checksum.
 
 use clone_schema::Position;
-use clone_schema::segment;
 
 use super::measure::Pair;
 use super::read::rate;
 use super::store::{self, Store};
 use super::{BATCH, BenchError, Options, ROUNDS, Row, Target, bare};
-use crate::log::Log;
+use crate::log::{self, Log};
 
 pub(super) fn run(options: &Options) -> Result<Vec<Row>, BenchError> {
     let store = Store::filled(&options.folder, options.events, 21)?;
@@ -59,19 +58,13 @@ pub(super) fn verify(options: &Options) -> Result<Vec<Row>, BenchError> {
     Ok(vec![row.beside("read + zstd + crc32fast of every chunk").target(Target::AtLeast(0.5))])
 }
 
-/// Walks every file of a log as recovery does; each must be whole and sealed, and all events there.
+/// Has the log verify itself; all of it must be whole, and all events there.
 fn checked(store: &Store) -> Result<(), BenchError> {
-    let mut events = 0;
-    for path in store.segments()?.sealed {
-        let bytes = std::fs::read(&path).map_err(BenchError::io("read a segment"))?;
-        let stem = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
-        let first = stem.ok_or_else(|| BenchError::Lost(format!("`{}` has no position", path.display())))?;
-        let walk = segment::walk(&bytes, first, |chunk| events += chunk.len() as u64);
-        if !walk.bad.is_empty() || !matches!(walk.end, segment::End::Sealed { .. }) {
-            return Err(BenchError::Lost(format!("`{}` is damaged: {walk:?}", path.display())));
-        }
+    let found = log::verify(store.folder(), |_| ())?;
+    if !found.is_clean() {
+        return Err(BenchError::Lost(format!("{:?} {:?}", found.damaged, found.missing)));
     }
-    counted(events, store.events as u64)
+    counted(found.events(), store.events as u64)
 }
 
 #[cfg(test)]

@@ -108,6 +108,8 @@ pub fn gate_words(gate: &str) -> &str {
         "open" => "nothing holds it",
         "lower_bound" => "not sure enough",
         "evidence_floor" => "too little evidence",
+        "trip_wire" => "sure answers of this kind were wrong of late",
+        "audit" => "asked to see how sure answers fare",
         "destructive" => "destructive: always yours",
         "shadow" => "shadow mode: shown, never acted on",
         "off" => "auto is off",

@@ -10,10 +10,7 @@ use super::pairs::{self, Pair};
 use super::progress::Progress;
 use crate::memory::fact::Miner;
 use crate::predict::{Label, Predictor};
-use crate::state::{State, StateError, Table};
-
-/// Positions whose lessons are in memory at once while a restart teaches them.
-const WINDOW: u64 = 1 << 14;
+use crate::state::{STRETCH, State, StateError, Table};
 
 /// What the lessons taught.
 #[derive(Default, Serialize, Deserialize)]
@@ -80,7 +77,8 @@ impl Learned {
         let mut from = from.0;
         while from < until.0 {
             progress.at("lessons", from);
-            let end = from.saturating_add(WINDOW).min(until.0);
+            // One stretch at a time is in memory, and none is read twice.
+            let end = (from / STRETCH + 1).saturating_mul(STRETCH).min(until.0);
             for (position, lesson) in rows(state, from, end)? {
                 self.take(Position(position), &lesson);
             }
@@ -93,16 +91,10 @@ impl Learned {
 /// The lessons of these positions, in order; at one position the label, given before the pair was learned, stays before it.
 fn rows(state: &State, from: u64, until: u64) -> Result<Vec<(u64, Lesson)>, StateError> {
     let mut found: Vec<(u64, Lesson)> = Vec::new();
-    let (first, end) = (from.to_be_bytes(), until.to_be_bytes());
-    let keys = first.as_slice()..end.as_slice();
-    let mut put = |key: &[u8], lesson: Lesson| found.push((number(key), lesson));
-    state.load_range(Table::Labels, keys.clone(), |key, label| put(key, Lesson::Label(label)))?;
-    state.load_range(Table::Pairs, keys.clone(), |key, pair| put(key, Lesson::Pair(pair)))?;
-    state.load_range(Table::Endings, keys, |key, ending| put(key, Lesson::End(ending)))?;
+    let mut put = |position: u64, lesson: Lesson| found.push((position, lesson));
+    state.load_positions(Table::Labels, from..until, |position, label| put(position, Lesson::Label(label)))?;
+    state.load_positions(Table::Pairs, from..until, |position, pair| put(position, Lesson::Pair(pair)))?;
+    state.load_positions(Table::Endings, from..until, |position, ending| put(position, Lesson::End(ending)))?;
     found.sort_by_key(|(position, _)| *position);
     Ok(found)
-}
-
-fn number(key: &[u8]) -> u64 {
-    key.try_into().map_or(0, u64::from_be_bytes)
 }

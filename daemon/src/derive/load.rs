@@ -200,3 +200,25 @@ pub fn reindex(view: &RwLock<View>, log: &Log, index: &Index, progress: &Progres
     index.commit(view.cursor.0)?;
     Ok(())
 }
+
+/// Fills an empty index with everything up to the cursor.
+///
+/// # Errors
+///
+/// The log or the index cannot be used; what is missing then is still missing.
+pub fn fill(view: &RwLock<View>, log: &Log, index: &Index) -> Result<(), DeriveError> {
+    let (upto, held) = match view.read() {
+        Ok(view) => (view.cursor, view.documents()),
+        Err(_) => return Ok(()),
+    };
+    let mut from = Position(0);
+    while from < upto {
+        let records = log.scan(from, SCAN)?;
+        let Some(last) = records.last() else { break };
+        from = last.position.next();
+        let known = records.iter().filter(|record| record.position < upto);
+        index.put(known.filter_map(super::view::record_document).collect())?;
+    }
+    index.put(held)?;
+    Ok(index.commit(upto.0)?)
+}

@@ -6,6 +6,7 @@
 //!
 //! What the [lessons] taught is kept beside the state as a [snapshot], so that a start need not teach all of it again.
 
+pub mod keep;
 pub mod lessons;
 pub mod load;
 pub mod notes;
@@ -15,7 +16,6 @@ pub mod snapshot;
 pub mod vault;
 pub mod view;
 
-use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
@@ -28,13 +28,18 @@ use crate::index::{Index, IndexError};
 use crate::log::{Entry, Log, LogError};
 use crate::memory::vault::disk::{Blocked, Disk};
 use crate::paths::Paths;
-use crate::state::{Batch, State, StateError};
+use crate::state::{Batch, Mend, State, StateError};
+use keep::{Keeper, Kept};
 use progress::Progress;
 use snapshot::Snapshot;
 use view::{Changes, View};
 
 /// Events folded under one write lock, so that readers wait no longer than this takes.
 const FOLD_EVENTS: usize = 16;
+/// How long an appended event waits for company before it is folded, unless somebody waits for it.
+const FOLD_AFTER: Duration = Duration::from_millis(10);
+/// How far this loop stands back where those who answer want the same core.
+const NICENESS: i32 = 10;
 /// How long derived rows may wait for company before they are written.
 const PERSIST_AFTER: Duration = Duration::from_millis(1000);
 /// How long changed facts and episodes wait for company before their notes are written.
@@ -51,6 +56,10 @@ const TICK: Duration = Duration::from_secs(30);
 const RETRY: Duration = Duration::from_secs(1);
 /// How soon a displaced or half-written file is looked at again.
 const SETTLE: Duration = Duration::from_secs(2);
+
+/// What `status` says meanwhile.
+const BUILDING_INDEX: &str = "the search index was damaged and is built again from the log; nothing is lost, searches \
+    answer again when it is done; wait";
 
 /// Why the loop wakes.
 #[derive(Debug)]
@@ -85,7 +94,7 @@ impl DeriveError {
         match self {
             Self::Log(error) => error.is_full() || matches!(error, LogError::Io { .. }),
             Self::Index(error) => error.is_refusal(),
-            Self::State(error) => error.is_refusal(),
+            Self::State(error) => error.mend() == Mend::Repeat,
         }
     }
 }
@@ -93,14 +102,13 @@ impl DeriveError {
 /// What the loop owns.
 pub struct Derive {
     log: Log,
-    /// None after a failed commit, opened again by the next.
-    state: Option<State>,
-    state_file: PathBuf,
+    keeper: Keeper,
     snapshot: Snapshot,
     index: Arc<Index>,
     view: Arc<RwLock<View>>,
     disk: Disk,
     changes: Changes,
+    fold_at: Option<Instant>,
     persist_at: Option<Instant>,
     tell_at: Option<Instant>,
     vault_at: Option<Instant>,
@@ -130,14 +138,14 @@ impl Derive {
         let (mut view, mut snapshot) = (View::default(), Snapshot::new(&paths.model));
         load::load(&mut view, &state, &log, &mut snapshot, progress)?;
         let mut derive = Self {
+            keeper: Keeper::new(state, log.clone()),
             log,
-            state_file: state.path().to_owned(),
-            state: Some(state),
             snapshot,
             index,
             view: Arc::new(RwLock::new(view)),
             disk: Disk::new(&paths.vault),
             changes: Changes::default(),
+            fold_at: None,
             persist_at: None,
             tell_at: None,
             vault_at: Some(Instant::now()),
@@ -183,6 +191,7 @@ impl Derive {
         if outcome.is_err() {
             self.vault_at = Some(Instant::now() + RETRY);
             self.persist_at = Some(Instant::now() + RETRY);
+            self.fold_at = Some(Instant::now() + RETRY);
         }
         self.report(outcome);
     }
@@ -195,6 +204,7 @@ impl Derive {
 
     /// Runs until it is told to end, or everyone who could wake it is gone.
     pub fn run(mut self, wakes: &Receiver<Wake>) {
+        stand_back();
         loop {
             let mut waiting = Vec::new();
             let mut shutdown = false;
@@ -220,6 +230,8 @@ impl Derive {
     }
 
     fn note(&mut self, wake: Wake, waiting: &mut Vec<SyncSender<Result<Position, String>>>) -> bool {
+        // Whatever woke it: a full channel has no room for the word that the log grew.
+        self.fold_at.get_or_insert_with(|| Instant::now() + FOLD_AFTER);
         match wake {
             Wake::Appended => {}
             Wake::VaultChanged => self.vault_changed(Instant::now()),
@@ -246,12 +258,25 @@ impl Derive {
 
     /// How long the loop may sleep before something is due.
     fn patience(&self) -> Duration {
-        let due = [self.persist_at, self.tell_at, self.vault_at, Some(self.tick_at)];
+        let due = [self.fold_at, self.persist_at, self.tell_at, self.vault_at, Some(self.tick_at)];
         let next = due.into_iter().flatten().min().unwrap_or(self.tick_at);
+        // Somebody searches and gets no answer.
+        let next = if self.index.is_suspect() { next.min(Instant::now() + RETRY) } else { next };
         next.saturating_duration_since(Instant::now())
     }
 
     fn step(&mut self, settle: bool) -> Result<(), DeriveError> {
+        self.mend_index()?;
+        match self.try_step(settle) {
+            Err(DeriveError::Index(_)) if self.index.is_suspect() => {
+                self.mend_index()?;
+                self.try_step(settle)
+            }
+            done => done,
+        }
+    }
+
+    fn try_step(&mut self, settle: bool) -> Result<(), DeriveError> {
         let now = Instant::now();
         self.pass(settle)?;
         if now >= self.tick_at {
@@ -272,7 +297,10 @@ impl Derive {
     /// Telling waits a moment for company unless somebody waits for it: an import would otherwise write a note anew with
     /// every batch.
     fn pass(&mut self, settle: bool) -> Result<(), DeriveError> {
-        self.fold()?;
+        if settle || self.fold_at.is_some_and(|at| at <= Instant::now()) {
+            self.fold_at = None;
+            self.fold()?;
+        }
         if self.vault_at.is_some_and(|at| at <= Instant::now()) {
             (self.vault_at, self.vault_first) = (None, None);
             self.look()?;
@@ -294,13 +322,14 @@ impl Derive {
         Ok(())
     }
 
-    /// Folds everything that the log has beyond the cursor.
+    /// Folds everything that the log has beyond the cursor now; what comes meanwhile wakes the loop again.
     fn fold(&mut self) -> Result<(), DeriveError> {
         self.fold_all(&Progress::default())
     }
 
     fn fold_all(&mut self, progress: &Progress) -> Result<(), DeriveError> {
-        loop {
+        let head = self.log.head();
+        while self.cursor() < head {
             let records = self.log.scan(self.cursor(), FOLD_EVENTS)?;
             if records.is_empty() {
                 return Ok(());
@@ -323,6 +352,7 @@ impl Derive {
                 self.persist()?;
             }
         }
+        Ok(())
     }
 
     /// Closes sessions that stopped or went idle; those that came before the end of an import, by the time of their events
@@ -355,21 +385,31 @@ impl Derive {
 
     /// Files, then the index, then the cursor: the order that a crash may cut anywhere.
     fn persist(&mut self) -> Result<(), DeriveError> {
+        if self.keeper.returned()? {
+            self.doubt_files();
+        }
         let mut batch = std::mem::take(&mut self.changes.rows);
         let folded = batch.len();
         if let Ok(view) = self.view.read() {
             view.rows(&self.changes, &mut batch);
         }
         let outcome = self.write(&batch, self.cursor());
-        if outcome.is_err() {
+        if !matches!(outcome, Ok(Kept::Written)) {
             // The cursor moves past these rows with the next commit: they must be in it.
             batch.truncate(folded);
             self.changes.rows = batch;
-            return outcome;
         }
-        self.changes.clear();
         self.persist_at = None;
-        self.keep_learned(Snapshot::is_due);
+        match outcome? {
+            Kept::Written => {
+                self.changes.clear();
+                self.keep_learned(Snapshot::is_due);
+            }
+            Kept::Later => {
+                self.changes.documents = 0;
+                self.persist_at = Some(Instant::now() + PERSIST_AFTER);
+            }
+        }
         Ok(())
     }
 
@@ -389,22 +429,30 @@ impl Derive {
         }
     }
 
-    fn write(&mut self, batch: &Batch, cursor: Position) -> Result<(), DeriveError> {
-        let state = match self.state.take() {
-            Some(state) => state,
-            None => State::reopen(&self.state_file)?,
-        };
-        let unchanged = batch.is_empty() && self.index.pending() == 0 && state.cursor()? == Some(cursor.0);
-        if !unchanged {
-            if let Err(error) = self.index.commit(cursor.0) {
-                self.state = Some(state);
-                return Err(error.into());
-            }
-            // A store that failed once refuses for ever: it is dropped here.
-            state.commit(batch, cursor.0)?;
+    /// Looks at an index that failed as over wrong bytes, and builds it again where they are wrong.
+    fn mend_index(&mut self) -> Result<(), DeriveError> {
+        if !self.index.is_suspect() || self.index.is_sound()? {
+            return Ok(());
         }
-        self.state = Some(state);
+        if let Ok(mut view) = self.view.write() {
+            view.problems.insert("index".to_owned(), BUILDING_INDEX.to_owned());
+        }
+        self.index.begin_anew()?;
+        load::fill(&self.view, &self.log, &self.index)?;
+        self.index.filled();
         Ok(())
+    }
+
+    fn write(&mut self, batch: &Batch, cursor: Position) -> Result<Kept, DeriveError> {
+        self.index.commit(cursor.0)?;
+        Ok(self.keeper.commit(batch, cursor)?)
+    }
+
+    /// Rows that were folded anew know nothing of the disk: those of the view do.
+    fn doubt_files(&mut self) {
+        if let Ok(view) = self.view.read() {
+            self.changes.files.extend(view.ledger.rows().map(|(path, _)| path.to_owned()));
+        }
     }
 
     fn cursor(&self) -> Position {
@@ -413,6 +461,13 @@ impl Derive {
 
     fn report(&self, outcome: &Result<(), DeriveError>) {
         let Ok(mut view) = self.view.write() else { return };
+        match self.keeper.why() {
+            Some(why) => drop(view.problems.insert("state".to_owned(), folding_anew(why))),
+            None => drop(view.problems.remove("state")),
+        }
+        if !self.index.is_suspect() {
+            view.problems.remove("index");
+        }
         let before = match outcome {
             // Until everything is written it is not known whether it can be.
             Ok(()) if self.persist_at.is_some() => return,
@@ -424,6 +479,19 @@ impl Derive {
         if let Some(now) = view.problems.get("derive").filter(|now| before.as_ref() != Some(now)) {
             tracing::error!(error = now, "deriving failed; it is tried again");
         }
+    }
+}
+
+fn folding_anew(why: &str) -> String {
+    format!("what a restart needs is folded anew from the log: {why}; nothing is lost and reads go on; wait")
+}
+
+/// Lets those who answer go first: what is derived may lag, an answer should not.
+fn stand_back() {
+    // Elsewhere it would be the whole process that stands back.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(NICENESS) {
+        tracing::debug!(%error, "the derive loop runs at the priority of everybody else");
     }
 }
 

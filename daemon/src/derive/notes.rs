@@ -141,6 +141,16 @@ impl View {
         told
     }
 
+    /// Everything that memory has in the index: facts, episodes, and a person's other notes.
+    #[must_use]
+    pub fn documents(&self) -> Vec<Document> {
+        let note = |id: &str| self.stated.get(id).and_then(|path| self.notes.get(path));
+        let facts = self.facts.iter().map(|(id, fact)| fact_document(fact, note(id)));
+        let episodes = self.episodes.values().map(memory_document);
+        let plain = self.plain.keys().filter_map(|path| Some(plain_document(path, self.notes.get(path)?)));
+        facts.chain(episodes).chain(plain).collect()
+    }
+
     fn refresh_facts(&mut self, told: &mut Told) {
         let (facts, stated) = self.facts_now();
         self.stated = stated;

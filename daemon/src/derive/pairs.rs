@@ -129,8 +129,8 @@ pub fn label(predictor: &Predictor, pair: &Pair) -> Option<Label> {
         k: 1,
         at: pair.at,
     };
-    let predict::Forecast { response, raw, kind } = predictor.forecast(&query)?;
-    Some(Label { raw, kind, hit: predict::hit(&response, &pair.reply), weight: 1.0 })
+    let predict::Forecast { response, raw, kind, stood } = predictor.forecast(&query)?;
+    Some(Label { raw, kind, hit: predict::hit(&response, &pair.reply), weight: 1.0, stood })
 }
 
 #[cfg(test)]

@@ -44,6 +44,7 @@ const CODE: &[(&str, &str)] = &[
     ("predict/assent.rs", include_str!("../predict/assent.rs")),
     ("predict/calibrate.rs", include_str!("../predict/calibrate.rs")),
     ("predict/continuation.rs", include_str!("../predict/continuation.rs")),
+    ("predict/curves.rs", include_str!("../predict/curves.rs")),
     ("predict/habits.rs", include_str!("../predict/habits.rs")),
     ("predict/local.rs", include_str!("../predict/local.rs")),
     ("predict/nearby.rs", include_str!("../predict/nearby.rs")),
@@ -53,6 +54,7 @@ const CODE: &[(&str, &str)] = &[
     ("predict/rank.rs", include_str!("../predict/rank.rs")),
     ("predict/situation.rs", include_str!("../predict/situation.rs")),
     ("predict/stratum.rs", include_str!("../predict/stratum.rs")),
+    ("predict/tripwire.rs", include_str!("../predict/tripwire.rs")),
     ("predict/view.rs", include_str!("../predict/view.rs")),
     ("schema/id.rs", include_str!("../../../schema/src/id.rs")),
     ("schema/memory.rs", include_str!("../../../schema/src/memory.rs")),
@@ -241,7 +243,7 @@ mod tests {
     use super::super::progress::Progress;
     use super::*;
     use crate::log::{Entry, Options};
-    use crate::predict::{Kind, Label, Pair, Query};
+    use crate::predict::{Kind, Label, Pair, Query, Stood};
     use crate::state::{Batch, State, Table};
 
     const LESSONS: u64 = 90;
@@ -314,6 +316,7 @@ mod tests {
                 kind: Kind::Offer,
                 hit: at.is_multiple_of(2),
                 weight: 1.0,
+                stood: Stood { strict: 0.6, standard: 0.7 },
             }),
             4 => Lesson::End(Ending { session_id: session, text: "All tests pass.".to_owned() }),
             _ => Lesson::Pair(Pair {

@@ -12,8 +12,19 @@ use crate::index::Index;
 
 /// Operations that the log alone answers, from the moment the door is open; all others wait until everything derived is
 /// loaded, because an answer from a part of it would be wrong.
-const GROUND: &[&str] =
-    &["health", "status", "me", "events_ingest", "events_get", "raw_add", "raw_get", "raw_list", "import_batch"];
+const GROUND: &[&str] = &[
+    "health",
+    "status",
+    "me",
+    "events_ingest",
+    "events_get",
+    "events_list",
+    "events_stream",
+    "raw_add",
+    "raw_get",
+    "raw_list",
+    "import_batch",
+];
 
 /// What everything but the log answers from.
 pub(super) struct Derived {

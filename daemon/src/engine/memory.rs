@@ -6,12 +6,12 @@ use clone_schema::api::{ContextRequest, SearchRequest};
 use clone_schema::event::Event;
 use clone_schema::internal::{Internal, Payload};
 use clone_schema::memory::{Episode, Fact, Raw, Status};
-use clone_schema::{Fault, Position, topic};
+use clone_schema::{Fault, Position, fault, topic};
 use serde_json::json;
 
 use super::{Engine, Page, instant, log_fault, ok, within};
 use crate::clock;
-use crate::index::{self, Tier};
+use crate::index::{self, IndexError, Tier};
 use crate::log::Record;
 use crate::memory::{context, raw};
 use crate::serve::Reply;
@@ -134,7 +134,7 @@ impl Engine {
             until: None,
             limit: within("limit", request.limit, 10, 1, 100)?,
         };
-        let hits = self.derived()?.index.search(&query).map_err(Fault::internal)?;
+        let hits = self.derived()?.index.search(&query).map_err(|error| index_fault(&error))?;
         let rows = hits.into_iter().map(|hit| {
             json!({
                 "id": hit.id, "tier": hit.tier.name(), "score": hit.score, "at": hit.at,
@@ -202,5 +202,13 @@ fn raw_row(record: &Record) -> Option<Raw> {
             event_id: id,
         }),
         _ => None,
+    }
+}
+
+/// What the index refuses, for a caller: one that is being built again answers in a moment.
+fn index_fault(error: &IndexError) -> Fault {
+    match error {
+        IndexError::Unfilled => Fault::new(fault::Kind::Unavailable, error.to_string()),
+        _ => Fault::internal(error),
     }
 }

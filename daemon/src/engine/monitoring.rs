@@ -14,6 +14,7 @@ use crate::derive::view::{Tally, View};
 use crate::index::{Document, Index, Query, Tier};
 use crate::log::Trouble;
 use crate::serve::Reply;
+use crate::state;
 
 impl Engine {
     pub(super) fn health(&self) -> Result<Reply, Fault> {
@@ -41,6 +42,7 @@ impl Engine {
                 "oldest": log.oldest, "newest": log.newest, "head": self.log.head().0,
                 "derived": view.map(|view| view.cursor.0),
             },
+            "rebuilds": self.rebuilds(),
             "counts": view.map(|view| self.counts(view)),
             "spend": {"model_calls": 0},
             "sources": view.map(sources),
@@ -54,6 +56,12 @@ impl Engine {
             "reply_pairs": view.learned.pairs, "predictions": view.predictions.len() + view.pending().len(),
             "indexed": self.derived.get().map(|derived| derived.index.count()),
         })
+    }
+
+    /// How often something derived was set aside and built again since the daemon began.
+    fn rebuilds(&self) -> Value {
+        let index = self.derived.get().map_or(0, |derived| derived.index.times_set_aside());
+        json!({"state": state::times_set_aside(), "index": index})
     }
 
     fn problems(&self, view: Option<&View>) -> Vec<String> {

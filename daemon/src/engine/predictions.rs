@@ -62,15 +62,16 @@ impl Engine {
         let (started, now) = (Instant::now(), clock::now());
         let query = Query { k: request.k, ..query(&request.agent, &request.agent_input, &request.session_id, now) };
         let mode = mode(view, &self.config);
-        let decided =
-            predict::decide(view.learned.predictor.answer(&query), request.threshold, mode, &request.agent_input);
-        let mut prediction = self.prediction(request, decided, now, view);
+        let (answer, id) = (view.learned.predictor.answer(&query), clock::new_id());
+        let decided = predict::decide(answer, request.threshold, mode, &request.agent_input, &id);
+        let mut prediction = self.prediction(id, request, decided, now, view);
         prediction.latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         prediction
     }
 
     fn prediction(
         &self,
+        id: String,
         request: &PredictRequest,
         decided: Decided,
         now: clone_schema::Timestamp,
@@ -84,7 +85,7 @@ impl Engine {
         let (raw, probability, reasoning) =
             first.map_or((0.0, 0.0, String::new()), |first| (first.raw_confidence, first.probability, first.reasoning));
         Prediction {
-            id: clock::new_id(),
+            id,
             created_at: now,
             agent: request.agent.clone(),
             agent_input: scrub::scrub(tail(&request.agent_input, INPUT_BYTES_KEPT)).text.into_owned(),

@@ -5,9 +5,14 @@
 //! and begun anew with no cursor, which tells the caller to index everything again. A lock that somebody holds, a
 //! missing permission or a full disk is never taken for a broken index.
 //!
+//! tantivy checks no byte that it reads. All of them are checked against their sums when the index is opened, and again
+//! when a call fails or panics as it would over a wrong byte: then the index is [`Index::is_suspect`], and whoever owns
+//! the log looks at it with [`Index::is_sound`], begins it anew and fills it.
+//!
 //! One thread writes, one merges; commits, reloads and searches block the caller.
 
 mod document;
+mod inspect;
 mod overlay;
 mod search;
 mod stem;
@@ -16,6 +21,7 @@ mod tokens;
 use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tantivy::directory::error::{LockError, OpenDirectoryError, OpenReadError};
@@ -33,8 +39,8 @@ pub use search::{Hit, MAX_HITS, MAX_SNIPPET_CHARS, MAX_TERMS, Query};
 use document::Fields;
 use overlay::Overlay;
 
-/// The version of the schema and the tokenizer, written with every commit.
-pub(crate) const VERSION: u32 = 1;
+/// The version of the schema, the tokenizer and the payload, written with every commit.
+pub(crate) const VERSION: u32 = 2;
 /// The memory in which the writer gathers a segment, in bytes.
 const ARENA_BYTES: usize = 30_000_000;
 /// How many ids may wait before they are committed unasked.
@@ -59,6 +65,12 @@ pub enum IndexError {
     /// tantivy said no.
     #[error("the search index failed: {0}")]
     Failed(#[from] TantivyError),
+    /// tantivy panicked, as it does over files that lie.
+    #[error("the search index failed: it panicked: {0}")]
+    Panicked(String),
+    /// It was set aside and is not filled yet.
+    #[error("the search index is being built again; ask again in a moment")]
+    Unfilled,
 }
 
 impl IndexError {
@@ -70,7 +82,16 @@ impl IndexError {
         match self {
             Self::Io { .. } => true,
             Self::Failed(error) => !is_broken(error),
-            Self::Busy(_) => false,
+            Self::Busy(_) | Self::Panicked(_) | Self::Unfilled => false,
+        }
+    }
+
+    /// Whether it may be the files, and not the lock, the permissions or the disk.
+    fn is_suspicious(&self) -> bool {
+        match self {
+            Self::Failed(error) => is_broken(error),
+            Self::Panicked(_) => true,
+            Self::Io { .. } | Self::Busy(_) | Self::Unfilled => false,
         }
     }
 }
@@ -82,15 +103,31 @@ struct View {
     cursor: Option<u64>,
 }
 
+impl View {
+    fn count(&self) -> u64 {
+        (self.searcher.num_docs() + self.overlay.document_count() as u64).saturating_sub(self.overlay.hidden() as u64)
+    }
+}
+
+/// What writes, one call at a time.
+struct Writing {
+    index: tantivy::Index,
+    reader: IndexReader,
+    /// None after a failed commit, opened again by the next.
+    writer: Option<IndexWriter>,
+}
+
 /// The index of one home.
 pub struct Index {
     dir: PathBuf,
-    index: tantivy::Index,
-    reader: IndexReader,
     fields: Fields,
-    /// None after a failed commit, opened again by the next.
-    writer: Mutex<Option<IndexWriter>>,
+    writing: Mutex<Writing>,
     view: RwLock<View>,
+    /// A call failed in a way that wrong bytes make it fail.
+    suspect: AtomicBool,
+    /// It lacks what it should hold.
+    unfilled: AtomicBool,
+    set_aside: AtomicU64,
 }
 
 impl std::fmt::Debug for Index {
@@ -111,22 +148,98 @@ impl Index {
     pub fn open(dir: &Path) -> Result<Self, IndexError> {
         let io = |source| IndexError::Io { path: dir.to_owned(), source };
         private(dir).map_err(io)?;
-        let (index, reader, cursor) = {
+        let (loaded, set_aside) = {
             let _lock = MmapDirectory::open(dir)
                 .map_err(TantivyError::from)
                 .and_then(|directory| Ok(directory.acquire_lock(&INDEX_WRITER_LOCK)?))
                 .map_err(|error| refused(dir, error))?;
-            match load(dir) {
-                Ok(Some(loaded)) => loaded,
-                Ok(None) => anew(dir)?,
-                Err(error) if is_broken(&error) => anew(dir)?,
-                Err(error) => return Err(refused(dir, error)),
+            match inspect::guarded(|| Ok(load(dir)?)) {
+                Ok(Some(loaded)) => (loaded, 0),
+                Ok(None) => (anew(dir)?, 1),
+                Err(error) if error.is_suspicious() => (anew(dir)?, 1),
+                Err(IndexError::Failed(error)) => return Err(refused(dir, error)),
+                Err(error) => return Err(error),
             }
         };
         let (_, fields) = document::schema();
-        let writer = Mutex::new(Some(new_writer(dir, &index)?));
-        let view = RwLock::new(View { searcher: reader.searcher(), overlay: Overlay::default(), cursor });
-        Ok(Self { dir: dir.to_owned(), index, reader, fields, writer, view })
+        let (writing, view) = started(dir, loaded)?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            fields,
+            writing: Mutex::new(writing),
+            view: RwLock::new(view),
+            suspect: AtomicBool::new(false),
+            unfilled: AtomicBool::new(false),
+            set_aside: AtomicU64::new(set_aside),
+        })
+    }
+
+    /// Whether a call failed, since the index was opened or looked at, as wrong bytes make it fail.
+    #[must_use]
+    pub fn is_suspect(&self) -> bool {
+        self.suspect.load(Ordering::Relaxed)
+    }
+
+    /// Checks every byte of every file that counts; a sound index is suspected no more.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses to read it, which says nothing about the bytes.
+    pub fn is_sound(&self) -> Result<bool, IndexError> {
+        let writing = lock(&self.writing);
+        let sound = !self.unfilled.load(Ordering::Relaxed)
+            && match inspect::guarded(|| Ok(inspect::check(&writing.index)?)) {
+                Ok(()) => true,
+                Err(error) if error.is_suspicious() => false,
+                Err(error) => return Err(error),
+            };
+        if sound {
+            self.suspect.store(false, Ordering::Relaxed);
+        }
+        Ok(sound)
+    }
+
+    /// Sets the index aside and begins an empty one; searches are refused until it is [`filled`](Self::filled).
+    ///
+    /// # Errors
+    ///
+    /// The system refuses; the index stays suspect.
+    pub fn begin_anew(&self) -> Result<(), IndexError> {
+        self.unfilled.store(true, Ordering::Relaxed);
+        let mut writing = lock(&self.writing);
+        writing.writer = None;
+        let (fresh, view) = started(&self.dir, anew(&self.dir)?)?;
+        *writing = fresh;
+        *self.write() = view;
+        self.set_aside.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Takes the caller's word that everything is in it again.
+    pub fn filled(&self) {
+        self.suspect.store(false, Ordering::Relaxed);
+        self.unfilled.store(false, Ordering::Relaxed);
+    }
+
+    /// How often it was set aside by this process, when it was opened and since.
+    #[must_use]
+    pub fn times_set_aside(&self) -> u64 {
+        self.set_aside.load(Ordering::Relaxed)
+    }
+
+    /// What could not even wait for a commit is lost to this index.
+    fn lacks(&self) {
+        self.unfilled.store(true, Ordering::Relaxed);
+        self.suspect.store(true, Ordering::Relaxed);
+    }
+
+    /// Runs a call of tantivy; one that fails as over wrong bytes makes the index suspect.
+    fn watched<T>(&self, run: impl FnOnce() -> Result<T, IndexError>) -> Result<T, IndexError> {
+        inspect::guarded(run).inspect_err(|error| {
+            if error.is_suspicious() {
+                self.suspect.store(true, Ordering::Relaxed);
+            }
+        })
     }
 
     /// The log position up to which everything is indexed, as of the last commit; none in a new index.
@@ -144,16 +257,18 @@ impl Index {
     ///
     /// # Errors
     ///
-    /// When such a commit fails; the documents stay visible and are tried again by the next commit.
+    /// When such a commit fails; the documents stay visible and are tried again by the next commit. When its files cannot
+    /// be read the index is suspect, not sound, and must be filled anew.
     pub fn put(&self, documents: Vec<Document>) -> Result<(), IndexError> {
-        let full = {
+        let full = self.watched(|| {
             let mut view = self.write();
             for document in documents {
                 let hides = is_alive(&view.searcher, self.fields, &document.id)?;
                 view.overlay.set(document.id.clone(), Some(document.trimmed()), hides);
             }
-            is_full(&view.overlay)
-        };
+            Ok(is_full(&view.overlay))
+        });
+        let full = full.inspect_err(|_| self.lacks())?;
         if full { self.flush() } else { Ok(()) }
     }
 
@@ -167,14 +282,15 @@ impl Index {
     ///
     /// As of [`put`](Self::put).
     pub fn remove(&self, ids: &[String]) -> Result<(), IndexError> {
-        let full = {
+        let full = self.watched(|| {
             let mut view = self.write();
             for id in ids {
                 let hides = is_alive(&view.searcher, self.fields, id)?;
                 view.overlay.set(id.clone(), None, hides);
             }
-            is_full(&view.overlay)
-        };
+            Ok(is_full(&view.overlay))
+        });
+        let full = full.inspect_err(|_| self.lacks())?;
         if full { self.flush() } else { Ok(()) }
     }
 
@@ -184,6 +300,10 @@ impl Index {
     ///
     /// When the files of the index cannot be read.
     pub fn ids(&self, tier: Tier) -> Result<Vec<String>, IndexError> {
+        self.watched(|| self.ids_of(tier))
+    }
+
+    fn ids_of(&self, tier: Tier) -> Result<Vec<String>, IndexError> {
         let view = self.read();
         let term = Term::from_field_text(self.fields.tier, tier.name());
         let mut ids = Vec::new();
@@ -213,20 +333,19 @@ impl Index {
     ///
     /// When the disk refuses; nothing is lost then.
     pub fn clear(&self) -> Result<(), IndexError> {
-        let mut writer = lock(&self.writer);
-        let mut open = match writer.take() {
-            Some(open) => open,
-            None => new_writer(&self.dir, &self.index)?,
-        };
-        open.delete_all_documents()?;
-        let mut commit = open.prepare_commit()?;
-        commit.set_payload(&payload(None));
-        commit.commit()?;
-        self.reader.reload()?;
-        *writer = Some(open);
-        let mut view = self.write();
-        *view = View { searcher: self.reader.searcher(), overlay: Overlay::default(), cursor: None };
-        Ok(())
+        self.watched(|| {
+            let mut writing = lock(&self.writing);
+            let mut open = self.taken(&mut writing)?;
+            open.delete_all_documents()?;
+            let mut commit = open.prepare_commit()?;
+            commit.set_payload(&payload(None, 0));
+            commit.commit()?;
+            writing.reader.reload()?;
+            let mut view = self.write();
+            *view = View { searcher: writing.reader.searcher(), overlay: Overlay::default(), cursor: None };
+            writing.writer = Some(open);
+            Ok(())
+        })
     }
 
     /// Makes what waits durable and records that everything before and at `cursor` is indexed.
@@ -252,15 +371,19 @@ impl Index {
     ///
     /// When the files of the index cannot be read; never because of the words of the query.
     pub fn search(&self, query: &Query<'_>) -> Result<Vec<Hit>, IndexError> {
-        let view = self.read();
-        Ok(search::search(&view.searcher, &view.overlay, self.fields, query)?)
+        if self.unfilled.load(Ordering::Relaxed) {
+            return Err(IndexError::Unfilled);
+        }
+        self.watched(|| {
+            let view = self.read();
+            Ok(search::search(&view.searcher, &view.overlay, self.fields, query)?)
+        })
     }
 
     /// How many documents can be found.
     #[must_use]
     pub fn count(&self) -> u64 {
-        let view = self.read();
-        (view.searcher.num_docs() + view.overlay.document_count() as u64).saturating_sub(view.overlay.hidden() as u64)
+        self.read().count()
     }
 
     fn flush(&self) -> Result<(), IndexError> {
@@ -269,35 +392,47 @@ impl Index {
     }
 
     fn commit_as(&self, cursor: Option<u64>) -> Result<(), IndexError> {
-        let mut writer = lock(&self.writer);
-        let waiting = {
-            let view = self.read();
-            if view.overlay.len() == 0 && view.cursor == cursor {
-                return Ok(());
+        self.watched(|| {
+            let mut writing = lock(&self.writing);
+            let (waiting, count) = {
+                let view = self.read();
+                if view.overlay.len() == 0 && view.cursor == cursor {
+                    return Ok(());
+                }
+                (view.overlay.snapshot(), view.count())
+            };
+            let mut open = self.taken(&mut writing)?;
+            for (id, entry) in &waiting {
+                open.delete_term(self.fields.id_term(id));
+                if let Some(document) = &entry.document {
+                    open.add_document(self.fields.to_tantivy(document))?;
+                }
             }
-            view.overlay.snapshot()
-        };
-        let mut open = match writer.take() {
-            Some(open) => open,
-            None => new_writer(&self.dir, &self.index)?,
-        };
-        for (id, entry) in &waiting {
-            open.delete_term(self.fields.id_term(id));
-            if let Some(document) = &entry.document {
-                open.add_document(self.fields.to_tantivy(document))?;
-            }
+            let mut commit = open.prepare_commit()?;
+            commit.set_payload(&payload(cursor, count));
+            commit.commit()?;
+            writing.reader.reload()?;
+            let mut view = self.write();
+            view.searcher = writing.reader.searcher();
+            view.overlay.settle(&waiting);
+            view.cursor = cursor;
+            writing.writer = Some(open);
+            Ok(())
+        })
+    }
+
+    /// The writer, which must be put back once it did its work: one that failed on the way is dropped, and its lock with
+    /// it. After one that failed a new one first takes away the files that were left, or they would add up until there
+    /// is no room for a single file more.
+    fn taken(&self, writing: &mut Writing) -> Result<IndexWriter, IndexError> {
+        if let Some(open) = writing.writer.take() {
+            return Ok(open);
         }
-        let mut commit = open.prepare_commit()?;
-        commit.set_payload(&payload(cursor));
-        commit.commit()?;
-        self.reader.reload()?;
-        // A writer that failed on the way was dropped, and its lock with it.
-        *writer = Some(open);
-        let mut view = self.write();
-        view.searcher = self.reader.searcher();
-        view.overlay.settle(&waiting);
-        view.cursor = cursor;
-        Ok(())
+        let open = new_writer(&self.dir, &writing.index)?;
+        if let Err(error) = open.garbage_collect_files().wait() {
+            tracing::debug!(%error, "files of a failed commit stay for now");
+        }
+        Ok(open)
     }
 
     fn read(&self) -> RwLockReadGuard<'_, View> {
@@ -311,6 +446,13 @@ impl Index {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a loaded index begins with.
+fn started(dir: &Path, (index, reader, cursor): Loaded) -> Result<(Writing, View), IndexError> {
+    let writer = Some(new_writer(dir, &index)?);
+    let view = View { searcher: reader.searcher(), overlay: Overlay::default(), cursor };
+    Ok((Writing { index, reader, writer }, view))
 }
 
 fn is_full(overlay: &Overlay) -> bool {
@@ -356,12 +498,14 @@ fn load(dir: &Path) -> Result<Option<Loaded>, TantivyError> {
         return Ok(None);
     }
     index.tokenizers().register(document::TOKENIZER, tokens::Terms);
+    inspect::check(&index)?;
     let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
+    let count = IndexReader::searcher(&reader).num_docs();
     let cursor = match index.load_metas()?.payload.as_deref() {
-        None if IndexReader::searcher(&reader).num_docs() == 0 => None,
+        None if count == 0 => None,
         written => match written.and_then(read_payload) {
-            Some(cursor) => cursor,
-            None => return Ok(None),
+            Some((cursor, documents)) if documents == count => cursor,
+            _ => return Ok(None),
         },
     };
     Ok(Some((index, reader, cursor)))
@@ -381,21 +525,34 @@ fn anew(dir: &Path) -> Result<Loaded, IndexError> {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(io(error)),
         _ => {}
     }
-    std::fs::rename(dir, &aside).map_err(io)?;
+    match std::fs::rename(dir, &aside) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(io(error)),
+        _ => {}
+    }
     tracing::warn!(dir = %dir.display(), "the search index could not be read; it was set aside and is built again");
     private(dir).map_err(io)?;
     let loaded = load(dir).map_err(|error| refused(dir, error))?;
     loaded.ok_or_else(|| TantivyError::InternalError("a new index has an old schema".to_owned()).into())
 }
 
-fn payload(cursor: Option<u64>) -> String {
-    format!("clone-index {VERSION} {}", cursor.map_or_else(|| "-".to_owned(), |cursor| cursor.to_string()))
+/// What a commit says of itself: up to where everything is indexed, and how many documents there are.
+///
+/// Its sum, and the count, are what shows that the list of segments itself is wrong: nothing else guards it.
+fn payload(cursor: Option<u64>, documents: u64) -> String {
+    let cursor = cursor.map_or_else(|| "-".to_owned(), |cursor| cursor.to_string());
+    let text = format!("clone-index {VERSION} {cursor} {documents}");
+    format!("{text} {:08x}", crc32fast::hash(text.as_bytes()))
 }
 
-/// The cursor in a payload of this version.
-fn read_payload(text: &str) -> Option<Option<u64>> {
-    let rest = text.strip_prefix(&format!("clone-index {VERSION} "))?;
-    if rest == "-" { Some(None) } else { rest.parse().ok().map(Some) }
+/// The cursor and the count in a payload of this version.
+fn read_payload(text: &str) -> Option<(Option<u64>, u64)> {
+    let (said, sum) = text.rsplit_once(' ')?;
+    if sum != format!("{:08x}", crc32fast::hash(said.as_bytes())) {
+        return None;
+    }
+    let (cursor, documents) = said.strip_prefix(&format!("clone-index {VERSION} "))?.split_once(' ')?;
+    let cursor = if cursor == "-" { None } else { Some(cursor.parse().ok()?) };
+    Some((cursor, documents.parse().ok()?))
 }
 
 /// Whether the files themselves are at fault, and not the lock, the permissions or the disk.

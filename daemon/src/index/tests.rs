@@ -201,7 +201,7 @@ fn a_broken_or_foreign_index_is_set_aside() {
         ("managed", |dir| std::fs::write(dir.join(".managed.json"), "[[[").unwrap()),
         ("version", |dir| {
             let text = std::fs::read_to_string(dir.join("meta.json")).unwrap();
-            std::fs::write(dir.join("meta.json"), text.replace("clone-index 1", "clone-index 0")).unwrap();
+            std::fs::write(dir.join("meta.json"), text.replace("clone-index 2", "clone-index 0")).unwrap();
         }),
         ("segment", |dir| {
             let mut files = std::fs::read_dir(dir).unwrap().map(|file| file.unwrap().path());
@@ -250,6 +250,89 @@ fn a_file_cut_short_is_broken_or_harmless() {
         index.commit(6).unwrap();
         assert_eq!(found(&index, "pears"), ["b"], "{}", path.display());
     }
+}
+
+/// Whatever bit is wrong, the index is begun anew or answers as before; it never answers anything else.
+#[test]
+fn a_flipped_bit_is_found_or_harmless() {
+    let (home, index) = new();
+    let dir = home.path().join("index");
+    for (id, text, cursor) in [("a", "apples", 1), ("b", "pears and apples", 2), ("a", "apples fall", 3)] {
+        index.put(vec![document(id, text)]).unwrap();
+        index.commit(cursor).unwrap();
+    }
+    let before = (index.cursor(), index.count(), found(&index, "apples"), found(&index, "pears"));
+    drop(index);
+    let files = std::fs::read_dir(&dir).unwrap().map(|file| file.unwrap().path());
+    let mut files: Vec<_> = files.filter(|path| path.metadata().unwrap().len() > 0).collect();
+    files.sort();
+    let whole: Vec<Vec<u8>> = files.iter().map(|path| std::fs::read(path).unwrap()).collect();
+    for round in 0..120_usize {
+        let copy = tempfile::tempdir().unwrap();
+        let dir = copy.path().join("index");
+        std::fs::create_dir(&dir).unwrap();
+        for (number, (file, bytes)) in files.iter().zip(&whole).enumerate() {
+            let mut bytes = bytes.clone();
+            if number == round % files.len() {
+                let at = round.wrapping_mul(7_919) % bytes.len();
+                bytes[at] ^= 1 << (round % 8);
+            }
+            std::fs::write(dir.join(file.file_name().unwrap()), bytes).unwrap();
+        }
+        let index = Index::open(&dir).unwrap_or_else(|error| panic!("round {round}: {error}"));
+        let after = (index.cursor(), index.count(), found(&index, "apples"), found(&index, "pears"));
+        assert!(after == before || after == (None, 0, vec![], vec![]), "round {round}: {after:?}");
+    }
+}
+
+#[test]
+fn an_index_that_fails_over_its_bytes_is_begun_anew_and_refuses_until_it_is_filled() {
+    let (home, index) = new();
+    let dir = home.path().join("index");
+    index.put(vec![document("a", "apples")]).unwrap();
+    index.commit(5).unwrap();
+    assert!(index.is_sound().unwrap() && !index.is_suspect());
+    for file in std::fs::read_dir(&dir).unwrap().map(|file| file.unwrap().path()) {
+        if file.extension().is_some_and(|end| end == "term" || end == "idx") {
+            // In place: a file that is mapped and gets shorter ends the process.
+            let length = file.metadata().unwrap().len();
+            std::fs::write(&file, vec![0xa5; usize::try_from(length).unwrap()]).unwrap();
+        }
+    }
+    assert!(!index.is_sound().unwrap());
+    index.begin_anew().unwrap();
+    assert!(matches!(index.search(&query("apples")), Err(IndexError::Unfilled)));
+    assert!(!index.is_sound().unwrap(), "what lacks everything is not sound");
+    index.put(vec![document("a", "apples")]).unwrap();
+    index.commit(5).unwrap();
+    index.filled();
+    assert_eq!((found(&index, "apples"), index.times_set_aside()), (vec!["a".to_owned()], 1));
+    assert!(index.is_sound().unwrap());
+    drop(index);
+    assert_eq!(Index::open(&dir).unwrap().cursor(), Some(5));
+}
+
+/// While a disk is full every commit fails, and each one that fails must not take more of it.
+#[test]
+fn commits_that_fail_leave_no_files_behind() {
+    let (home, index) = new();
+    let dir = home.path().join("index");
+    let count = || std::fs::read_dir(&dir).unwrap().count();
+    index.put(vec![document("a", "apples")]).unwrap();
+    index.commit(1).unwrap();
+    std::fs::rename(dir.join("meta.json"), home.path().join("meta.json")).unwrap();
+    std::fs::create_dir(dir.join("meta.json")).unwrap();
+    index.put(vec![document("b", "pears")]).unwrap();
+    let mut counts = Vec::new();
+    for _ in 0..6 {
+        assert!(index.commit(2).is_err());
+        counts.push(count());
+    }
+    assert_eq!(counts[1], counts[5], "{counts:?}");
+    std::fs::remove_dir(dir.join("meta.json")).unwrap();
+    std::fs::rename(home.path().join("meta.json"), dir.join("meta.json")).unwrap();
+    index.commit(2).unwrap();
+    assert_eq!((found(&index, "apples"), found(&index, "pears")), (vec!["a".to_owned()], vec!["b".to_owned()]));
 }
 
 #[test]

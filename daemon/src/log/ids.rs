@@ -253,14 +253,12 @@ impl Block {
         let body = disk.read_at(&name, PRELUDE as u64, size as usize)?;
         let head = head(&body, stamp).ok_or(BlockError::Unfit("its head is damaged"))?;
         let whole = PRELUDE as u64 + u64::from(size) + head.ids.div_ceil(ENTRIES as u64) * PAGE as u64;
-        if whole != disk.length(&name)? || head.fences.len() as u64 != head.ids.div_ceil(ENTRIES as u64) {
+        if whole != disk.length(&name)? {
             return Err(BlockError::Unfit("it is cut short"));
         }
+        head.check().map_err(BlockError::Unfit)?;
         if head.base != base || head.length != segment.1 || head.seal != seal(disk, segment.0, segment.1)? {
             return Err(BlockError::Unfit("it describes another file"));
-        }
-        if head.filter.as_ref().is_some_and(|filter| !filter.is_whole()) {
-            return Err(BlockError::Unfit("its filter is damaged"));
         }
         let pages = PRELUDE as u64 + u64::from(size);
         Ok((Self { base, pages, stamp, ids: head.ids, fences: head.fences, filter: head.filter }, head.contents))
@@ -300,15 +298,62 @@ impl Block {
     /// The entries of a page, checked.
     fn page(&self, disk: &dyn Storage, number: usize) -> Result<Vec<u8>, BlockError> {
         let offset = self.pages + (number * PAGE) as u64;
-        let mut page = disk.read_at(&block_name(self.base), offset, PAGE)?;
-        let sum = page.split_off(PAGE - 4);
-        if sum != page_sum(self.stamp, number as u64, &page).to_le_bytes() {
-            return Err(BlockError::Unfit("the checksum of a page does not agree"));
-        }
-        let left = self.ids - (number * ENTRIES) as u64;
-        page.truncate(usize::try_from(left).map_or(PAGE, |left| left.min(ENTRIES) * ENTRY));
-        Ok(page)
+        let page = disk.read_at(&block_name(self.base), offset, PAGE)?;
+        entries_of(page, self.stamp, number, self.ids).map_err(BlockError::Unfit)
     }
+}
+
+impl Head {
+    /// Whether its parts fit together.
+    fn check(&self) -> Result<(), &'static str> {
+        if self.fences.len() as u64 != self.ids.div_ceil(ENTRIES as u64) {
+            return Err("its pages are not counted right");
+        }
+        let whole = self.filter.as_ref().is_none_or(Filter::is_whole);
+        if whole { Ok(()) } else { Err("its filter is damaged") }
+    }
+}
+
+/// The entries of a page, checked; `ids` are in the whole block.
+fn entries_of(mut page: Vec<u8>, stamp: u32, number: usize, ids: u64) -> Result<Vec<u8>, &'static str> {
+    let sum = page.split_off(PAGE - 4);
+    if sum != page_sum(stamp, number as u64, &page).to_le_bytes() {
+        return Err("the checksum of a page does not agree");
+    }
+    let left = ids.saturating_sub((number * ENTRIES) as u64);
+    page.truncate(usize::try_from(left).map_or(PAGE, |left| left.min(ENTRIES) * ENTRY));
+    Ok(page)
+}
+
+/// Checks every byte of an id block and how its parts fit together; gives the number of its ids.
+///
+/// # Errors
+/// What is wrong with it. The next start makes such a block anew.
+pub fn check_block(bytes: &[u8]) -> Result<u64, &'static str> {
+    let (size, stamp) = prelude_of(bytes.get(..PRELUDE).ok_or("it is cut short")?).ok_or("it is no id block")?;
+    let end = PRELUDE.saturating_add(size as usize);
+    let head = head(bytes.get(PRELUDE..end).ok_or("it is cut short")?, stamp).ok_or("its head is damaged")?;
+    head.check()?;
+    let pages = &bytes[end..];
+    if pages.len() as u64 != (head.fences.len() * PAGE) as u64 {
+        return Err("it is cut short");
+    }
+    let mut before = None;
+    for (number, page) in pages.chunks(PAGE).enumerate() {
+        let page = entries_of(page.to_vec(), stamp, number, head.ids)?;
+        if entries(&page).next().map(|(digest, _)| key(&digest)) != Some(head.fences[number]) {
+            return Err("a page begins with another id than its head says");
+        }
+        for (digest, _) in entries(&page) {
+            if before.replace(digest).is_some_and(|before| before >= digest) {
+                return Err("its ids do not ascend");
+            }
+            if head.filter.as_ref().is_some_and(|filter| !filter.may_contain(key(&digest))) {
+                return Err("its filter denies an id that it holds");
+            }
+        }
+    }
+    Ok(head.ids)
 }
 
 /// Length and checksum of the head.
@@ -390,6 +435,7 @@ mod tests {
             written(&disk, &ids);
             let (block, read) = opened(&disk).unwrap();
             assert_eq!((read, block.all(&disk).unwrap()), (contents(), ids.clone()), "{count}");
+            assert_eq!(check_block(&disk.read(&block_name(Position(7))).unwrap()), Ok(u64::from(count)));
             for (digest, sequence) in &ids {
                 assert_eq!(block.find(&disk, digest).unwrap(), Some(*sequence), "{count}");
             }
@@ -423,6 +469,7 @@ mod tests {
         for at in (0..good.len()).step_by(3) {
             let mut bad = good.clone();
             bad[at] ^= 1 << (at % 8);
+            assert!(check_block(&bad).is_err(), "byte {at}");
             let image = Image {
                 files: [(SEGMENT.0.to_owned(), (0..100).collect()), (name.clone(), bad)].into(),
                 ..Image::default()

@@ -39,6 +39,7 @@ use clone_schema::{Position, Timestamp};
 use directory::Directory;
 use disk::Disk;
 pub use error::LogError;
+pub use ids::check_block;
 pub use inspect::{Inspection, Missing, inspect};
 use keep::Keeper;
 use pack::Packing;

@@ -17,6 +17,8 @@ use super::{Appended, Entry, LogError, Trouble, locked};
 const BULK_DELAY: Duration = Duration::from_secs(1);
 /// How often the writer looks whether the disk still fails.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
+/// How long a commit waits for those whom the last one answered: less than a sync takes on most disks.
+const COMPANY: Duration = Duration::from_micros(150);
 /// How many bytes of JSON may wait.
 const MAX_BYTES: usize = 64 << 20;
 /// How many bytes of JSON go into one commit, unless one batch alone has more.
@@ -54,6 +56,8 @@ struct State {
     bytes: usize,
     /// Jobs that somebody waits for.
     awaited: usize,
+    /// How many of them the last commit took.
+    company: usize,
     /// Appenders that wait for room.
     blocked: usize,
     /// When the next job must be taken even if nobody waits for it.
@@ -131,6 +135,7 @@ impl Queue {
                 return Some(Vec::new());
             }
             if state.due(now) {
+                state = self.gather(state, now);
                 return Some(self.drain(&mut state));
             }
             if state.closed {
@@ -138,6 +143,18 @@ impl Queue {
             }
             state = self.wait(state, now);
         }
+    }
+
+    /// Lets those come who were just answered and most often have more: they share the next sync then. Whoever appends
+    /// alone never waits.
+    fn gather<'a>(&'a self, mut state: MutexGuard<'a, State>, now: Instant) -> MutexGuard<'a, State> {
+        while state.awaited > 0 && state.awaited < state.company && !state.closed && now.elapsed() < COMPANY {
+            drop(state);
+            std::thread::yield_now();
+            state = locked(&self.state);
+        }
+        state.company = state.awaited;
+        state
     }
 
     fn wait<'a>(&self, state: MutexGuard<'a, State>, now: Instant) -> MutexGuard<'a, State> {
@@ -299,6 +316,23 @@ mod tests {
         queue.fail(&full, clock());
         queue.close();
         assert!(queue.take().is_none(), "a closed one ends and does not look again");
+    }
+
+    #[test]
+    fn a_commit_waits_a_moment_for_as_many_as_the_last_one_answered() {
+        let queue = Queue::new(100);
+        let push = || queue.push(awaited().0).unwrap();
+        (0..3).for_each(|_| push());
+        assert_eq!(queue.take().unwrap().len(), 3);
+        std::thread::scope(|scope| {
+            push();
+            scope.spawn(|| (0..2).for_each(|_| push()));
+            // They come in time, or the moment is over: nothing waits for ever, and nothing is lost.
+            let taken = queue.take().unwrap().len();
+            assert!((1..=3).contains(&taken), "{taken}");
+        });
+        push();
+        assert!(!queue.take().unwrap().is_empty());
     }
 
     #[test]

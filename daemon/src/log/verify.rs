@@ -11,6 +11,7 @@ use std::path::Path;
 use clone_schema::{Position, Timestamp, segment};
 
 use super::disk::Disk;
+use super::ids::check_block;
 use super::inspect::{Inspection, Missing, inspect};
 use super::lock::{self, KEY, LOCK};
 use super::pack::merged;
@@ -191,7 +192,7 @@ impl Source {
                         out.note(name, "a recovery wrote it anew; the next start of the daemon removes it");
                     }
                     Some(_) => {}
-                    None => out.notes.extend(other(name)),
+                    None => out.notes.extend(other(name).or_else(|| self.block(name))),
                 },
             }
         }
@@ -200,6 +201,17 @@ impl Source {
             out.damaged.push(whole(&packed.name, reason.to_owned()));
         }
         Ok(())
+    }
+
+    /// What is wrong with an id block.
+    fn block(&self, name: &str) -> Option<Note> {
+        let stem = name.strip_suffix(".ids")?;
+        let wrong = match self.disk.read(name) {
+            Ok(bytes) => check_block(&bytes).err()?.to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let what = format!("the id block of `{stem}.mcap` is made anew by the next start: {wrong}");
+        Some(Note { name: name.to_owned(), what })
     }
 
     fn quarantine(&self, out: &mut Verification) -> Result<(), LogError> {
@@ -236,7 +248,7 @@ fn other(name: &str) -> Option<Note> {
     let what = match (name, name.get(20..)) {
         ("probe", _) => "a log that could not write tried the disk with it; nothing reads it",
         ("KEY.new", _) => "a key that was never finished; nothing reads it",
-        // Ids beside their segment are derived, and made anew where they are missing.
+        // Ids beside their segment are derived, and made anew where they are missing or wrong.
         (_, Some(".ids")) if digits => return None,
         _ if merged(name).is_some() => return None,
         (_, Some(".ids.new" | ".packed")) if digits => "work that a crash cut short; the next start removes it",
@@ -422,9 +434,17 @@ mod tests {
         let notes: Vec<&str> = told.notes.iter().map(|note| note.name.as_str()).collect();
         assert_eq!(
             notes,
-            ["00000000000000000000.recovered", "5.mcap", "notes.txt", "probe", "quarantine/a.tail"],
+            [
+                "00000000000000000000.ids",
+                "00000000000000000000.recovered",
+                "5.mcap",
+                "notes.txt",
+                "probe",
+                "quarantine/a.tail"
+            ],
             "{told:?}"
         );
+        assert!(told.notes[0].what.ends_with("is made anew by the next start: it is cut short"), "{:?}", told.notes[0]);
         assert!(told.is_clean());
         std::fs::write(dir.path().join(KEY), b"short").unwrap();
         assert_eq!(found(dir.path()).damaged[0].segment, KEY);

@@ -31,7 +31,8 @@ impl Predictor {
     pub fn forecast(&self, query: &Query<'_>) -> Option<Forecast> {
         let view = self.view(query);
         let first = self.choose(self.rank(&view), 1).into_iter().next()?;
-        Some(Forecast { response: first.text, raw: first.raw, kind: view.situation.kind })
+        let kind = view.situation.kind;
+        Some(Forecast { stood: self.curves.stood(kind, first.raw), response: first.text, raw: first.raw, kind })
     }
 
     /// The best few: first those that would not hit each other, then, if room is left, the rest.
@@ -57,18 +58,17 @@ impl Predictor {
         let mut candidates = Vec::with_capacity(chosen.len());
         for ranked in chosen {
             let ceiling = candidates.last().map_or(1.0, |last: &Candidate| last.probability);
-            let probability = self.curve.probability(ranked.raw).min(left).min(ceiling);
+            let probability = self.curves.at(view.situation.kind).probability(ranked.raw).min(left).min(ceiling);
             left = (left - probability).max(0.0);
             candidates.push(self.candidate(view, ranked, probability));
         }
         let first = chosen.first();
         let raw = first.map_or(0.0, |first| first.raw);
         let (n, agree) = first.map_or((0, 0), |first| self.agreement(view, first));
-        let labels = self.curve.labels();
+        let standing = self.curves.standing(view.situation.kind, raw);
         Answer {
-            weight: Weight { n, agree, lower: self.curve.lower(raw, STRICT), labels },
-            lower_standard: self.curve.lower(raw, STANDARD),
-            peers: u32::try_from(self.curve.peers(raw)).unwrap_or(u32::MAX),
+            weight: Weight { n, agree, lower: standing.stood.strict, labels: standing.labels },
+            standing,
             kind: view.situation.kind,
             abstained: first.is_none_or(|first| first.backing.is_empty()),
             candidates,

@@ -10,12 +10,15 @@ use clone_schema::prediction::{Candidate, Gate, MAX_K, MIN_THRESHOLD, Status, We
 
 use super::local::Answer;
 use super::situation::{Kind, last_block, normal, tokens};
+use super::tripwire::tripped;
 
 /// Like situations that were answered alike, from which on an answer may be acted on.
 pub const ENOUGH_AGREE: u32 = 5;
 /// Labelled outcomes of answers at least as sure, from which on one may be acted on (zero errors in eleven show a
 /// precision of 0.8 at the 0.1 level).
 pub const ENOUGH_PEERS: u32 = 11;
+/// Of so many answers that would be automatic one is asked instead, so that somebody says how they fare.
+pub const AUDIT_ONE_IN: u64 = 20;
 /// What stands in for a reply where nothing is known; nobody stands behind it.
 pub const FILLER: &str = "continue";
 
@@ -66,10 +69,10 @@ impl Decided {
 
 /// Applies the wire rule to an answer.
 ///
-/// A threshold that is not a number, or below [`MIN_THRESHOLD`], is read as one that nothing reaches or as the
+/// `id` is the prediction's: it alone draws the audits, so that a replay decides the same. A threshold that is not a number, or below [`MIN_THRESHOLD`], is read as one that nothing reaches or as the
 /// smallest one.
 #[must_use]
-pub fn decide(answer: Answer, threshold: f64, mode: Mode, agent_input: &str) -> Decided {
+pub fn decide(answer: Answer, threshold: f64, mode: Mode, agent_input: &str, id: &str) -> Decided {
     let threshold = if threshold.is_nan() { 2.0 } else { threshold.max(MIN_THRESHOLD) };
     let abstained = answer.abstained || answer.candidates.is_empty();
     let mut candidates = in_order(answer.candidates);
@@ -77,9 +80,9 @@ pub fn decide(answer: Answer, threshold: f64, mode: Mode, agent_input: &str) -> 
         candidates.push(filler());
     }
     let strict = mode != Mode::Live { strict: false };
-    let lower = if strict { answer.weight.lower } else { answer.lower_standard };
+    let lower = answer.standing.stood.under(strict);
     let stand = floor3(lower.min(candidates[0].probability));
-    let evidence = (answer.weight.agree, answer.peers);
+    let evidence = (answer.weight.agree, answer.standing.peers);
     let destructive = is_destructive(last_block(agent_input)) || is_destructive(&candidates[0].response);
     let gate = match mode {
         Mode::Off => Gate::Off,
@@ -88,6 +91,8 @@ pub fn decide(answer: Answer, threshold: f64, mode: Mode, agent_input: &str) -> 
         Mode::Live { .. } if abstained => Gate::Abstained,
         Mode::Live { .. } if stand < threshold => Gate::LowerBound,
         Mode::Live { .. } if evidence.0 < ENOUGH_AGREE && evidence.1 < ENOUGH_PEERS => Gate::EvidenceFloor,
+        Mode::Live { .. } if tripped(&answer.standing.outcomes, threshold, strict) => Gate::TripWire,
+        Mode::Live { .. } if is_audited(id) => Gate::Audit,
         Mode::Live { .. } => Gate::Open,
     };
     let confidence = if gate == Gate::Open { stand } else { stand.min(below(threshold)) };
@@ -97,6 +102,13 @@ pub fn decide(answer: Answer, threshold: f64, mode: Mode, agent_input: &str) -> 
     }
     let status = if confidence >= threshold { Status::Auto } else { Status::Escalated };
     Decided { candidates, status, gate, weight: answer.weight, kind: answer.kind, abstained }
+}
+
+/// Whether the prediction of this id is asked although it could be automatic.
+fn is_audited(id: &str) -> bool {
+    let hash = blake3::hash(id.as_bytes());
+    let draw = hash.as_bytes().iter().take(8).fold(0, |sum: u64, byte| sum << 8 | u64::from(*byte));
+    draw.is_multiple_of(AUDIT_ONE_IN)
 }
 
 /// Sorted by probability, distinct, with words, at most [`MAX_K`], and with probabilities that sum to at most 1.
@@ -235,7 +247,12 @@ pub fn is_destructive(text: &str) -> bool {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::curves::Standing;
+    use super::super::tripwire::{Outcome, Stood};
     use super::*;
+
+    /// An id that is not audited.
+    const ID: &str = "a";
 
     fn candidate(response: &str, probability: f64) -> Candidate {
         Candidate { response: response.to_owned(), probability, raw_confidence: probability, ..filler() }
@@ -245,8 +262,7 @@ mod tests {
         Answer {
             candidates,
             weight: Weight { n: agree, agree, lower, labels: peers },
-            lower_standard: lower,
-            peers,
+            standing: Standing { stood: Stood { strict: lower, standard: lower }, peers, ..Standing::default() },
             kind: Kind::Report,
             abstained: false,
         }
@@ -267,11 +283,37 @@ mod tests {
             ("new", answer(vec![candidate("yes", 0.95)], 0.9, 4, 10), LIVE, "go on?", Gate::EvidenceFloor),
         ];
         for (name, answer, mode, input, gate) in table {
-            let decided = decide(answer, 0.8, mode, input);
+            let decided = decide(answer, 0.8, mode, input, ID);
             assert_eq!(decided.gate, gate, "{name}");
             assert_eq!(decided.status == Status::Auto, gate == Gate::Open, "{name}");
             assert_eq!(decided.confidence() >= 0.8, gate == Gate::Open, "{name}");
         }
+    }
+
+    #[test]
+    fn a_few_per_cent_are_audited_and_a_replay_draws_the_same() {
+        let sure = || answer(vec![candidate("yes", 0.95)], 0.9, 8, 20);
+        let gates =
+            || (0..4_000).map(|id| decide(sure(), 0.8, LIVE, "go on?", &format!("id{id}")).gate).collect::<Vec<_>>();
+        let audited = gates().iter().filter(|gate| **gate == Gate::Audit).count();
+        assert!((150..250).contains(&audited), "{audited}");
+        assert_eq!(gates(), gates());
+        let held =
+            (0..).map(|id| decide(sure(), 0.8, LIVE, "go on?", &format!("id{id}"))).find(|d| d.gate == Gate::Audit);
+        let held = held.unwrap();
+        assert_eq!((held.status, held.confidence().to_bits()), (Status::Escalated, 0.799_f64.to_bits()));
+    }
+
+    #[test]
+    fn a_tripped_wire_holds_the_stratum_and_only_where_it_was_crossed() {
+        let crossed = |stood: f64| {
+            let mut sure = answer(vec![candidate("yes", 0.95)], 0.9, 8, 20);
+            let stood = Stood { strict: stood, standard: stood };
+            sure.standing.outcomes = vec![Outcome { stood, hit: false }; 3];
+            decide(sure, 0.8, LIVE, "go on?", ID)
+        };
+        assert_eq!((crossed(0.85).gate, crossed(0.85).status), (Gate::TripWire, Status::Escalated));
+        assert_eq!(crossed(0.79).gate, Gate::Open);
     }
 
     #[test]
@@ -287,13 +329,13 @@ mod tests {
 
     #[test]
     fn a_destructive_candidate_is_never_automatic() {
-        let decided = decide(answer(vec![candidate("deploy it", 0.99)], 0.98, 50, 500), 0.5, LIVE, "what next?");
+        let decided = decide(answer(vec![candidate("deploy it", 0.99)], 0.98, 50, 500), 0.5, LIVE, "what next?", ID);
         assert_eq!((decided.status, decided.gate), (Status::Escalated, Gate::Destructive));
     }
 
     #[test]
     fn nothing_at_all_is_a_filler_that_no_one_stands_behind() {
-        let decided = decide(answer(Vec::new(), 1.0, 50, 500), 0.001, LIVE, "");
+        let decided = decide(answer(Vec::new(), 1.0, 50, 500), 0.001, LIVE, "", ID);
         assert_eq!(decided.predicted_response(), FILLER);
         assert_eq!((decided.status, decided.gate, decided.abstained), (Status::Escalated, Gate::Abstained, true));
         assert_eq!(decided.confidence().to_bits(), 0.0_f64.to_bits());
@@ -318,8 +360,9 @@ mod tests {
             threshold in prop_oneof![0.0..=1.2_f64, Just(f64::NAN), Just(0.8)],
             mode in prop_oneof![Just(LIVE), Just(Mode::Live { strict: false }), Just(Mode::Shadow), Just(Mode::Off)],
             input in prop_oneof![Just("go on?"), Just("delete it?")],
+            id in "[a-z]{1,4}",
         ) {
-            let decided = decide(answer, threshold, mode, input);
+            let decided = decide(answer, threshold, mode, input, &id);
             let auto = decided.status == Status::Auto;
             prop_assert_eq!(auto, !threshold.is_nan() && decided.confidence() >= threshold.max(MIN_THRESHOLD));
             prop_assert_eq!(auto, decided.gate == Gate::Open);

@@ -11,14 +11,16 @@ use clone_schema::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::assent::{self, Assent, Before};
-use super::calibrate::Curve;
+use super::calibrate::Row;
 use super::continuation::{Continuation, Endings};
+use super::curves::{Curves, Standing};
 use super::fit::Sparse;
 use super::habits::Habits;
 use super::nearest::Nearest;
 use super::rank::Weights;
 use super::situation::{Kind, Situation};
 use super::stratum::verdict;
+use super::tripwire::Stood;
 
 /// Habits in the pool.
 const LEADERS: usize = 64;
@@ -72,6 +74,8 @@ pub struct Label {
     pub hit: bool,
     /// 1 for a plain outcome, less for a doubtful one.
     pub weight: f64,
+    /// What the answer stood at when it was given.
+    pub stood: Stood,
 }
 
 /// A first candidate that nobody acts on.
@@ -83,6 +87,8 @@ pub struct Forecast {
     pub raw: f64,
     /// What the agent did last.
     pub kind: Kind,
+    /// What it stands at.
+    pub stood: Stood,
 }
 
 /// Ranked candidates, before anyone decides on them.
@@ -92,10 +98,8 @@ pub struct Answer {
     pub candidates: Vec<Candidate>,
     /// What stands behind the first.
     pub weight: Weight,
-    /// The lower bound at the standard gate ([`Weight::lower`] is the strict one).
-    pub lower_standard: f64,
-    /// Labels that were given for raw numbers at least as high.
-    pub peers: u32,
+    /// What the curves say of the first.
+    pub standing: Standing,
     /// What the agent did last.
     pub kind: Kind,
     /// Nothing of the person's own fits.
@@ -132,7 +136,7 @@ pub struct Predictor {
     pub(super) sessions: HashMap<String, u32>,
     pub(super) threads: Vec<Thread>,
     pub(super) projects: HashMap<String, u32>,
-    pub(super) curve: Curve,
+    pub(super) curves: Curves,
     pub(super) endings: Endings,
     pub(super) letters: usize,
     pub(super) assent: Assent,
@@ -252,7 +256,7 @@ impl Predictor {
 
     /// Learns how an answer fared; only a person's own word, or what they typed, may come here.
     pub fn judge(&mut self, label: Label) {
-        self.curve.add(label.raw, label.hit, label.weight);
+        self.curves.add(label.kind, Row::new(label.raw, label.hit, label.weight), label.stood);
     }
 
     /// How many pairs it has learned.

@@ -9,7 +9,8 @@
 //! - [`nearest`]: like situations (BM25 in memory), over packed `postings`. [`habits`]: the person's replies and which are as good as which.
 //! - [`rank`]: the numbers a candidate is judged by, and the shipped weights. [`pool`]: the candidates of a query.
 //! - [`local`]: the predictor itself: learning and state. `view` and `answer`: the start and the end of a query.
-//! - [`calibrate`]: raw numbers to probabilities. [`gate`]: probabilities to the confidence we stand behind.
+//! - [`calibrate`]: raw numbers to probabilities; [`curves`]: whose labels meet in one curve. [`gate`]: probabilities to the
+//!   confidence we stand behind; [`tripwire`]: whether what we stood behind held.
 //! - [`assent`]: whether the person would say yes. [`fit`]: how shipped weights are made.
 //! - [`continuation`]: whether the person would go on at all. [`stratum`]: the closed channels, told apart by fixed rules.
 
@@ -17,6 +18,7 @@ mod answer;
 pub mod assent;
 pub mod calibrate;
 pub mod continuation;
+pub mod curves;
 pub mod fit;
 pub mod gate;
 pub mod habits;
@@ -30,9 +32,11 @@ pub mod situation;
 pub mod stratum;
 #[cfg(test)]
 mod tests;
+pub mod tripwire;
 mod view;
 
 pub use continuation::Continuation;
 pub use gate::{Decided, Mode, decide};
 pub use local::{Answer, Forecast, Label, Pair, Predictor, Priors, Query};
 pub use situation::{Kind, hit};
+pub use tripwire::Stood;

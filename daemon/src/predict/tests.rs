@@ -73,9 +73,9 @@ fn said(life: &[Pair]) -> Vec<String> {
 fn said_next(predictor: &mut Predictor, pair: &Pair) -> [String; 2] {
     let query = query(&pair.session_id, &pair.agent_text, 5);
     let (answer, continuation) = (predictor.answer(&query), predictor.continuation(&query));
-    let (raw, kind) = (answer.candidates[0].raw_confidence, answer.kind);
+    let (raw, kind, stood) = (answer.candidates[0].raw_confidence, answer.kind, answer.standing.stood);
     let hit = hit(&answer.candidates[0].response, &pair.reply);
-    predictor.judge(Label { raw, kind, hit, weight: 1.0 });
+    predictor.judge(Label { raw, kind, hit, weight: 1.0, stood });
     predictor.learn(pair);
     if pair.reply_id.ends_with('7') {
         predictor.learn_end(&pair.session_id, &pair.agent_text);
@@ -134,7 +134,7 @@ fn a_cold_start_is_honest() {
         assert!(answer.abstained, "{text} {first}");
         assert!(!answer.candidates.is_empty());
         assert!(answer.candidates.iter().take(3).all(|candidate| candidate.probability < 0.3), "{answer:?}");
-        let decided = decide(answer, 0.5, Mode::Live { strict: false }, text);
+        let decided = decide(answer, 0.5, Mode::Live { strict: false }, text, "id");
         assert_eq!((decided.status, decided.gate), (Status::Escalated, Gate::Abstained));
     }
     let korean = Predictor::default().answer(&query("s", "계속 진행할까요? 확인 부탁드립니다", 1));
@@ -208,7 +208,9 @@ fn a_routine_is_learned_and_prose_is_left_alone() {
         let text = format!("module{topic} part{topic} checked {}. Shall I go on?", numbers.words(6, 300));
         let reply = if usual { format!("do usual act{topic}") } else { numbers.words(9, 3_000) };
         let session = format!("s{}", at / 12);
-        let decided = decide(predictor.answer(&query(&session, &text, 3)), 0.8, Mode::Live { strict: true }, &text);
+        let answer = predictor.answer(&query(&session, &text, 3));
+        let stood = answer.standing.stood;
+        let decided = decide(answer, 0.8, Mode::Live { strict: true }, &text, &at.to_string());
         let right = hit(decided.predicted_response(), &reply);
         if at >= 100 {
             routine += i32::from(topic < 10);
@@ -216,7 +218,7 @@ fn a_routine_is_learned_and_prose_is_left_alone() {
             wrong += i32::from(decided.status == Status::Auto && !right);
         }
         let raw = decided.candidates[0].raw_confidence;
-        predictor.judge(Label { raw, kind: decided.kind, hit: right, weight: 1.0 });
+        predictor.judge(Label { raw, kind: decided.kind, hit: right, weight: 1.0, stood });
         predictor.learn(&pair(at, &session, &text, &reply));
     }
     assert!(wrong * 10 <= autos, "{wrong} wrong of {autos}");

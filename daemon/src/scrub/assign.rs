@@ -150,8 +150,7 @@ fn is_reference(value: &str) -> bool {
     }
     let lower = value.to_ascii_lowercase();
     let path = value.starts_with(['/', '~', '.']) && value.contains('/') && lower == value;
-    // What was taken out of it already says so.
-    let elsewhere = path || value.contains("://") || value.contains(MARK) || is_path_of_names(value);
+    let elsewhere = path || value.contains("://") || is_path_of_names(value);
     elsewhere || PLACEHOLDERS.iter().any(|part| lower.contains(part))
 }
 

@@ -5,7 +5,7 @@ use redb::TableDefinition;
 /// One table; keys and values are bytes, values are checksummed JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Table {
-    /// `version`, `cursor` → number. Owner: `state`.
+    /// `version`, `cursor` → number; `rows:<table>:<stretch>` → how many rows, and the sum over them. Owner: `state`.
     Meta,
     /// Session id → session row with the runs of its positions. Owner: `derive`.
     Sessions,
@@ -32,6 +32,27 @@ pub enum Table {
 }
 
 impl Table {
+    /// Every table but `meta`.
+    pub const DATA: [Self; 11] = [
+        Self::Sessions,
+        Self::Pairs,
+        Self::Labels,
+        Self::Endings,
+        Self::Predictions,
+        Self::Episodes,
+        Self::Keys,
+        Self::Vault,
+        Self::Settings,
+        Self::Withdrawn,
+        Self::Tallies,
+    ];
+
+    /// Whether the keys are positions and the table is read a stretch at a time.
+    #[must_use]
+    pub const fn is_by_position(self) -> bool {
+        matches!(self, Self::Pairs | Self::Labels | Self::Endings)
+    }
+
     /// The name in the file.
     #[must_use]
     pub const fn name(self) -> &'static str {
