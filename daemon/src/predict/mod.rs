@@ -11,12 +11,15 @@
 //! - [`local`]: the predictor itself: learning and state. `view` and `answer`: the start and the end of a query.
 //! - [`calibrate`]: raw numbers to probabilities; [`curves`]: whose labels meet in one curve. [`gate`]: probabilities to the
 //!   confidence we stand behind; [`tripwire`]: whether what we stood behind held.
-//! - [`continuation`]: whether the person would go on at all.
+//! - [`assent`]: whether the person would say yes. [`fit`]: how shipped weights are made.
+//! - [`continuation`]: whether the person would go on at all. [`stratum`]: the closed channels, told apart by fixed rules.
 
 mod answer;
+pub mod assent;
 pub mod calibrate;
 pub mod continuation;
 pub mod curves;
+pub mod fit;
 pub mod gate;
 pub mod habits;
 pub mod local;
@@ -26,6 +29,7 @@ pub mod pool;
 mod postings;
 pub mod rank;
 pub mod situation;
+pub mod stratum;
 #[cfg(test)]
 mod tests;
 pub mod tripwire;
@@ -33,6 +37,6 @@ mod view;
 
 pub use continuation::Continuation;
 pub use gate::{Decided, Mode, decide};
-pub use local::{Answer, Forecast, Label, Pair, Predictor, Query};
+pub use local::{Answer, Forecast, Label, Pair, Predictor, Priors, Query};
 pub use situation::{Kind, hit};
 pub use tripwire::Stood;

@@ -99,11 +99,11 @@ impl Predictor {
             .into_iter()
             .map(|member| {
                 let features = rank::features(&self.facts(&member, view), &view.setting);
-                let shipped = rank::guess(&features);
+                let shipped = self.weights.guess(&features);
                 // Where like situations agree by themselves, that outweighs what holds for people in general.
                 let agreed = view.closest.iter().map(|forms| agreement(forms, &member.backing));
                 let raw = agreed.fold(shipped, f64::max);
-                let order = rank::order(&features) + logit(raw) - logit(shipped);
+                let order = self.weights.order(&features) + logit(raw) - logit(shipped);
                 let newest = member.form.and_then(|id| self.habits.form(id)?.occurrences.last().copied());
                 Ranked { order, form: member.form, newest, text: member.text, features, raw, backing: member.backing }
             })

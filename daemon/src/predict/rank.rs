@@ -183,16 +183,50 @@ fn weigh(features: &[f64; FEATURES], weights: &[f64; FEATURES]) -> f64 {
     features.iter().zip(weights).map(|(feature, weight)| feature * weight).sum()
 }
 
-/// What a pool is ordered by; only differences within one pool mean anything.
-#[must_use]
-pub fn order(features: &[f64; FEATURES]) -> f64 {
-    weigh(features, &ORDER)
+/// The weights that turn the numbers of a candidate into an order and a first guess.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Weights {
+    /// For the order of a pool.
+    pub order: [f64; FEATURES],
+    /// For the log-odds that a candidate hits.
+    pub chance: [f64; FEATURES],
+    /// From any candidate's log-odds to those of one that was put first: slope, offset.
+    pub first: (f64, f64),
 }
 
-/// The first guess: the chance that a candidate hits, by the shipped weights.
-#[must_use]
-pub fn guess(features: &[f64; FEATURES]) -> f64 {
-    sigmoid(FIRST.0 * weigh(features, &CHANCE) + FIRST.1)
+impl Default for Weights {
+    fn default() -> Self {
+        Self::shipped()
+    }
+}
+
+impl Weights {
+    /// What was fitted to other people's replies.
+    #[must_use]
+    pub const fn shipped() -> Self {
+        Self { order: ORDER, chance: CHANCE, first: FIRST }
+    }
+
+    /// Weights that nothing was fitted for: the mean of the log shares of habit, of like situations and of like last
+    /// words, a share being taken for a chance.
+    #[must_use]
+    pub fn neutral() -> Self {
+        let share = |name: &&str| matches!(*name, "habit" | "near" | "near last");
+        let mean = NAMES.map(|name| if share(&name) { 1.0 / 3.0 } else { 0.0 });
+        Self { order: mean, chance: mean, first: (1.0, 0.0) }
+    }
+
+    /// What a pool is ordered by; only differences within one pool mean anything.
+    #[must_use]
+    pub fn order(&self, features: &[f64; FEATURES]) -> f64 {
+        weigh(features, &self.order)
+    }
+
+    /// The first guess: the chance that a candidate hits.
+    #[must_use]
+    pub fn guess(&self, features: &[f64; FEATURES]) -> f64 {
+        sigmoid(self.first.0 * weigh(features, &self.chance) + self.first.1)
+    }
 }
 
 /// From any candidate's log-odds to those of one that was put first.

@@ -1,7 +1,13 @@
 //! Replays recorded turns through the predictor, exactly as the daemon would have met them.
 //!
+//! [`strata`] measures the closed channels apart, by the measures of [`measure`]; [`fit`] makes the shipped weights.
+//!
 //! Turn `t` is predicted from the turns before it and nothing else. Every turn is learned, and every turn with an
 //! agent's text is predicted: a live daemon does not know a turn's `kind` either.
+
+pub mod measure;
+mod priors;
+mod strata;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -11,7 +17,10 @@ use clone_schema::prediction::Status;
 use clone_schema::time::{self, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::predict::{Label, Mode, Pair, Predictor, Query, decide, hit};
+use crate::predict::{Decided, Label, Mode, Pair, Predictor, Priors, Query, decide, hit};
+
+pub use priors::{Fitted, From, fit};
+pub use strata::Strata;
 
 /// The longest line that is read, in bytes; a longer one counts as unreadable.
 pub const MAX_LINE: usize = 8 << 20;
@@ -46,11 +55,19 @@ pub struct Options {
     pub k: usize,
     /// Replay a new home, where nothing is acted on.
     pub shadow: bool,
+    /// What is held true of people before the person is met.
+    pub priors: From,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { threshold: clone_schema::prediction::DEFAULT_THRESHOLD, strict: true, k: 3, shadow: false }
+        Self {
+            threshold: clone_schema::prediction::DEFAULT_THRESHOLD,
+            strict: true,
+            k: 3,
+            shadow: false,
+            priors: From::Shipped,
+        }
     }
 }
 
@@ -107,6 +124,55 @@ struct Shown<'a> {
     probability: f64,
 }
 
+/// A turn that was met, and what had been said of it before.
+struct Met<'a> {
+    /// The place of the person's file.
+    person: usize,
+    /// The place of the turn among the person's.
+    place: usize,
+    turn: &'a Turn,
+    /// The predictor, which has not seen the reply yet.
+    predictor: &'a Predictor,
+    query: &'a Query<'a>,
+    decided: &'a Decided,
+}
+
+type OnMet<'a> = &'a mut dyn FnMut(&Met<'_>) -> Result<(), BacktestError>;
+
+/// The files of a folder of turns, by name.
+fn files(dir: &Path) -> Result<Vec<PathBuf>, BacktestError> {
+    let mut files = Vec::new();
+    let unreadable = |source| BacktestError::Read { path: dir.to_owned(), source };
+    for entry in std::fs::read_dir(dir).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.extension().is_some_and(|extension| extension == "jsonl") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    if files.is_empty() { Err(BacktestError::Empty(dir.to_owned())) } else { Ok(files) }
+}
+
+/// Hands on the turns of a file, and counts the lines that are none.
+fn read(path: &Path, on: &mut dyn FnMut(&Turn) -> Result<(), BacktestError>) -> Result<u64, BacktestError> {
+    let unreadable = |source| BacktestError::Read { path: path.to_owned(), source };
+    let mut input = BufReader::new(File::open(path).map_err(unreadable)?);
+    let (mut line, mut bad) = (Vec::new(), 0);
+    loop {
+        line.clear();
+        if input.read_until(b'\n', &mut line).map_err(unreadable)? == 0 {
+            return Ok(bad);
+        }
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        match serde_json::from_slice::<Turn>(&line) {
+            Ok(turn) if line.len() <= MAX_LINE => on(&turn)?,
+            _ => bad += 1,
+        }
+    }
+}
+
 /// Replays every `<person>.jsonl` of a folder, each person by themselves, and writes one line for each prediction.
 ///
 /// # Errors
@@ -114,113 +180,102 @@ struct Shown<'a> {
 /// A folder or file that cannot be read, a folder without turns, and predictions that cannot be written. Lines that
 /// are no turns are counted in [`Summary::unreadable`].
 pub fn turns(dir: &Path, out: &mut dyn Write, options: Options) -> Result<Summary, BacktestError> {
-    let mut files = Vec::new();
-    let unreadable = |path: &Path| {
-        let path = path.to_owned();
-        move |source| BacktestError::Read { path, source }
-    };
-    for entry in std::fs::read_dir(dir).map_err(unreadable(dir))? {
-        let path = entry.map_err(unreadable(dir))?.path();
-        if path.extension().is_some_and(|extension| extension == "jsonl") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    if files.is_empty() {
-        return Err(BacktestError::Empty(dir.to_owned()));
-    }
-    let mut summary = Summary::default();
-    for path in files {
-        let file = File::open(&path).map_err(unreadable(&path))?;
-        replay(&mut BufReader::new(file), &path, out, options, &mut summary)?;
-        summary.people += 1;
-    }
+    let priors = priors::of(dir, options.priors)?;
+    let summary = replay(dir, &priors, options, &mut |met| write(out, met))?;
     out.flush().map_err(BacktestError::Write)?;
     Ok(summary)
 }
 
-fn replay(
-    input: &mut dyn BufRead,
-    path: &Path,
-    out: &mut dyn Write,
-    options: Options,
-    summary: &mut Summary,
-) -> Result<(), BacktestError> {
-    let mut predictor = Predictor::default();
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        let read = input.read_until(b'\n', &mut line);
-        if read.map_err(|source| BacktestError::Read { path: path.to_owned(), source })? == 0 {
-            return Ok(());
-        }
-        if line.trim_ascii().is_empty() {
-            continue;
-        }
-        match serde_json::from_slice::<Turn>(&line) {
-            Ok(turn) if line.len() <= MAX_LINE => step(&mut predictor, &turn, out, options, summary)?,
-            _ => summary.unreadable += 1,
+/// The same, and every channel measured by itself.
+///
+/// # Errors
+///
+/// As [`turns`].
+pub fn strata(dir: &Path, out: &mut dyn Write, options: Options) -> Result<(Summary, Strata), BacktestError> {
+    let priors = priors::of(dir, options.priors)?;
+    let mut tally = strata::Tally::new(&priors);
+    let summary = replay(dir, &priors, options, &mut |met| {
+        tally.take(met);
+        write(out, met)
+    })?;
+    out.flush().map_err(BacktestError::Write)?;
+    Ok((summary, tally.finish()))
+}
+
+fn replay(dir: &Path, priors: &[Priors], options: Options, on: OnMet<'_>) -> Result<Summary, BacktestError> {
+    let mut summary = Summary::default();
+    for ((person, path), priors) in files(dir)?.iter().enumerate().zip(priors) {
+        let mut predictor = Predictor::new(priors);
+        let mut place = 0;
+        summary.unreadable += read(path, &mut |turn| {
+            step(&mut predictor, turn, (person, place), options, &mut summary, on)?;
+            place += 1;
+            Ok(())
+        })?;
+        summary.people += 1;
+    }
+    Ok(summary)
+}
+
+impl Turn {
+    fn said(&self) -> &str {
+        self.agent_prompt.as_deref().unwrap_or_default()
+    }
+
+    fn at(&self) -> Timestamp {
+        self.ts.as_deref().and_then(time::parse).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
+    /// Whether there is an agent's text to reply to.
+    fn answers(&self) -> bool {
+        self.kind != "open" && !self.said().trim().is_empty()
+    }
+
+    fn query(&self, k: usize) -> Query<'_> {
+        let session_id = Some(self.session.as_str());
+        Query { agent: &self.agent, agent_input: self.said(), session_id, project: None, k, at: self.at() }
+    }
+
+    fn pair(&self) -> Pair {
+        Pair {
+            reply_id: format!("{}/{}", self.user, self.turn),
+            prompt_id: None,
+            session_id: self.session.clone(),
+            agent: self.agent.clone(),
+            project: None,
+            at: self.at(),
+            agent_text: self.said().to_owned(),
+            reply: self.reply.clone(),
         }
     }
 }
 
-/// Predicts a turn, writes the prediction down, and only then looks at the reply.
+/// Predicts a turn, hands the prediction on, and only then looks at the reply.
 fn step(
     predictor: &mut Predictor,
     turn: &Turn,
-    out: &mut dyn Write,
+    (person, place): (usize, usize),
     options: Options,
     summary: &mut Summary,
+    on: OnMet<'_>,
 ) -> Result<(), BacktestError> {
-    let at = turn.ts.as_deref().and_then(time::parse).unwrap_or(Timestamp::UNIX_EPOCH);
-    let agent_text = turn.agent_prompt.as_deref().unwrap_or_default();
-    if turn.kind != "open" && !agent_text.trim().is_empty() {
-        predict(predictor, turn, agent_text, at, out, options, summary)?;
+    if turn.answers() {
+        let query = turn.query(options.k);
+        let mode = if options.shadow { Mode::Shadow } else { Mode::Live { strict: options.strict } };
+        let answer = predictor.answer(&query);
+        let (stood, id) = (answer.standing.stood, format!("{}/{}", turn.user, turn.turn));
+        let decided = decide(answer, options.threshold, mode, turn.said(), &id);
+        on(&Met { person, place, turn, predictor, query: &query, decided: &decided })?;
+        let right = count(summary, turn, &decided);
+        let raw = decided.candidates.first().map_or(0.0, |first| first.raw_confidence);
+        predictor.judge(Label { raw, kind: decided.kind, hit: right, weight: 1.0, stood });
     }
     summary.turns += 1;
-    predictor.learn(&Pair {
-        reply_id: format!("{}/{}", turn.user, turn.turn),
-        prompt_id: None,
-        session_id: turn.session.clone(),
-        agent: turn.agent.clone(),
-        project: None,
-        at,
-        agent_text: agent_text.to_owned(),
-        reply: turn.reply.clone(),
-    });
+    predictor.learn(&turn.pair());
     Ok(())
 }
 
-fn predict(
-    predictor: &mut Predictor,
-    turn: &Turn,
-    agent_text: &str,
-    at: Timestamp,
-    out: &mut dyn Write,
-    options: Options,
-    summary: &mut Summary,
-) -> Result<(), BacktestError> {
-    let query = Query {
-        agent: &turn.agent,
-        agent_input: agent_text,
-        session_id: Some(&turn.session),
-        project: None,
-        k: options.k,
-        at,
-    };
-    let mode = if options.shadow { Mode::Shadow } else { Mode::Live { strict: options.strict } };
-    let answer = predictor.answer(&query);
-    let (stood, id) = (answer.standing.stood, format!("{}/{}", turn.user, turn.turn));
-    let decided = decide(answer, options.threshold, mode, agent_text, &id);
-    let shown = decided.candidates.iter().map(|candidate| Shown {
-        response: &candidate.response,
-        confidence: candidate.confidence,
-        probability: candidate.probability,
-    });
-    let line = Line { user: &turn.user, turn: turn.turn, candidates: shown.collect(), status: decided.status.name() };
-    serde_json::to_writer(&mut *out, &line).map_err(|error| BacktestError::Write(error.into()))?;
-    out.write_all(b"\n").map_err(BacktestError::Write)?;
-
+fn count(summary: &mut Summary, turn: &Turn, decided: &Decided) -> bool {
     let right = hit(decided.predicted_response(), &turn.reply);
     let auto = decided.status == Status::Auto;
     summary.predicted += 1;
@@ -228,9 +283,19 @@ fn predict(
     summary.any_hits += u64::from(decided.candidates.iter().any(|candidate| hit(&candidate.response, &turn.reply)));
     summary.autos += u64::from(auto);
     summary.wrong_autos += u64::from(auto && !right);
-    let raw = decided.candidates.first().map_or(0.0, |first| first.raw_confidence);
-    predictor.judge(Label { raw, kind: decided.kind, hit: right, weight: 1.0, stood });
-    Ok(())
+    right
+}
+
+fn write(out: &mut dyn Write, met: &Met<'_>) -> Result<(), BacktestError> {
+    let (turn, decided) = (met.turn, met.decided);
+    let shown = decided.candidates.iter().map(|candidate| Shown {
+        response: &candidate.response,
+        confidence: candidate.confidence,
+        probability: candidate.probability,
+    });
+    let line = Line { user: &turn.user, turn: turn.turn, candidates: shown.collect(), status: decided.status.name() };
+    serde_json::to_writer(&mut *out, &line).map_err(|error| BacktestError::Write(error.into()))?;
+    out.write_all(b"\n").map_err(BacktestError::Write)
 }
 
 #[cfg(test)]

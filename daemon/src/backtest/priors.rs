@@ -1,0 +1,151 @@
+//! What is held true of people before a person is met, fitted to a folder of people's turns.
+//!
+//! The numbers of a pool do not depend on the weights it is ranked by, so one replay of each person serves every fit, and
+//! `leave-one-out` only fits anew. All fits share the constants below.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::{BacktestError, files, read};
+use crate::predict::assent;
+use crate::predict::fit::{self, Row, dot, sparse};
+use crate::predict::rank::{self, Weights};
+use crate::predict::stratum::verdict;
+use crate::predict::{Predictor, Priors, hit};
+
+/// Turns of a person that nothing is fitted to: too little is known in them.
+const WARM: usize = 20;
+/// One miss in so many is read when chances are fitted, and counts for all of them.
+const MISSES: usize = 6;
+/// The pull to zero of the order, of the chances and of the two numbers of a first candidate.
+const RIDGE: (f64, f64, f64) = (4.0, 8.0, 0.1);
+/// The pull to zero of the weights of a yes.
+const ASSENT_RIDGE: f64 = 6.0;
+
+/// Where priors come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum From {
+    /// Nobody: neutral weights.
+    None,
+    /// The program.
+    #[default]
+    Shipped,
+    /// The other people of the folder, for each person anew.
+    LeaveOneOut,
+}
+
+/// Weights as they were fitted.
+#[derive(Clone, Debug, Serialize)]
+pub struct Fitted {
+    /// See [`Weights::order`].
+    pub order: Vec<f64>,
+    /// See [`Weights::chance`].
+    pub chance: Vec<f64>,
+    /// See [`Weights::first`].
+    pub first: (f64, f64),
+    /// When people say yes.
+    pub assent: Vec<f64>,
+}
+
+/// One person's turns as rows.
+struct Person {
+    /// Candidates by turn, and whether they hit.
+    pools: Vec<Vec<Row>>,
+    /// Situations, and whether the person said yes.
+    yes: Vec<Row>,
+}
+
+fn gather(path: &Path) -> Result<Person, BacktestError> {
+    let mut person = Person { pools: Vec::new(), yes: Vec::new() };
+    let mut predictor = Predictor::default();
+    let mut place = 0;
+    read(path, &mut |turn| {
+        if turn.answers() {
+            let query = turn.query(1);
+            let y = verdict(&turn.reply).is_yes();
+            person.yes.push(Row { x: predictor.situation(&query), y, weight: 1.0 });
+            if place >= WARM {
+                let row = |x: &[f64], text: &str| Row { x: sparse(x), y: hit(text, &turn.reply), weight: 1.0 };
+                let pool = predictor.pool(&query);
+                person.pools.push(pool.iter().map(|ranked| row(&ranked.features, &ranked.text)).collect());
+            }
+        }
+        predictor.learn(&turn.pair());
+        place += 1;
+        Ok(())
+    })?;
+    Ok(person)
+}
+
+fn fixed<const N: usize>(weights: &[f64]) -> [f64; N] {
+    std::array::from_fn(|at| weights.get(at).copied().unwrap_or(0.0))
+}
+
+fn rank(people: &[&Person], start: &Weights) -> Weights {
+    let pools: Vec<&[Row]> = people.iter().flat_map(|person| &person.pools).map(Vec::as_slice).collect();
+    let order = fit::choice(&pools, &start.order, RIDGE.0);
+    let scaled = |row: &Row| Row { weight: f64::from(u32::try_from(MISSES).unwrap_or(1)), ..row.clone() };
+    let candidates = pools.iter().enumerate().flat_map(|(turn, pool)| (turn..).zip(pool.iter()));
+    let read = candidates.filter_map(|(at, row)| match row.y {
+        true => Some(row.clone()),
+        false => (at % MISSES == 0).then(|| scaled(row)),
+    });
+    let read: Vec<Row> = read.collect();
+    let chance = fit::logistic(&read.iter().collect::<Vec<_>>(), &start.chance, RIDGE.1);
+    let firsts: Vec<Row> = pools
+        .iter()
+        .filter_map(|pool| pool.iter().max_by(|a, b| dot(&order, &a.x).total_cmp(&dot(&order, &b.x))))
+        .map(|row| Row { x: sparse(&[dot(&chance, &row.x), 1.0]), y: row.y, weight: 1.0 })
+        .collect();
+    let first = fit::logistic(&firsts.iter().collect::<Vec<_>>(), &[start.first.0, start.first.1], RIDGE.2);
+    Weights { order: fixed(&order), chance: fixed(&chance), first: (first[0], first[1]) }
+}
+
+fn yes(people: &[&Person]) -> assent::Prior {
+    let rows: Vec<&Row> = people.iter().flat_map(|person| &person.yes).collect();
+    fixed(&fit::logistic(&rows, &assent::blank(), ASSENT_RIDGE))
+}
+
+/// Fits to every person but the one at `without`.
+fn all_but(people: &[Person], without: Option<usize>, start: &Weights) -> Priors {
+    let others = people.iter().enumerate().filter(|(at, _)| Some(*at) != without).map(|(_, person)| person);
+    let others: Vec<&Person> = others.collect();
+    Priors { rank: rank(&others, start), assent: yes(&others) }
+}
+
+fn people(dir: &Path) -> Result<Vec<Person>, BacktestError> {
+    files(dir)?.iter().map(|path| gather(path)).collect()
+}
+
+/// Fits to everybody.
+fn everybody(people: &[Person]) -> Priors {
+    let zero = [0.0; rank::FEATURES];
+    all_but(people, None, &Weights { order: zero, chance: zero, first: (1.0, 0.0) })
+}
+
+/// The priors of each person of a folder, in the order of the files.
+pub(super) fn of(dir: &Path, from: From) -> Result<Vec<Priors>, BacktestError> {
+    let same = |priors: Priors| Ok(vec![priors; files(dir)?.len()]);
+    match from {
+        From::None => same(Priors::neutral()),
+        From::Shipped => same(Priors::shipped()),
+        From::LeaveOneOut => {
+            let people = people(dir)?;
+            // Each fit has one best point, so that where it starts from tells nothing of whoever is left out.
+            let start = everybody(&people).rank;
+            Ok((0..people.len()).map(|at| all_but(&people, Some(at), &start)).collect())
+        }
+    }
+}
+
+/// Fits weights to every person of a folder: what the program is to come with.
+///
+/// # Errors
+///
+/// As [`turns`](super::turns).
+pub fn fit(dir: &Path) -> Result<Fitted, BacktestError> {
+    let Priors { rank, assent } = everybody(&people(dir)?);
+    Ok(Fitted { order: rank.order.to_vec(), chance: rank.chance.to_vec(), first: rank.first, assent: assent.to_vec() })
+}
