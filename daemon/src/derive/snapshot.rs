@@ -428,8 +428,9 @@ mod tests {
                 named.push(format!("{folder}/{}", file.unwrap().file_name().to_string_lossy()));
             }
         }
-        // The gate decides on an answer and is not part of it; the map of the folder holds no code.
-        named.retain(|name| !["predict/gate.rs", "predict/mod.rs", "predict/tests.rs"].contains(&name.as_str()));
+        // The gate decides on an answer and is not part of it; weights are fitted offline; the map of the folder holds no code.
+        let apart = ["predict/gate.rs", "predict/fit.rs", "predict/mod.rs", "predict/tests.rs"];
+        named.retain(|name| !apart.contains(&name.as_str()));
         for name in named {
             assert!(CODE.iter().any(|(known, text)| *known == name && !text.is_empty()), "{name} is missing");
         }
