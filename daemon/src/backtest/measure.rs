@@ -160,9 +160,12 @@ mod tests {
         pairs.iter().map(|(probability, came)| Forecast { probability: *probability, came: *came }).collect()
     }
 
+    /// Forecasts with what came, and their AUC.
+    type Counted = (&'static [(f64, bool)], Option<f64>);
+
     #[test]
     fn auc_as_counted_by_hand() {
-        let table: [(&[(f64, bool)], Option<f64>); 7] = [
+        let table: [Counted; 7] = [
             (&[(0.9, true), (0.1, false)], Some(1.0)),
             (&[(0.1, true), (0.9, false)], Some(0.0)),
             (&[(0.5, true), (0.5, false)], Some(0.5)),

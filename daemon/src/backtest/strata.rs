@@ -245,7 +245,7 @@ impl Person {
     /// The three replies that were sent most often; the newest first among equals.
     fn frequent(&self) -> Vec<&str> {
         let mut all: Vec<&(usize, usize, String)> = self.replies.values().collect();
-        all.sort_by(|a, b| (b.0, b.1).cmp(&(a.0, a.1)));
+        all.sort_by_key(|(times, place, _)| std::cmp::Reverse((*times, *place)));
         all.into_iter().take(3).map(|(_, _, text)| text.as_str()).collect()
     }
 
