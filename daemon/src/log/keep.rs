@@ -148,16 +148,14 @@ impl Shared {
     pub(super) fn write_blocks(&self) {
         let due: Vec<usize> = self.directory().due().collect();
         for index in due {
-            let written = self.directory().write_block(&*self.disk, index);
-            match written {
-                Ok(Some(fresh)) => {
-                    let mut directory = self.directory_mut();
-                    if let Err(error) = directory.use_block(&*self.disk, index, &fresh) {
-                        tracing::warn!(%error, file = fresh, "an id block cannot be used");
-                    }
-                }
-                Ok(None) => {}
-                Err(error) => tracing::warn!(%error, "an id block cannot be written; the next start takes longer"),
+            // Copied, so that nobody who commits waits for the disk meanwhile.
+            let Some(draft) = self.directory().draft(index) else { continue };
+            let used = draft.write(&*self.disk).map_err(ids::BlockError::from).and_then(|fresh| {
+                let mut directory = self.directory_mut();
+                directory.use_block(&*self.disk, index, &fresh)
+            });
+            if let Err(error) = used {
+                tracing::warn!(%error, "an id block cannot be written; the next start takes longer");
             }
         }
     }
@@ -183,13 +181,12 @@ impl Directory {
         self.segments.iter().enumerate().filter(move |(_, segment)| is_due(&segment.care)).map(|(index, _)| index)
     }
 
-    /// Writes the block of a segment under a name that nobody reads; gives that name.
-    fn write_block(&self, disk: &dyn Storage, index: usize) -> std::io::Result<Option<String>> {
+    /// What the block of a segment is made of, where it is due.
+    fn draft(&self, index: usize) -> Option<Draft> {
         let segment = &self.segments[index];
-        let (Care::Due(contents), Ids::Memory(ids)) = (&segment.care, &segment.ids) else { return Ok(None) };
-        let fresh = fresh_name(segment.base);
-        ids::write(disk, &fresh, segment.base, (&segment.name, segment.bytes), contents, ids)?;
-        Ok(Some(fresh))
+        let (Care::Due(contents), Ids::Memory(ids)) = (&segment.care, &segment.ids) else { return None };
+        let (contents, ids) = (contents.clone(), ids.clone());
+        Some(Draft { name: segment.name.clone(), base: segment.base, bytes: segment.bytes, contents, ids })
     }
 
     /// Puts a block that was written in its place and asks it from now on.
@@ -202,6 +199,24 @@ impl Directory {
     }
 }
 
+/// What an id block is made of.
+struct Draft {
+    name: String,
+    base: Position,
+    bytes: u64,
+    contents: ids::Contents,
+    ids: Vec<(Digest, u32)>,
+}
+
+impl Draft {
+    /// Writes the block under a name that nobody reads; gives that name.
+    fn write(&self, disk: &dyn Storage) -> std::io::Result<String> {
+        let fresh = fresh_name(self.base);
+        ids::write(disk, &fresh, self.base, (&self.name, self.bytes), &self.contents, &self.ids)?;
+        Ok(fresh)
+    }
+}
+
 /// The name of a block while it is written.
 fn fresh_name(base: Position) -> String {
     format!("{}.new", block_name(base))
@@ -211,8 +226,9 @@ fn fresh_name(base: Position) -> String {
 pub(super) fn write_blocks(disk: &dyn Storage, directory: &mut Directory) {
     let due: Vec<usize> = directory.due().collect();
     for index in due {
-        let written = directory.write_block(disk, index).map_err(ids::BlockError::from);
-        let used = written.and_then(|fresh| fresh.map_or(Ok(()), |fresh| directory.use_block(disk, index, &fresh)));
+        let Some(draft) = directory.draft(index) else { continue };
+        let written = draft.write(disk).map_err(ids::BlockError::from);
+        let used = written.and_then(|fresh| directory.use_block(disk, index, &fresh));
         if let Err(error) = used {
             tracing::warn!(%error, "an id block cannot be written; the next start takes longer");
         }
