@@ -90,8 +90,8 @@ def rounds(daemon, life, count, last):
         client.close()
         daemon.end(signal.SIGKILL)
         client = speed.answering(daemon, "killed", found)
+        client.json("POST", "/api/memory/sync/", {})  # answers once all that was sent is derived and written
         client.close()
-        time.sleep(2)
         found["rss_later_mb"] = daemon.memory()
         out.append(found)
     return out
