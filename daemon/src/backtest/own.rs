@@ -338,7 +338,7 @@ pub(super) mod tests {
     /// Replies to two agents: one is always answered alike, the other never the same way.
     pub fn lived(n: u32) -> Vec<Pair> {
         let pair = |at: u32| {
-            let routine = at % 2 == 0;
+            let routine = at.is_multiple_of(2);
             let said =
                 if routine { "All tests pass. Shall I commit it?".into() } else { format!("topic{at} is open?") };
             Pair {

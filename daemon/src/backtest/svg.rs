@@ -41,10 +41,10 @@ struct Panel<'a> {
 pub fn svg(report: &Report) -> String {
     let (wide, high) = (2.0 * PANEL.0, 2.0 * PANEL.1 + ROOM);
     let mut out = String::new();
-    let _infallible = write!(
+    let _infallible = writeln!(
         out,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {wide} {high}\" role=\"img\"><title>Clone backtest</title>\
-         <style>{STYLE}</style><text x=\"{ROOM}\" y=\"24\">{}</text>\n",
+         <style>{STYLE}</style><text x=\"{ROOM}\" y=\"24\">{}</text>",
         escaped(&told(report))
     );
     reliability(&mut out, report);
