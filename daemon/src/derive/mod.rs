@@ -7,6 +7,7 @@
 //! What the [lessons] taught is kept beside the state as a [snapshot], so that a start need not teach all of it again.
 
 pub mod conflicts;
+pub mod history;
 pub mod keep;
 pub mod lessons;
 pub mod load;
