@@ -54,10 +54,11 @@ pub async fn answer(call: Call, headers: &HeaderMap, body: Bytes) -> Result<Resp
         return Err(Refused { status, message: text });
     }
     let mut response = response.map(Body::new);
-    if begins && response.status().is_success() {
-        if let Ok(id) = HeaderValue::from_str(&Uuid::now_v7().to_string()) {
-            response.headers_mut().insert(SESSION_HEADER, id);
-        }
+    if begins
+        && response.status().is_success()
+        && let Ok(id) = HeaderValue::from_str(&Uuid::now_v7().to_string())
+    {
+        response.headers_mut().insert(SESSION_HEADER, id);
     }
     Ok(response)
 }
