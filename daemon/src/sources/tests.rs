@@ -196,7 +196,7 @@ fn a_compressed_rollout_is_read_like_the_plain_one_which_wins() {
     fs::write(&plain, &text).expect("written");
     let from_plain = import(Format::Codex, &plain);
     fs::write(&packed, zstd::encode_all(text.as_bytes(), 3).expect("compressed")).expect("written");
-    assert_eq!(transcripts(Format::Codex, home.path()).expect("readable"), [plain.clone()]);
+    assert_eq!(transcripts(Format::Codex, home.path()).expect("readable"), std::slice::from_ref(&plain));
     fs::remove_file(&plain).expect("removed");
     assert_eq!(import(Format::Codex, home.path()), from_plain);
     assert_eq!(from_plain.1.human, 1);
