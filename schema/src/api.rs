@@ -103,6 +103,8 @@ pub const OPERATIONS: &[Operation] = &[
     op("auto_get", "GET", "/api/predictions/auto/", Read),
     op("auto_set", "POST", "/api/predictions/auto/", Admin),
     op("import_batch", "POST", "/api/sources/import/", Admin),
+    op("following_get", "GET", "/api/sources/following/", Read),
+    op("following_set", "POST", "/api/sources/following/", Admin),
     op("mcp", "POST", "/mcp/", Read),
     op("server_card", "GET", "/.well-known/mcp/server-card.json/", Open),
 ];

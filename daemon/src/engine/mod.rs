@@ -5,6 +5,7 @@
 
 mod backtest;
 pub mod events;
+pub mod following;
 pub mod keys;
 mod loading;
 pub mod memory;
@@ -47,6 +48,7 @@ pub struct Engine {
     started_at: Timestamp,
     http: Mutex<Option<String>>,
     troubles: Mutex<BTreeMap<String, String>>,
+    following: Mutex<serde_json::Value>,
     tokens: tokens::Tokens,
     key_made: Box<dyn Fn() + Send + Sync>,
     backtests: Arc<backtest::Backtests>,
@@ -83,6 +85,7 @@ impl Engine {
             started_at: crate::clock::now(),
             http: Mutex::new(None),
             troubles: Mutex::default(),
+            following: Mutex::default(),
             tokens: tokens::Tokens::default(),
             key_made,
             backtests: Arc::default(),
@@ -140,6 +143,8 @@ impl Engine {
             "auto_get" => self.auto_get(),
             "auto_set" => self.auto_set(&body(call)?),
             "import_batch" => self.import_mark(&body(call)?),
+            "following_get" => self.following_get(),
+            "following_set" => self.following_set(&body(call)?),
             other => Err(Fault::internal(format!("operation `{other}` has no method"))),
         }
     }
