@@ -138,16 +138,18 @@ impl Call<'_> {
         }
         let mut events = self.bookend();
         match self.transcript() {
-            Some(transcript) => events.extend(self.from_transcript(transcript)),
-            None => events.extend(self.from_call()),
+            Some(path) if path.is_file() => events.extend(self.from_transcript(path)),
+            // It begins with the first prompt, which then stands in it; recording it here too would record it twice.
+            Some(_) if !self.is_stop() => {}
+            _ => events.extend(self.from_call()),
         }
         events
     }
 
-    /// The transcript that the call names, where it is one.
+    /// The transcript that the call names, written yet or not.
     fn transcript(&self) -> Option<&Path> {
         let path = Path::new(self.told["transcript_path"].as_str()?);
-        (path.is_absolute() && path.is_file()).then_some(path)
+        path.is_absolute().then_some(path)
     }
 
     /// What the end of the transcript holds; the agent's last words are waited for a moment.
