@@ -1,6 +1,6 @@
 # Each target is one line of work; `make run` and `make test` need nothing but Rust.
 
-.PHONY: run test test-recorder lint update interop interop-mcp interop-mcap kills disk-full power-cut failing-sync fuzz states sabotage bench curve
+.PHONY: run test test-recorder lint update interop interop-mcp interop-mcap kills disk-full power-cut failing-sync fuzz states sabotage bench curve lives
 
 # Builds, starts a daemon in a demo home, imports the shipped sample, shows what it learned and predicts. The tests are
 # built along, because they widen the features of the dependencies: built apart, `make test` would build those again.
@@ -67,3 +67,8 @@ bench:
 # The log at four lengths up to ten million events, each figure beside its limit; takes some minutes and 4 GB.
 curve:
 	cargo build --release --quiet -p clone-daemon && mkdir -p target/bench && target/release/clone bench curve --events 10000,100000,1000000,10000000 --dir target/bench --out target/bench/curve.json
+
+# Invented lives with planted facts and traps, cue sentences, contradictions, sensitive statements and poison: what the memory
+# makes of them.
+lives:
+	cargo build --quiet -p clone-daemon && python3 tests/rigs/lives.py target/debug/clone
