@@ -128,17 +128,20 @@ impl Engine {
             text: &request.query,
             tier,
             session: request.session_id.as_deref(),
-            agent: None,
-            tags: &[],
-            since: None,
-            until: None,
+            agent: request.agent.as_deref(),
+            project: request.project.as_deref(),
+            topic: request.topic.as_deref(),
+            tags: request.tags.as_deref().unwrap_or_default(),
+            since: request.from,
+            until: request.to,
+            offset: within("offset", request.offset, 0, 0, index::MAX_HITS - 100)?,
             limit: within("limit", request.limit, 10, 1, 100)?,
         };
         let hits = self.derived()?.index.search(&query).map_err(|error| index_fault(&error))?;
         let rows = hits.into_iter().map(|hit| {
             json!({
-                "id": hit.id, "tier": hit.tier.name(), "score": hit.score, "at": hit.at,
-                "session_id": hit.session, "snippet": hit.snippet,
+                "id": hit.id, "tier": hit.tier.name(), "score": hit.score, "at": hit.at, "title": hit.title,
+                "session_id": hit.session, "snippet": hit.snippet, "highlights": hit.highlights,
             })
         });
         ok(&rows.collect::<Vec<_>>())
