@@ -5,6 +5,7 @@
 
 mod support;
 
+mod backtest;
 mod cli;
 mod crash;
 mod full;

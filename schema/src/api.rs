@@ -73,6 +73,7 @@ pub const OPERATIONS: &[Operation] = &[
     op("continuation", "POST", "/api/predictions/continuation/", Predict),
     op("feedback", "POST", "/api/predictions/{id}/feedback/", Predict),
     op("predictions_stats", "GET", "/api/predictions/stats/", Read),
+    op("predictions_backtest", "GET", "/api/predictions/backtest/", Read),
     op("predictions_list", "GET", "/api/predictions/", Read),
     op("predictions_get", "GET", "/api/predictions/{id}/", Read),
     op("why", "GET", "/api/predictions/{id}/why/", Read),

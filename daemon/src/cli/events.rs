@@ -75,10 +75,10 @@ struct Range {
     #[arg(long, value_parser = PossibleValuesParser::new(TOPICS.iter().map(|topic| topic.name)), hide_possible_values = true)]
     topic: Option<String>,
     /// Only what happened then or later: `2026-05-05`, `2026-05-05T12:00:00Z`, or `7d`, `12h`, `30m` ago
-    #[arg(long, value_name = "D", value_parser = moment)]
+    #[arg(long, value_name = "D", value_parser = when)]
     since: Option<Timestamp>,
     /// Only what happened before then, told likewise
-    #[arg(long, value_name = "D", value_parser = moment)]
+    #[arg(long, value_name = "D", value_parser = when)]
     until: Option<Timestamp>,
 }
 
@@ -89,11 +89,7 @@ impl Range {
 }
 
 /// A day (in UTC, as times are shown), an instant, or how long ago.
-///
-/// # Errors
-///
-/// It is none of these; the message says how to say it.
-pub fn moment(text: &str) -> Result<Timestamp, String> {
+pub(super) fn when(text: &str) -> Result<Timestamp, String> {
     at(text, clock::now()).ok_or_else(|| "give a day, an instant with its offset, or `7d`, `12h`, `30m`".to_owned())
 }
 

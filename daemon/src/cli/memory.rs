@@ -60,10 +60,10 @@ struct Search {
     #[arg(long = "tag")]
     tags: Vec<String>,
     /// Only what happened at or after this day or instant, or this long ago
-    #[arg(long, value_parser = super::events::moment)]
+    #[arg(long, value_parser = super::events::when)]
     from: Option<Timestamp>,
     /// Only what happened before this day or instant
-    #[arg(long, value_parser = super::events::moment)]
+    #[arg(long, value_parser = super::events::when)]
     to: Option<Timestamp>,
     /// How many
     #[arg(long, default_value_t = 10)]

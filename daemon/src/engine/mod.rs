@@ -3,6 +3,7 @@
 //! Calls are plain and blocking; the doors run them on a thread of their own. Reads see what is derived, which may lag
 //! the log by a moment; `sync` waits until it does not.
 
+mod backtest;
 pub mod events;
 pub mod keys;
 mod loading;
@@ -46,6 +47,7 @@ pub struct Engine {
     http: Mutex<Option<String>>,
     troubles: Mutex<BTreeMap<String, String>>,
     key_made: Box<dyn Fn() + Send + Sync>,
+    backtests: Arc<backtest::Backtests>,
 }
 
 /// What the engine is made of.
@@ -80,6 +82,7 @@ impl Engine {
             http: Mutex::new(None),
             troubles: Mutex::default(),
             key_made,
+            backtests: Arc::default(),
         }
     }
 
@@ -127,6 +130,7 @@ impl Engine {
             "predictions_stats" => self.predictions_stats(&call.query),
             "predictions_list" => self.predictions_list(&call.query),
             "predictions_get" => self.predictions_get(id),
+            "predictions_backtest" => self.predictions_backtest(&call.query),
             "why" => self.why(id),
             "auto_get" => self.auto_get(),
             "auto_set" => self.auto_set(&body(call)?),

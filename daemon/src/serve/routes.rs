@@ -392,6 +392,7 @@ mod tests {
     async fn literal_paths_win_over_ids_and_head_asks_what_get_asks() {
         for (method, path, name) in [
             ("GET", "/api/predictions/stats/", "predictions_stats"),
+            ("GET", "/api/predictions/backtest/", "predictions_backtest"),
             ("GET", "/api/predictions/auto", "auto_get"),
             ("GET", "/api/predictions/0198/", "predictions_get"),
             ("POST", "/api/predictions/auto/", "auto_set"),
