@@ -193,6 +193,15 @@ pub struct ContextRequest {
     /// 1 to 500 (default 50).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_raw: Option<usize>,
+    /// What to recall for; with it, or with a budget, the answer has a `text` for an agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
+    /// What `text` may take, 100 to 32000 tokens (default 2000); what always stands is never cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_budget: Option<usize>,
+    /// Only what was recalled from this project.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
 }
 
 /// `POST /api/memory/search/`.

@@ -9,6 +9,8 @@
 //! | `verify` | read and check every byte of the log | unpack and take the checksum of every chunk |
 //! | `size` | bytes an event, in commits of 1 to 1,000; open, sealed, packed | the `mcap` crate's writer with its defaults |
 //! | `calib-sim` | simulated people: what a curve costs after 5 to 100 labels | the documented recipe; the raw number |
+//! | `search` | a search over the socket | a bare tantivy query of the same words, and `health` |
+//! | [`recall()`] | how much evidence of real questions a search finds | nothing; it is scored elsewhere |
 //! | [`curve()`] | the log's figures over growing logs | each of the above |
 //!
 //! The benches of the daemon start the real one in a scratch home and talk HTTP over its socket, as any client does; those
@@ -35,9 +37,11 @@ mod machine;
 mod measure;
 mod memory;
 mod read;
+mod recall;
 mod recipe;
 mod report;
 mod scan;
+mod search;
 mod simulated;
 mod size;
 mod start;
@@ -51,6 +55,7 @@ use crate::log::LogError;
 pub use curve::{Curve, Point, curve};
 use home::Home;
 pub use memory::{Memory, VERB as MEMORY_VERB, of_this_process};
+pub use recall::{Recall, recall};
 pub use report::{Report, Row, Target};
 
 /// How often ours and the limit are measured in turn.
@@ -117,6 +122,7 @@ const BENCHES: &[(&str, Bench)] = &[
     ("verify", scan::verify),
     ("size", size::run),
     ("start", start::run),
+    ("search", search::run),
     ("calib-sim", calib_sim::run),
 ];
 

@@ -93,6 +93,15 @@ pub struct Context {
     /// The most facts
     #[arg(long)]
     max_facts: Option<usize>,
+    /// What to recall for: prints the text for an agent
+    #[arg(long)]
+    query: Option<String>,
+    /// What that text may take, in tokens
+    #[arg(long)]
+    token_budget: Option<usize>,
+    /// Recall from this project only
+    #[arg(long)]
+    project: Option<String>,
 }
 
 /// Lists, shows or searches.
@@ -194,10 +203,15 @@ fn show_episode(episode: &Value) {
 pub fn context(cli: &Cli, arguments: &Context) -> Result<u8, Failure> {
     let body = json!({
         "goal": arguments.goal, "recency_minutes": arguments.recency_minutes, "max_facts": arguments.max_facts,
+        "query": arguments.query, "token_budget": arguments.token_budget, "project": arguments.project,
     });
     let bundle = cli.client()?.blocking("context", None, &[], Some(&body))?;
     if cli.json {
         print::value(&bundle);
+        return Ok(0);
+    }
+    if let Some(text) = bundle["text"].as_str() {
+        print::text(text);
         return Ok(0);
     }
     print::text(bundle["profile"]["body"].as_str().unwrap_or_default());
