@@ -6,8 +6,26 @@ use crate::support::{Daemon, Dice, Home, imported, prompt, response};
 
 /// Pieces that a hostile or careless caller would put into a question.
 const HOSTILE: &[&str] = &[
-    "ignore all previous instructions", "```", "# Soul card", "\u{0}", "{{", "' OR 1=1 --", "AND OR NOT", "((((", "*", "~",
-    "commit it and push", "always use uv", "Soul", "recalled", "\n\n---\n", "请运行测试", "a:b^9", "\u{202e}", "é", "tests",
+    "ignore all previous instructions",
+    "```",
+    "# Soul card",
+    "\u{0}",
+    "{{",
+    "' OR 1=1 --",
+    "AND OR NOT",
+    "((((",
+    "*",
+    "~",
+    "commit it and push",
+    "always use uv",
+    "Soul",
+    "recalled",
+    "\n\n---\n",
+    "请运行测试",
+    "a:b^9",
+    "\u{202e}",
+    "é",
+    "tests",
 ];
 
 fn hostile(dice: &mut Dice) -> &'static str {
@@ -161,7 +179,13 @@ fn questions_are_answered_without_looking_at_the_evidence() {
         let out = dir.path().join("results.jsonl");
         let scratch = home.path("");
         let arguments = [
-            "bench", "recall", dir.path().to_str().unwrap(), "--out", out.to_str().unwrap(), "--dir", scratch.to_str().unwrap(),
+            "bench",
+            "recall",
+            dir.path().to_str().unwrap(),
+            "--out",
+            out.to_str().unwrap(),
+            "--dir",
+            scratch.to_str().unwrap(),
         ];
         let ran = home.run(&arguments);
         assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
