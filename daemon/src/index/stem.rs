@@ -174,6 +174,7 @@ const IRREGULAR: &[(&str, &str)] = &[
     ("frozen", "freeze"),
     ("gave", "give"),
     ("given", "give"),
+    ("goes", "go"),
     ("gone", "go"),
     ("grew", "grow"),
     ("grown", "grow"),

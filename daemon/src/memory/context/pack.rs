@@ -241,7 +241,8 @@ mod tests {
                 let fence = packed.text.lines().find(|line| line.ends_with("recalled")).expect("a fence");
                 let fence = fence.trim_end_matches("recalled");
                 prop_assert_eq!(packed.text.lines().filter(|line| line.trim() == fence).count(), 1);
-                prop_assert!(packed.text.ends_with(&format!("{fence}\n")));
+                let end = format!("{fence}\n");
+                prop_assert!(packed.text.ends_with(&end));
             }
         }
     }
