@@ -7,6 +7,7 @@ mod support;
 
 mod backtest;
 mod cli;
+mod context;
 mod crash;
 mod decide;
 mod full;

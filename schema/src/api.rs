@@ -238,6 +238,15 @@ pub struct ContextRequest {
     #[schemars(range(min = 1, max = 500))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_raw: Option<usize>,
+    /// What to recall for; with it, or with a budget, the answer has a `text` for an agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
+    /// What `text` may take, 100 to 32000 tokens (default 2000); what always stands is never cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_budget: Option<usize>,
+    /// Only what was recalled from this project.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
 }
 
 /// `POST /api/memory/search/`.
@@ -251,10 +260,31 @@ pub struct SearchRequest {
     /// Only this session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_id: Option<String>,
+    /// Only this agent, as it is named in the events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// Only this project: `meta.project`, else `meta.cwd`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// Only this kind of event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+    /// Only what carries at least one of these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Vec<String>>,
+    /// Only what happened at or after this instant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<crate::Timestamp>,
+    /// Only what happened before this instant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<crate::Timestamp>,
     /// How many, 1 to 100 (default 10).
     #[schemars(range(min = 1, max = 100))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
+    /// How many to pass over, 0 to 900.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset: Option<usize>,
 }
 
 /// One event as the log holds it, with its place beside it.

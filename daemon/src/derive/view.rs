@@ -247,7 +247,7 @@ impl View {
     ) {
         self.tally(&event, changes);
         self.sessions.fold(record.position, &event);
-        documents.extend(document(&event));
+        documents.extend(document(record.position, &event));
         let thread = self.threads.entry(event.session_id.clone()).or_default();
         thread.extend(record.position, record.recorded_at);
         changes.sessions.insert(event.session_id.clone());
@@ -326,7 +326,7 @@ impl View {
             Payload::ChoiceAudited { .. } => {}
             Payload::ImportMarked { .. } => changes.import_ended = Some(record.position),
             Payload::MemoryNoted { text, session_id } => {
-                documents.push(noted(&id, &text, session_id.as_deref(), at));
+                documents.push(noted(record.position, &id, &text, session_id.as_deref(), at));
             }
         }
     }
@@ -584,7 +584,7 @@ fn prediction_at(log: &Log, position: Position) -> Option<Prediction> {
 }
 
 /// The raw row of an event, as the index takes it; events without words are not searched for.
-fn document(event: &Event) -> Option<Document> {
+fn document(position: Position, event: &Event) -> Option<Document> {
     let words = matches!(
         event.body,
         Body::AgentPrompt { .. }
@@ -593,15 +593,16 @@ fn document(event: &Event) -> Option<Document> {
             | Body::BrowserVisited { .. }
             | Body::AgentChoice(_)
     );
+    let agent = event.agent().unwrap_or_default();
+    let speaker = if matches!(event.body, Body::AgentResponse { .. }) { agent } else { "" };
     words.then(|| Document {
-        id: event.id.clone(),
-        tier: crate::index::Tier::Raw,
-        text: memory::raw::sentence(event),
-        title: String::new(),
-        tags: Vec::new(),
-        at: event.occurred_at,
         session: event.session_id.clone(),
-        agent: event.agent().unwrap_or_default().to_owned(),
+        agent: agent.to_owned(),
+        speaker: speaker.to_owned(),
+        project: event.project().unwrap_or_default().to_owned(),
+        topic: event.topic().to_owned(),
+        position: place(position),
+        ..Document::new(&event.id, crate::index::Tier::Raw, memory::raw::searched(event), event.occurred_at)
     })
 }
 
@@ -610,40 +611,38 @@ fn document(event: &Event) -> Option<Document> {
 pub fn record_document(record: &Record) -> Option<Document> {
     let wire = clone_schema::topic::find(record.topic).is_some_and(|(_, topic)| topic.wire);
     if wire {
-        return document(&Event::parse(&record.json).ok()?);
+        return document(record.position, &Event::parse(&record.json).ok()?);
     }
     match serde_json::from_str::<Internal>(&record.json).ok()? {
         Internal { id, at, payload: Payload::MemoryNoted { text, session_id } } => {
-            Some(noted(&id, &text, session_id.as_deref(), at))
+            Some(noted(record.position, &id, &text, session_id.as_deref(), at))
         }
         _ => None,
     }
 }
 
-fn noted(id: &str, text: &str, session: Option<&str>, at: Timestamp) -> Document {
-    Document {
-        id: id.to_owned(),
-        tier: crate::index::Tier::Raw,
-        text: text.to_owned(),
-        title: String::new(),
-        tags: Vec::new(),
-        at,
-        session: session.unwrap_or_default().to_owned(),
-        agent: String::new(),
-    }
+/// A position as the index takes it, which keeps 0 for what has none.
+fn place(position: Position) -> u64 {
+    position.0 + 1
+}
+
+/// The kind of event of a note.
+const NOTED: &str = "memory.noted";
+
+fn noted(position: Position, id: &str, text: &str, session: Option<&str>, at: Timestamp) -> Document {
+    let session = session.unwrap_or_default().to_owned();
+    let document = Document::new(id, crate::index::Tier::Raw, text, at);
+    Document { session, topic: NOTED.to_owned(), position: place(position), ..document }
 }
 
 /// An episode, as the index takes it.
 #[must_use]
 pub fn memory_document(episode: &Episode) -> Document {
+    let document = Document::new(&episode.id, crate::index::Tier::Episode, &episode.summary, episode.ended_at);
     Document {
-        id: episode.id.clone(),
-        tier: crate::index::Tier::Episode,
-        text: episode.summary.clone(),
         title: episode.title.clone(),
         tags: episode.tags.clone(),
-        at: episode.ended_at,
-        session: String::new(),
         agent: episode.participants.first().cloned().unwrap_or_default(),
+        ..document
     }
 }

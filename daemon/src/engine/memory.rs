@@ -11,13 +11,17 @@ use serde_json::json;
 
 use super::{Engine, Page, instant, log_fault, ok, within};
 use crate::clock;
+use crate::derive::view::View;
 use crate::index::{self, IndexError, Tier};
 use crate::log::Record;
+use crate::memory::context::pack::{self, Found, Packed};
 use crate::memory::{context, raw};
 use crate::serve::Reply;
 
 /// Records read at once while listing the newest.
 const WINDOW: u64 = 512;
+/// How many hits a context is packed from.
+const RECALLED: usize = 100;
 /// The most records that one list looks through.
 const LOOKED_MAX: u64 = 200_000;
 
@@ -104,7 +108,8 @@ impl Engine {
         let facts: Vec<Fact> = view.facts.values().filter(|fact| fact.status == Status::Active).cloned().collect();
         let episodes: Vec<Episode> = view.episodes.values().cloned().collect();
         let bundle = context::context(request, &facts, &episodes, &raw, now)?;
-        ok(&json!({
+        let packed = self.packed(request, &view, &bundle.raw, now)?;
+        let mut answer = json!({
             "profile": view.profile,
             "facts": bundle.facts,
             "episodes": bundle.episodes,
@@ -113,7 +118,47 @@ impl Engine {
                 "generated_at": now, "recency_minutes": window.recency_minutes, "derived_upto": view.cursor.0,
                 "counts": {"facts": bundle.facts.len(), "episodes": bundle.episodes.len(), "raw": bundle.raw.len()},
             },
-        }))
+        });
+        if let Some((baseline, packed, budget)) = packed {
+            let tokens = (packed.baseline_tokens, packed.recalled_tokens);
+            answer["text"] = json!(packed.text);
+            answer["meta"]["tokens"] = json!({"budget": budget, "baseline": tokens.0, "recalled": tokens.1});
+            answer["meta"]["baseline_bytes"] = json!(baseline.len());
+            answer["meta"]["recalled"] = json!(packed.recalled);
+        }
+        ok(&answer)
+    }
+
+    /// What always stands, the text for an agent, and its budget, where the request asks for one.
+    fn packed(
+        &self,
+        request: &ContextRequest,
+        view: &View,
+        raw: &[Raw],
+        now: clone_schema::Timestamp,
+    ) -> Result<Option<(String, Packed, usize)>, Fault> {
+        if request.query.is_none() && request.token_budget.is_none() {
+            return Ok(None);
+        }
+        let budget = within("token_budget", request.token_budget, 2_000, 100, 32_000)?;
+        let found = match request.query.as_deref().or(request.goal.as_deref()) {
+            Some(question) => self.recalled(question, request.project.as_deref())?,
+            None => (1_u32..).zip(raw).map(|(place, row)| recent(place, row)).collect(),
+        };
+        let active: Vec<&Fact> = view.facts.values().filter(|fact| fact.status == Status::Active).collect();
+        let baseline = pack::baseline(&view.profile.soul, &active);
+        let packed = pack::pack(&baseline, found, budget, now);
+        Ok(Some((baseline, packed, budget)))
+    }
+
+    fn recalled(&self, question: &str, project: Option<&str>) -> Result<Vec<Found>, Fault> {
+        let query = index::Query { text: question, project, limit: RECALLED, ..index::Query::default() };
+        let hits = self.derived()?.index.search(&query).map_err(|error| index_fault(&error))?;
+        let found = hits.into_iter().map(|hit| {
+            let text = if hit.text.trim().is_empty() { hit.title } else { hit.text };
+            Found { id: hit.id, text, at: hit.at, session: hit.session, score: f64::from(hit.score) }
+        });
+        Ok(found.collect())
     }
 
     pub(super) fn search(&self, request: &SearchRequest) -> Result<Reply, Fault> {
@@ -128,17 +173,20 @@ impl Engine {
             text: &request.query,
             tier,
             session: request.session_id.as_deref(),
-            agent: None,
-            tags: &[],
-            since: None,
-            until: None,
+            agent: request.agent.as_deref(),
+            project: request.project.as_deref(),
+            topic: request.topic.as_deref(),
+            tags: request.tags.as_deref().unwrap_or_default(),
+            since: request.from,
+            until: request.to,
+            offset: within("offset", request.offset, 0, 0, index::MAX_HITS - 100)?,
             limit: within("limit", request.limit, 10, 1, 100)?,
         };
         let hits = self.derived()?.index.search(&query).map_err(|error| index_fault(&error))?;
         let rows = hits.into_iter().map(|hit| {
             json!({
-                "id": hit.id, "tier": hit.tier.name(), "score": hit.score, "at": hit.at,
-                "session_id": hit.session, "snippet": hit.snippet,
+                "id": hit.id, "tier": hit.tier.name(), "score": hit.score, "at": hit.at, "title": hit.title,
+                "session_id": hit.session, "snippet": hit.snippet, "highlights": hit.highlights,
             })
         });
         ok(&rows.collect::<Vec<_>>())
@@ -175,6 +223,12 @@ impl Engine {
             "raw": {"count": raw, "last_updated": last},
         }))
     }
+}
+
+/// A row of the window where nothing is asked for: the newest is the best.
+fn recent(place: u32, row: &Raw) -> Found {
+    let (id, text, session) = (row.id.clone(), row.text.clone(), row.session_id.clone());
+    Found { id, text, at: row.occurred_at, session, score: 1.0 / f64::from(place) }
 }
 
 /// A record as a raw row; nothing for what is only our bookkeeping.

@@ -134,18 +134,8 @@ fn sources(view: &View) -> Value {
 /// Puts a word into the index, finds it, and takes it out again.
 fn check_index(index: &Index) -> Value {
     let word = format!("doctor{}", clock::new_id().replace('-', ""));
-    let document = Document {
-        id: word.clone(),
-        tier: Tier::Raw,
-        text: word.clone(),
-        title: String::new(),
-        tags: Vec::new(),
-        at: clock::now(),
-        session: String::new(),
-        agent: String::new(),
-    };
-    let query =
-        Query { text: &word, tier: None, session: None, agent: None, tags: &[], since: None, until: None, limit: 1 };
+    let document = Document::new(&word, Tier::Raw, &word, clock::now());
+    let query = Query { text: &word, limit: 1, ..Query::default() };
     let found = index.put(vec![document]).and_then(|()| index.search(&query));
     let removed = index.remove(std::slice::from_ref(&word));
     match (found, removed) {

@@ -12,20 +12,11 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn document(id: &str, text: &str) -> Document {
-    Document {
-        id: id.into(),
-        tier: Tier::Raw,
-        text: text.into(),
-        title: String::new(),
-        tags: Vec::new(),
-        at: at(1_000),
-        session: "s1".into(),
-        agent: "a1".into(),
-    }
+    Document { session: "s1".into(), agent: "a1".into(), ..Document::new(id, Tier::Raw, text, at(1_000)) }
 }
 
 fn query(text: &str) -> Query<'_> {
-    Query { text, tier: None, session: None, agent: None, tags: &[], since: None, until: None, limit: 10 }
+    Query { text, limit: 10, ..Query::default() }
 }
 
 fn ids(index: &Index, query: &Query<'_>) -> Vec<String> {
@@ -201,7 +192,7 @@ fn a_broken_or_foreign_index_is_set_aside() {
         ("managed", |dir| std::fs::write(dir.join(".managed.json"), "[[[").unwrap()),
         ("version", |dir| {
             let text = std::fs::read_to_string(dir.join("meta.json")).unwrap();
-            std::fs::write(dir.join("meta.json"), text.replace("clone-index 2", "clone-index 0")).unwrap();
+            std::fs::write(dir.join("meta.json"), text.replace("clone-index 3", "clone-index 0")).unwrap();
         }),
         ("segment", |dir| {
             let mut files = std::fs::read_dir(dir).unwrap().map(|file| file.unwrap().path());
