@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
-use super::{Context as Cli, print};
+use super::{Context as Cli, notes, print};
 use crate::failure::Failure;
 
 /// `clone memory`
@@ -46,6 +46,14 @@ enum Verb {
         #[arg(long, default_value_t = 10)]
         limit: usize,
     },
+    /// Show who changed a note, when, and what
+    History(notes::History),
+    /// Put an earlier version of a note back
+    Undo(notes::Undo),
+    /// Open a note in your editor
+    Edit(notes::Edit),
+    /// Say what notes that are gone from the vault all at once are
+    Deletions(notes::Deletions),
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -79,6 +87,10 @@ pub fn run(cli: &Cli, arguments: &Memory) -> Result<u8, Failure> {
     match &arguments.verb {
         Verb::List { tier, limit, offset } => list(cli, *tier, *limit, *offset),
         Verb::Show { id } => show(cli, id),
+        Verb::History(arguments) => notes::history(cli, arguments),
+        Verb::Undo(arguments) => notes::undo(cli, arguments),
+        Verb::Edit(arguments) => notes::edit(cli, arguments),
+        Verb::Deletions(arguments) => notes::deletions(cli, arguments),
         Verb::Search { query, tier, session, limit } => {
             let body = json!({"query": query, "tier": tier, "session_id": session, "limit": limit});
             let hits = cli.client()?.blocking("search", None, &[], Some(&body))?;
