@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::api::Scope;
 use crate::prediction::Prediction;
 use crate::text::hex_byte;
 use crate::time::Timestamp;
@@ -151,6 +152,20 @@ pub struct Key {
     pub label: String,
     /// BLAKE3 of the whole key, hexadecimal.
     pub hash: String,
+    /// What it may do; keys of before there were scopes may do everything.
+    #[serde(default = "everything", skip_serializing_if = "is_everything")]
+    pub scope: Scope,
+    /// Whether it opens nothing itself and only renews the tokens of a page.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub renews: bool,
+}
+
+const fn everything() -> Scope {
+    Scope::Admin
+}
+
+fn is_everything(scope: &Scope) -> bool {
+    *scope == Scope::Admin
 }
 
 /// A file of the vault, whole.

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use clone_schema::api::Scope;
 use clone_schema::event::{Body, Event, Origin};
 use clone_schema::id::Claim;
 use clone_schema::internal::{Feedback, FileText, Internal, Judge, Key, Payload, Verdict};
@@ -64,6 +65,17 @@ pub struct KeyRow {
     pub hash: String,
     /// When it was made.
     pub created_at: Timestamp,
+    /// What it may do.
+    #[serde(default = "everything")]
+    pub scope: Scope,
+    /// Whether it only renews the tokens of a page.
+    #[serde(default)]
+    pub renews: bool,
+}
+
+/// What a key of before there were scopes may do.
+const fn everything() -> Scope {
+    Scope::Admin
 }
 
 /// How much came from one source, and when last.
@@ -297,9 +309,10 @@ impl View {
     }
 
     fn key(&mut self, key: Key, at: Timestamp, changes: &mut Changes) {
-        let row = KeyRow { label: key.label, hash: key.hash, created_at: at };
-        changes.rows.put(Table::Keys, key.key_id.as_bytes(), &row);
-        self.keys.insert(key.key_id, row);
+        let Key { key_id, label, hash, scope, renews } = key;
+        let row = KeyRow { label, hash, created_at: at, scope, renews };
+        changes.rows.put(Table::Keys, key_id.as_bytes(), &row);
+        self.keys.insert(key_id, row);
     }
 
     fn written(&mut self, position: Position, event: &str, file: &FileText, at: Timestamp, changes: &mut Changes) {
