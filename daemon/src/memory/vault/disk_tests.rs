@@ -182,6 +182,8 @@ fn looks_only_at_notes_and_never_blocks() {
     let (dir, mut disk) = disk();
     let vault = dir.path().join("vault");
     std::fs::write(vault.join("a.md"), "one").unwrap();
+    let written = OpenOptions::new().write(true).open(vault.join("a.md")).unwrap();
+    written.set_modified(SystemTime::now() - 2 * FRESH).unwrap();
     std::fs::write(vault.join(".hidden.md"), "no").unwrap();
     std::fs::write(vault.join("b.txt"), "no").unwrap();
     std::os::unix::fs::symlink("/etc/passwd", vault.join("link.md")).unwrap();
@@ -192,6 +194,9 @@ fn looks_only_at_notes_and_never_blocks() {
     let troubled: Vec<&str> = look.troubles.iter().map(|trouble| trouble.path.as_str()).collect();
     assert_eq!(troubled, ["folder.md", "link.md", "pipe.md"]);
     assert!(disk.look(|_| None).changed.is_empty(), "a second look reads nothing");
+    std::fs::write(vault.join("a.md"), "two").unwrap();
+    disk.look(|_| None);
+    assert!(!disk.look(|_| None).changed.is_empty(), "a file that was only just written may be written again unseen");
 }
 
 #[test]
