@@ -1,6 +1,10 @@
 # Each target is one line of work; `make run` and `make test` need nothing but Rust.
 
+<<<<<<< HEAD
 .PHONY: run test test-recorder lint update interop interop-mcp interop-mcap kills disk-full power-cut failing-sync fuzz states sabotage bench curve lives
+=======
+.PHONY: run test test-recorder lint update interop interop-mcp interop-mcap kills disk-full power-cut failing-sync fuzz states sabotage bench curve racing-saves
+>>>>>>> vault
 
 # Builds, starts a daemon in a demo home, imports the shipped sample, shows what it learned and predicts. The tests are
 # built along, because they widen the features of the dependencies: built apart, `make test` would build those again.
@@ -54,6 +58,10 @@ fuzz:
 # Two million crash states of the log; SEED=… for others.
 states:
 	STATES=$${STATES:-2000000} cargo test -p clone-daemon --lib log::crash_states -- --nocapture
+
+# Editors that save in ten ways race with the daemon over the same notes; SAVES=… and SEED=… for others.
+racing-saves:
+	SAVES=$${SAVES:-20000} cargo test --test tests racing -- --nocapture
 
 # Plants each bug of schema/src/sabotage.rs: the suite that is named for it must go red.
 sabotage:

@@ -90,6 +90,10 @@ pub const OPERATIONS: &[Operation] = &[
     op("profile_get", "GET", "/api/memory/profile/", Read),
     op("context", "POST", "/api/memory/context/", Read),
     op("search", "POST", "/api/memory/search/", Read),
+    op("memory_history", "GET", "/api/memory/history/", Read),
+    op("memory_undo", "POST", "/api/memory/undo/", Write),
+    op("deletions_list", "GET", "/api/memory/deletions/", Read),
+    op("deletions_decide", "POST", "/api/memory/deletions/", Write),
     op("sync", "POST", "/api/memory/sync/", Write),
     op("memory_stats", "GET", "/api/memory/stats/", Read),
     op("predict", "POST", "/api/predictions/predict/", Predict),
@@ -285,6 +289,23 @@ pub struct SearchRequest {
     /// How many to pass over, 0 to 900.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offset: Option<usize>,
+}
+
+/// `POST /api/memory/undo/`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UndoRequest {
+    /// Which note: its id, or its path in the vault.
+    pub of: String,
+    /// Which version, as the history numbers them; absent: the last one with another text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<u32>,
+}
+
+/// `POST /api/memory/deletions/`: what notes that are gone all at once are.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeletionsRequest {
+    /// Whether the person deleted them; they come back otherwise.
+    pub confirm: bool,
 }
 
 /// One event as the log holds it, with its place beside it.

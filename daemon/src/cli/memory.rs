@@ -4,7 +4,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use clone_schema::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Context as Cli, print};
+use super::{Context as Cli, notes, print};
 use crate::failure::Failure;
 
 /// `clone memory`
@@ -34,6 +34,7 @@ enum Verb {
         id: String,
     },
     /// Find what was said, done or learned
+<<<<<<< HEAD
     Search(Search),
 }
 
@@ -71,6 +72,29 @@ struct Search {
     /// How many to pass over
     #[arg(long, default_value_t = 0)]
     offset: usize,
+=======
+    Search {
+        /// The words
+        query: String,
+        /// Only this tier
+        #[arg(long)]
+        tier: Option<String>,
+        /// Only this session
+        #[arg(long)]
+        session: Option<String>,
+        /// How many
+        #[arg(long, default_value_t = 10)]
+        limit: usize,
+    },
+    /// Show who changed a note, when, and what
+    History(notes::History),
+    /// Put an earlier version of a note back
+    Undo(notes::Undo),
+    /// Open a note in your editor
+    Edit(notes::Edit),
+    /// Say what notes that are gone from the vault all at once are
+    Deletions(notes::Deletions),
+>>>>>>> vault
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -113,7 +137,30 @@ pub fn run(cli: &Cli, arguments: &Memory) -> Result<u8, Failure> {
     match &arguments.verb {
         Verb::List { tier, limit, offset } => list(cli, *tier, *limit, *offset),
         Verb::Show { id } => show(cli, id),
+<<<<<<< HEAD
         Verb::Search(asked) => search(cli, asked),
+=======
+        Verb::History(arguments) => notes::history(cli, arguments),
+        Verb::Undo(arguments) => notes::undo(cli, arguments),
+        Verb::Edit(arguments) => notes::edit(cli, arguments),
+        Verb::Deletions(arguments) => notes::deletions(cli, arguments),
+        Verb::Search { query, tier, session, limit } => {
+            let body = json!({"query": query, "tier": tier, "session_id": session, "limit": limit});
+            let hits = cli.client()?.blocking("search", None, &[], Some(&body))?;
+            rows(cli, &hits, |hit| {
+                let at = hit["at"].as_str().unwrap_or_default();
+                let text = hit["snippet"].as_str().unwrap_or_default();
+                let tier = hit["tier"].as_str().unwrap_or_default();
+                format!(
+                    "{}  {tier:<7}  {}  ({})",
+                    day(at),
+                    print::cut(text, 80),
+                    hit["id"].as_str().unwrap_or_default()
+                )
+            });
+            Ok(0)
+        }
+>>>>>>> vault
     }
 }
 

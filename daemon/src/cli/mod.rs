@@ -17,6 +17,7 @@ pub mod keys;
 pub mod log;
 pub mod look;
 pub mod memory;
+pub mod notes;
 pub mod print;
 pub mod why;
 

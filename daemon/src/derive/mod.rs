@@ -17,8 +17,10 @@ pub mod pairs;
 pub mod progress;
 pub mod snapshot;
 pub mod vault;
+pub mod versions;
 pub mod view;
 
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
@@ -74,6 +76,8 @@ pub enum Wake {
     VaultChanged,
     /// Somebody waits until everything so far is derived and written; answered when it is.
     Settle(SyncSender<Result<Position, String>>),
+    /// Somebody said whether notes that are gone all at once were meant to be; answered with how many that was.
+    Deletions(bool, SyncSender<Result<usize, String>>),
     /// Write what is pending and end.
     Shutdown,
 }
@@ -119,6 +123,8 @@ pub struct Derive {
     vault_at: Option<Instant>,
     vault_first: Option<Instant>,
     tick_at: Instant,
+    /// Notes that are missing, and since when: an editor may be in the middle of a save.
+    missing: BTreeMap<String, Instant>,
     /// What the last look could not read; nothing is written there and nothing there is deleted.
     blocked: Blocked,
     /// When files may be written again, after the system refused one.
@@ -156,6 +162,7 @@ impl Derive {
             vault_at: Some(Instant::now()),
             vault_first: None,
             tick_at: Instant::now() + TICK,
+            missing: BTreeMap::new(),
             blocked: Blocked::default(),
             write_at: None,
         };
@@ -244,6 +251,11 @@ impl Derive {
                 self.write_at = None;
                 waiting.push(settled);
             }
+            Wake::Deletions(meant, decided) => {
+                let answer = self.decide(meant).map_err(|error| error.to_string());
+                self.vault_at = Some(Instant::now());
+                let _gone = decided.send(answer);
+            }
             Wake::Shutdown => return true,
         }
         false
@@ -307,7 +319,7 @@ impl Derive {
         }
         if self.vault_at.is_some_and(|at| at <= Instant::now()) {
             (self.vault_at, self.vault_first) = (None, None);
-            self.look()?;
+            self.look(settle)?;
         }
         if let Some(mark) = self.changes.import_ended.take() {
             self.close_idle(Some(mark)).inspect_err(|_| self.changes.import_ended = Some(mark))?;
@@ -319,9 +331,12 @@ impl Derive {
             }
             self.tell_at = None;
         }
-        self.materialise();
+        self.materialise(settle);
         if self.disk.settle(clock::now().as_second()) > 0 {
             self.vault_at = Some(Instant::now());
+        }
+        if self.disk.is_unsettled() {
+            self.vault_at.get_or_insert_with(|| Instant::now() + SETTLE);
         }
         Ok(())
     }

@@ -19,10 +19,11 @@ use super::judging::{Judgements, Prompted, Waiting};
 use super::lessons::{Ending, Learned, Lesson};
 use super::notes::{self, Note};
 use super::pairs::{self, Thread};
+use super::versions::{Versions, What};
 use crate::index::Document;
 use crate::log::{Log, Record};
 use crate::memory::session::{Closing, Sessions};
-use crate::memory::vault::{Author, Base, Ledger, Text, hash};
+use crate::memory::vault::{Author, Base, Ledger, Row, Text, hash};
 use crate::memory::{self, episode};
 use crate::predict::Judged;
 use crate::state::{Batch, Table};
@@ -137,6 +138,8 @@ pub struct Changes {
     pub sessions: BTreeSet<String>,
     /// Files of the vault whose row changed.
     pub files: BTreeSet<String>,
+    /// Notes of which there is a new version.
+    pub versions: BTreeSet<String>,
     /// Sources whose tally changed.
     pub tallies: BTreeSet<String>,
 }
@@ -180,6 +183,8 @@ pub struct View {
     pub settings: BTreeMap<String, String>,
     /// What the vault should hold.
     pub ledger: Ledger,
+    /// What became of each note.
+    pub versions: Versions,
     /// Notes that are gone from the vault, so many at once that somebody must say what it was.
     pub held: BTreeSet<String>,
     /// How much came from where.
@@ -317,8 +322,8 @@ impl View {
             }
             Payload::VaultWritten(file) => self.written(record.position, &id, &file, at, changes),
             Payload::VaultEdited(file) => self.edited(record.position, &id, &file, at, log, changes),
-            Payload::VaultMoved { from, to } => self.moved(&from, &to, changes),
-            Payload::VaultDeleted { path, .. } => self.deleted(&path, log, changes),
+            Payload::VaultMoved { from, to } => self.moved(record.position, &from, &to, at, changes),
+            Payload::VaultDeleted { path, .. } => self.deleted(record.position, &path, at, log, changes),
             Payload::SessionClosed { session_id, upto, .. } => {
                 self.closed(record.position, &session_id, upto, log, changes, documents);
             }
@@ -420,6 +425,7 @@ impl View {
         let bytes = file.bytes().unwrap_or_default();
         let text = Text { path: &file.path, bytes: &bytes, note: super::note_id(&bytes), position: position.0 };
         changes.files.insert(file.path.clone());
+        let what = if file.derived.is_some() { What::Merged } else { What::Written };
         match &file.derived {
             Some(derived) => {
                 self.ledger.merged(text, hash(derived.as_bytes()), file.conflict.is_some());
@@ -430,6 +436,7 @@ impl View {
                 self.notes.remove(&file.path);
             }
         }
+        self.version(&file.path, position, at, what, changes);
     }
 
     fn edited(
@@ -443,16 +450,20 @@ impl View {
     ) {
         let bytes = file.bytes().unwrap_or_default();
         let text = Text { path: &file.path, bytes: &bytes, note: super::note_id(&bytes), position: position.0 };
+        let note = text.note.clone();
         let base = file.base.or_else(|| self.ledger.get(&file.path)?.edit_base());
+        let base = base.or_else(|| self.revived(&file.path, note.as_deref(), log, changes));
         let base = base.and_then(|position| {
             let text = super::vault::base_at(log, position)?;
             Some(Base { position, hash: hash(text.as_bytes()) })
         });
+        let what = if file.asked { What::Asked } else { What::Edited };
         if file.asked {
             self.ledger.asked(text, base);
         } else {
             self.ledger.edited(text, base);
         }
+        self.version(&file.path, position, at, what, changes);
         changes.files.insert(file.path.clone());
         if self.is_persons(&file.path) {
             self.person_wrote(event, &file.path, &bytes, at);
@@ -460,6 +471,28 @@ impl View {
             self.notes.remove(&file.path);
             self.facts_due = true;
         }
+    }
+
+    /// A deleted note that is there again takes its withdrawal back; gives the text of ours that it was made of.
+    fn revived(&mut self, path: &str, note: Option<&str>, log: &Log, changes: &mut Changes) -> Option<u64> {
+        if self.ledger.get(path).is_some() {
+            return None;
+        }
+        let (path, last) = self.versions.deleted(path, note)?;
+        let (position, base) = (last.position, last.base);
+        let text = super::vault::text_at(log, position)?;
+        for key in notes::withdrawal(path, &text, notes::note_id(&text).as_deref()) {
+            changes.rows.remove(Table::Withdrawn, key.as_bytes());
+            self.withdrawn.remove(&key);
+        }
+        // An episode is derived once: what a person puts back of it is theirs.
+        if path.starts_with("episodes/") { None } else { base }
+    }
+
+    fn version(&mut self, path: &str, position: Position, at: Timestamp, what: What, changes: &mut Changes) {
+        self.versions.add(path, position.0, at, what);
+        self.versions.based_on(path, self.ledger.get(path).and_then(Row::base));
+        changes.versions.insert(path.to_owned());
     }
 
     fn person_wrote(&mut self, event: &str, path: &str, bytes: &[u8], at: Timestamp) {
@@ -473,8 +506,10 @@ impl View {
         self.facts_due = true;
     }
 
-    fn moved(&mut self, from: &str, to: &str, changes: &mut Changes) {
+    fn moved(&mut self, position: Position, from: &str, to: &str, at: Timestamp, changes: &mut Changes) {
         self.ledger.moved(from, to);
+        self.versions.moved(from, to, position.0, at);
+        changes.versions.extend([from.to_owned(), to.to_owned()]);
         if let Some(note) = self.notes.remove(from) {
             self.notes.insert(to.to_owned(), note.at_path(to));
         }
@@ -483,8 +518,9 @@ impl View {
     }
 
     /// A deleted claim is a standing "do not infer again"; a deleted profile or soul card is compiled afresh.
-    fn deleted(&mut self, path: &str, log: &Log, changes: &mut Changes) {
+    fn deleted(&mut self, position: Position, path: &str, at: Timestamp, log: &Log, changes: &mut Changes) {
         let Some(row) = self.ledger.deleted(path) else { return };
+        self.version(path, position, at, What::Deleted { note: row.note.clone() }, changes);
         changes.files.insert(path.to_owned());
         self.notes.remove(path);
         self.facts_due = true;
@@ -560,6 +596,12 @@ impl View {
             match self.ledger.get(path) {
                 Some(row) => batch.put(Table::Vault, path.as_bytes(), row),
                 None => batch.remove(Table::Vault, path.as_bytes()),
+            }
+        }
+        for path in &changes.versions {
+            match self.versions.of(path) {
+                [] => batch.remove(Table::Versions, path.as_bytes()),
+                versions => batch.put(Table::Versions, path.as_bytes(), &versions),
             }
         }
         for source in &changes.tallies {

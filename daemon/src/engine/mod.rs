@@ -13,6 +13,7 @@ pub mod monitoring;
 pub mod predictions;
 pub mod recording;
 pub mod tokens;
+pub mod vault;
 pub mod why;
 
 use std::collections::BTreeMap;
@@ -130,6 +131,10 @@ impl Engine {
             "profile_get" => self.profile_get(),
             "context" => self.context(&body(call)?),
             "search" => self.search(&body(call)?),
+            "memory_history" => self.memory_history(&call.query),
+            "memory_undo" => self.memory_undo(&body(call)?),
+            "deletions_list" => self.deletions_list(),
+            "deletions_decide" => self.deletions_decide(&body(call)?),
             "sync" => self.sync(),
             "memory_stats" => self.memory_stats(&call.query),
             "predict" => self.predict(body(call)?),

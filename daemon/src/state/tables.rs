@@ -33,11 +33,13 @@ pub enum Table {
     Withdrawn,
     /// Source → how many events and when last. Owner: `derive`.
     Tallies,
+    /// Path in the vault, of deleted notes too → the versions of the note. Owner: `derive`.
+    Versions,
 }
 
 impl Table {
     /// Every table but `meta`.
-    pub const DATA: [Self; 13] = [
+    pub const DATA: [Self; 14] = [
         Self::Sessions,
         Self::Pairs,
         Self::Labels,
@@ -51,6 +53,7 @@ impl Table {
         Self::Settings,
         Self::Withdrawn,
         Self::Tallies,
+        Self::Versions,
     ];
 
     /// Whether the keys are positions and the table is read a stretch at a time.
@@ -77,6 +80,7 @@ impl Table {
             Self::Settings => "settings",
             Self::Withdrawn => "withdrawn",
             Self::Tallies => "tallies",
+            Self::Versions => "versions",
         }
     }
 
