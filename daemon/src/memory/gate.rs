@@ -188,10 +188,9 @@ fn grounds_action(fact: &Fact) -> bool {
         "without confirmation",
         "without my approval",
     ]);
-    told && has(DEEDS)
-        && (unasked && fact.claim.polarity == "+"
-            || unasked && text.contains(" ask ")
-            || !has(HOLDS_BACK) && fact.claim.polarity == "+")
+    let positive = fact.claim.polarity == "+";
+    let permits = if unasked { positive || text.contains(" ask ") } else { positive && !has(HOLDS_BACK) };
+    told && has(DEEDS) && permits
 }
 
 #[cfg(test)]
