@@ -1,10 +1,6 @@
 # Each target is one line of work; `make run` and `make test` need nothing but Rust.
 
-<<<<<<< HEAD
-.PHONY: run test test-recorder lint update interop interop-mcp interop-mcap kills disk-full power-cut failing-sync fuzz states sabotage bench curve lives
-=======
-.PHONY: run test test-recorder lint update interop interop-mcp interop-mcap kills disk-full power-cut failing-sync fuzz states sabotage bench curve racing-saves
->>>>>>> vault
+.PHONY: run test test-recorder lint update interop interop-mcp interop-mcap kills disk-full power-cut failing-sync fuzz states sabotage bench curve lives racing-saves
 
 # Builds, starts a daemon in a demo home, imports the shipped sample, shows what it learned and predicts. The tests are
 # built along, because they widen the features of the dependencies: built apart, `make test` would build those again.

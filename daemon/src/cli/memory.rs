@@ -18,9 +18,18 @@ pub struct Memory {
 enum Verb {
     /// List a tier, newest first
     List {
-        /// Which tier
+        /// What
         #[arg(value_enum, default_value_t = Tier::Facts)]
-        tier: Tier,
+        what: Tier,
+        /// Only facts of this tier: strong, tentative, candidate
+        #[arg(long)]
+        tier: Option<String>,
+        /// Only facts of this status: active, archived, pending
+        #[arg(long)]
+        status: Option<String>,
+        /// Only facts of this kind: preference, habit, skill, artifact, person, project, vocabulary, statement
+        #[arg(long)]
+        kind: Option<String>,
         /// How many
         #[arg(long, default_value_t = 20)]
         limit: usize,
@@ -34,8 +43,15 @@ enum Verb {
         id: String,
     },
     /// Find what was said, done or learned
-<<<<<<< HEAD
     Search(Search),
+    /// Show who changed a note, when, and what
+    History(notes::History),
+    /// Put an earlier version of a note back
+    Undo(notes::Undo),
+    /// Open a note in your editor
+    Edit(notes::Edit),
+    /// Say what notes that are gone from the vault all at once are
+    Deletions(notes::Deletions),
 }
 
 #[derive(Args)]
@@ -72,29 +88,6 @@ struct Search {
     /// How many to pass over
     #[arg(long, default_value_t = 0)]
     offset: usize,
-=======
-    Search {
-        /// The words
-        query: String,
-        /// Only this tier
-        #[arg(long)]
-        tier: Option<String>,
-        /// Only this session
-        #[arg(long)]
-        session: Option<String>,
-        /// How many
-        #[arg(long, default_value_t = 10)]
-        limit: usize,
-    },
-    /// Show who changed a note, when, and what
-    History(notes::History),
-    /// Put an earlier version of a note back
-    Undo(notes::Undo),
-    /// Open a note in your editor
-    Edit(notes::Edit),
-    /// Say what notes that are gone from the vault all at once are
-    Deletions(notes::Deletions),
->>>>>>> vault
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -135,32 +128,19 @@ pub struct Context {
 /// The daemon is not reachable or knows no such thing.
 pub fn run(cli: &Cli, arguments: &Memory) -> Result<u8, Failure> {
     match &arguments.verb {
-        Verb::List { tier, limit, offset } => list(cli, *tier, *limit, *offset),
+        Verb::List { what, tier, status, kind, limit, offset } => {
+            let mut query = vec![("limit", limit.to_string()), ("offset", offset.to_string())];
+            for (name, value) in [("tier", tier), ("status", status), ("kind", kind)] {
+                query.extend(value.clone().map(|value| (name, value)));
+            }
+            list(cli, *what, &query)
+        }
         Verb::Show { id } => show(cli, id),
-<<<<<<< HEAD
         Verb::Search(asked) => search(cli, asked),
-=======
         Verb::History(arguments) => notes::history(cli, arguments),
         Verb::Undo(arguments) => notes::undo(cli, arguments),
         Verb::Edit(arguments) => notes::edit(cli, arguments),
         Verb::Deletions(arguments) => notes::deletions(cli, arguments),
-        Verb::Search { query, tier, session, limit } => {
-            let body = json!({"query": query, "tier": tier, "session_id": session, "limit": limit});
-            let hits = cli.client()?.blocking("search", None, &[], Some(&body))?;
-            rows(cli, &hits, |hit| {
-                let at = hit["at"].as_str().unwrap_or_default();
-                let text = hit["snippet"].as_str().unwrap_or_default();
-                let tier = hit["tier"].as_str().unwrap_or_default();
-                format!(
-                    "{}  {tier:<7}  {}  ({})",
-                    day(at),
-                    print::cut(text, 80),
-                    hit["id"].as_str().unwrap_or_default()
-                )
-            });
-            Ok(0)
-        }
->>>>>>> vault
     }
 }
 
@@ -179,15 +159,14 @@ fn search(cli: &Cli, asked: &Search) -> Result<u8, Failure> {
     Ok(0)
 }
 
-fn list(cli: &Cli, tier: Tier, limit: usize, offset: usize) -> Result<u8, Failure> {
-    let query = [("limit", limit.to_string()), ("offset", offset.to_string())];
+fn list(cli: &Cli, tier: Tier, query: &[(&str, String)]) -> Result<u8, Failure> {
     let operation = match tier {
         Tier::Facts => "facts_list",
         Tier::Episodes => "episodes_list",
         Tier::Raw => "raw_list",
         Tier::Sessions => "sessions_list",
     };
-    let found = cli.client()?.blocking(operation, None, &query, None)?;
+    let found = cli.client()?.blocking(operation, None, query, None)?;
     rows(cli, &found, |row| {
         let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
         match tier {
