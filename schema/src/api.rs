@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::prediction::DEFAULT_THRESHOLD;
+use crate::prediction::{DEFAULT_THRESHOLD, Policy};
 use crate::{Position, Timestamp};
 
 /// One operation of the socket API.
@@ -102,6 +102,8 @@ pub const OPERATIONS: &[Operation] = &[
     op("why", "GET", "/api/predictions/{id}/why/", Read),
     op("auto_get", "GET", "/api/predictions/auto/", Read),
     op("auto_set", "POST", "/api/predictions/auto/", Admin),
+    op("mute_get", "GET", "/api/predictions/mute/", Read),
+    op("mute_set", "POST", "/api/predictions/mute/", Admin),
     op("import_batch", "POST", "/api/sources/import/", Admin),
     op("mcp", "POST", "/mcp/", Read),
     op("server_card", "GET", "/.well-known/mcp/server-card.json/", Open),
@@ -126,6 +128,15 @@ pub struct PredictRequest {
     /// From which confidence the caller acts.
     #[serde(default = "threshold")]
     pub threshold: f64,
+    /// The precision that the caller wants to be promised, 0.001 to 1, in the place of a threshold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_precision: Option<f64>,
+    /// How cautious the gate is; as the person set it where the caller does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
+    /// The project, by its path, where the session does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
     /// `local`, or absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,

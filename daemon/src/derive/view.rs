@@ -250,6 +250,9 @@ impl View {
         documents.extend(document(&event));
         let thread = self.threads.entry(event.session_id.clone()).or_default();
         thread.extend(record.position, record.recorded_at);
+        if let Some(project) = event.project().filter(|project| thread.project.as_deref() != Some(project)) {
+            thread.project = Some(project.to_owned());
+        }
         changes.sessions.insert(event.session_id.clone());
         match &event.body {
             Body::AgentResponse { .. } => thread.agent_said(record.position),

@@ -69,7 +69,7 @@ impl Predictor {
         let (n, agree) = first.map_or((0, 0), |first| self.agreement(view, first));
         let standing = self.curves.standing(view.situation.kind, raw);
         Answer {
-            weight: Weight { n, agree, lower: standing.stood.strict, labels: standing.labels },
+            weight: Weight { n, agree, lower: standing.stood.strict, labels: standing.labels, promise: None },
             standing,
             kind: view.situation.kind,
             abstained: first.is_none_or(|first| first.backing.is_empty()),

@@ -12,6 +12,7 @@
 //! - [`calibrate`]: raw numbers to probabilities; [`curves`]: whose labels meet in one curve. [`gate`]: probabilities to the
 //!   confidence we stand behind; [`tripwire`]: whether what we stood behind held.
 //! - [`cosmetic`]: whether what was sent is what was predicted but for its looks.
+//! - [`promise`]: what counted outcomes alone can promise. [`mute`]: where nothing is ever automatic.
 //! - [`assent`]: whether the person would say yes. [`fit`]: how shipped weights are made.
 //! - [`continuation`]: whether the person would go on at all. [`stratum`]: the closed channels, told apart by fixed rules.
 
@@ -25,10 +26,12 @@ pub mod fit;
 pub mod gate;
 pub mod habits;
 pub mod local;
+pub mod mute;
 mod nearby;
 pub mod nearest;
 pub mod pool;
 mod postings;
+pub mod promise;
 pub mod rank;
 pub mod situation;
 pub mod stratum;
