@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::event::ChoiceKind;
 use crate::prediction::{DEFAULT_THRESHOLD, Policy};
 use crate::{Position, Timestamp};
 
@@ -134,6 +135,12 @@ pub struct PredictRequest {
     /// How cautious the gate is; as the person set it where the caller does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Policy>,
+    /// The options of a dialog, 1 to 16: the candidates are these and nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub options: Option<Vec<String>>,
+    /// What kind of dialog it is; a question where nobody says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<ChoiceKind>,
     /// The project, by its path, where the session does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,

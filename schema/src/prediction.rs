@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::Origin;
+use crate::event::{ChoiceKind, Origin};
 use crate::memory::names;
 use crate::time::Timestamp;
 
@@ -239,6 +239,9 @@ pub struct Prediction {
     /// A continuation's answer, when that was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub should_continue: Option<bool>,
+    /// The channel, where the candidates are the options of a dialog.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<ChoiceKind>,
     /// Whether the person would stop here; never raises a confidence.
     #[serde(default)]
     pub stop_recommended: bool,

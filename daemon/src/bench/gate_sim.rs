@@ -136,8 +136,14 @@ fn is_auto(curves: &Curves, raw: f64, strict: bool, id: &str) -> bool {
     let standing = curves.standing(KIND, raw);
     let candidate =
         Candidate { response: "yes".to_owned(), probability: standing.probability, raw_confidence: raw, ..filler() };
-    let answer =
-        Answer { candidates: vec![candidate], weight: Weight::default(), standing, kind: KIND, abstained: false };
+    let answer = Answer {
+        candidates: vec![candidate],
+        weight: Weight::default(),
+        standing,
+        kind: KIND,
+        abstained: false,
+        channel: None,
+    };
     decide(answer, PROMISED, Mode::Live { strict }, "Shall I go on?", id).status == Status::Auto
 }
 

@@ -214,7 +214,7 @@ fn judged(acted: bool, words: &str, prompt: &Prompt, (raw, kind, stood): (f64, K
 
 fn learn(predictor: &mut Predictor, prompt: &Prompt, at: (String, String, usize), (acted, label): (bool, Label)) {
     let (session_id, reply_id, number) = at;
-    predictor.judge_prediction(&Judged { of: Judging { prediction: number as u64, acted }, label });
+    predictor.judge_prediction(&Judged { of: Judging { prediction: number as u64, acted }, label, channel: None });
     if acted {
         return;
     }

@@ -43,6 +43,7 @@ const CODE: &[(&str, &str)] = &[
     ("predict/answer.rs", include_str!("../predict/answer.rs")),
     ("predict/assent.rs", include_str!("../predict/assent.rs")),
     ("predict/calibrate.rs", include_str!("../predict/calibrate.rs")),
+    ("predict/choices.rs", include_str!("../predict/choices.rs")),
     ("predict/continuation.rs", include_str!("../predict/continuation.rs")),
     ("predict/curves.rs", include_str!("../predict/curves.rs")),
     ("predict/habits.rs", include_str!("../predict/habits.rs")),
@@ -278,6 +279,7 @@ mod tests {
                 match lesson(at) {
                     Lesson::Label(label) => batch.put(Table::Labels, &key, &label),
                     Lesson::Pair(pair) => batch.put(Table::Pairs, &key, &pair),
+                    Lesson::Choice(chosen) => batch.put(Table::Choices, &key, &chosen),
                     Lesson::Judged(judged) => batch.put(Table::Verdicts, &key, &vec![judged]),
                     Lesson::End(ending) => batch.put(Table::Endings, &key, &ending),
                 }

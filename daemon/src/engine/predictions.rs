@@ -7,6 +7,7 @@ use clone_schema::api::{
     ContinuationReply, ContinuationRequest, FeedbackRequest, PROMPTS_MAX, PredictBatchRequest, PredictRequest,
 };
 use clone_schema::confidence::{below, floor3};
+use clone_schema::event::ChoiceKind;
 use clone_schema::internal::{Feedback, Internal, Judge, Payload, Verdict};
 use clone_schema::prediction::{Candidate, Gate, MAX_K, MIN_THRESHOLD, Prediction, Status, Weight};
 use clone_schema::text::tail;
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::{Engine, Page, instant, log_fault, ok, reply, stats};
 use crate::derive::view::{Mark, View};
-use crate::predict::{self, Decided, Mode, Query};
+use crate::predict::{self, Decided, Mode, Offered, Query};
 use crate::serve::{Call, Caller, Reply};
 use crate::{clock, derive, scrub};
 
@@ -23,6 +24,10 @@ use crate::{clock, derive, scrub};
 const INPUT_BYTES_MAX: usize = 256 << 10;
 /// The end of an agent input that a prediction keeps in the log, in bytes.
 const INPUT_BYTES_KEPT: usize = 16 << 10;
+/// Options of one dialog, at most, as many as a recorded choice keeps.
+const OPTIONS_MAX: usize = 16;
+/// The longest option, in bytes.
+const OPTION_BYTES_MAX: usize = 1_000;
 /// The name of the embedded predictor.
 pub const LOCAL: &str = "local";
 
@@ -61,7 +66,13 @@ impl Engine {
         let asking = query(&request.agent, &request.agent_input, &request.session_id, now);
         let query = Query { k: request.k, project, ..asking };
         let mode = self.mode(view, &query, request.policy);
-        let (mut answer, id) = (view.learned.predictor.answer(&query), clock::new_id());
+        let predictor = &view.learned.predictor;
+        let offered = request.options.as_deref().map(|options| {
+            let kind = request.channel.unwrap_or(ChoiceKind::Question);
+            Offered { kind, question: &request.agent_input, options }
+        });
+        let answer = offered.map_or_else(|| predictor.answer(&query), |it| predictor.answer_choice(&it, query.k));
+        let (mut answer, id) = (answer, clock::new_id());
         if let Some(precision) = request.target_precision {
             predict::promise::hold(&mut answer, precision);
         }
@@ -108,6 +119,7 @@ impl Engine {
             model: LOCAL.to_owned(),
             latency_ms: 0,
             abstained: decided.abstained,
+            channel: decided.channel,
             gate: decided.gate,
             evidence: decided.weight,
             acted_at: (status == Status::Auto).then_some(now),
@@ -327,6 +339,12 @@ fn admit(request: &PredictRequest) -> Result<(), Fault> {
     if !(1..=MAX_K).contains(&request.k) {
         return Err(Fault::invalid(format!("k must be 1 to {MAX_K}")));
     }
+    let options = request.options.as_deref().unwrap_or(&["-".to_owned()]).to_owned();
+    let wrong = |option: &String| option.trim().is_empty() || option.len() > OPTION_BYTES_MAX;
+    if !(1..=OPTIONS_MAX).contains(&options.len()) || options.iter().any(wrong) {
+        let range = format!("options are 1 to {OPTIONS_MAX} texts of 1 to {OPTION_BYTES_MAX} bytes");
+        return Err(Fault::invalid(range));
+    }
     super::within("recency_minutes", request.recency_minutes, 60, 1, 10_080).map(drop)
 }
 
@@ -369,6 +387,7 @@ fn wire(prediction: &Prediction, status: Status) -> Value {
         "evidence": prediction.evidence,
         "stop_recommended": prediction.stop_recommended,
         "acted_at": prediction.acted_at,
+        "channel": prediction.channel,
     })
 }
 
@@ -416,6 +435,7 @@ fn continuation_record(
         model: LOCAL.to_owned(),
         latency_ms: answer.latency_ms,
         abstained: false,
+        channel: None,
         gate,
         evidence: Weight::default(),
         facts: Vec::new(),

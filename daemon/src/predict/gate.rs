@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use clone_schema::confidence::{below, floor3};
+use clone_schema::event::ChoiceKind;
 use clone_schema::prediction::{Candidate, Gate, MAX_K, MIN_THRESHOLD, Status, Weight};
 
 use super::local::Answer;
@@ -53,6 +54,8 @@ pub struct Decided {
     pub kind: Kind,
     /// Nothing of the person's own fits.
     pub abstained: bool,
+    /// The channel, where the candidates are the options of a dialog.
+    pub channel: Option<ChoiceKind>,
 }
 
 impl Decided {
@@ -104,7 +107,8 @@ pub fn decide(answer: Answer, threshold: f64, mode: Mode, agent_input: &str, id:
         candidate.confidence = floor3(candidate.probability).min(confidence);
     }
     let status = if confidence >= threshold { Status::Auto } else { Status::Escalated };
-    Decided { candidates, status, gate, weight: answer.weight, kind: answer.kind, abstained }
+    let (weight, kind, channel) = (answer.weight, answer.kind, answer.channel);
+    Decided { candidates, status, gate, weight, kind, abstained, channel }
 }
 
 /// Whether the prediction of this id is asked although it could be automatic.
@@ -270,6 +274,7 @@ mod tests {
             standing: Standing { stood: Stood { strict: lower, standard: lower }, peers, ..Standing::default() },
             kind: Kind::Report,
             abstained: false,
+            channel: None,
         }
     }
 

@@ -14,11 +14,13 @@
 //! - [`cosmetic`]: whether what was sent is what was predicted but for its looks.
 //! - [`promise`]: what counted outcomes alone can promise. [`mute`]: where nothing is ever automatic.
 //! - [`assent`]: whether the person would say yes. [`fit`]: how shipped weights are made.
+//! - [`choices`]: which of the options on offer the person takes.
 //! - [`continuation`]: whether the person would go on at all. [`stratum`]: the closed channels, told apart by fixed rules.
 
 mod answer;
 pub mod assent;
 pub mod calibrate;
+pub mod choices;
 pub mod continuation;
 pub mod cosmetic;
 pub mod curves;
@@ -40,6 +42,7 @@ mod tests;
 pub mod tripwire;
 mod view;
 
+pub use choices::{Chosen, Offered};
 pub use continuation::Continuation;
 pub use cosmetic::is_same;
 pub use curves::Judging;
