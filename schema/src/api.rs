@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::prediction::DEFAULT_THRESHOLD;
+use crate::event::ChoiceKind;
+use crate::prediction::{DEFAULT_THRESHOLD, Policy};
 use crate::{Position, Timestamp};
 
 /// One operation of the socket API.
@@ -107,6 +108,8 @@ pub const OPERATIONS: &[Operation] = &[
     op("why", "GET", "/api/predictions/{id}/why/", Read),
     op("auto_get", "GET", "/api/predictions/auto/", Read),
     op("auto_set", "POST", "/api/predictions/auto/", Admin),
+    op("mute_get", "GET", "/api/predictions/mute/", Read),
+    op("mute_set", "POST", "/api/predictions/mute/", Admin),
     op("import_batch", "POST", "/api/sources/import/", Admin),
     op("sources_list", "GET", "/api/sources/", Read),
     op("warmstart_sources", "GET", "/api/warmstart/sources/", Read),
@@ -141,6 +144,21 @@ pub struct PredictRequest {
     #[schemars(range(min = 0.001, max = 1.0))]
     #[serde(default = "threshold")]
     pub threshold: f64,
+    /// The precision that the caller wants to be promised, 0.001 to 1, in the place of a threshold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_precision: Option<f64>,
+    /// How cautious the gate is; as the person set it where the caller does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
+    /// The options of a dialog, 1 to 16: the candidates are these and nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub options: Option<Vec<String>>,
+    /// What kind of dialog it is; a question where nobody says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<ChoiceKind>,
+    /// The project, by its path, where the session does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
     /// `local`, or absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,

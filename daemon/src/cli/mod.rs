@@ -5,6 +5,7 @@
 //! daemon never opens a path that a caller names.
 
 pub mod ask;
+pub mod auto;
 pub mod backtest;
 pub mod bench;
 pub mod daemon;
@@ -72,7 +73,9 @@ enum Verb {
     /// Print where something lives
     Path(look::Path),
     /// Allow or end `auto` answers everywhere
-    Auto(look::Auto),
+    Auto(auto::Auto),
+    /// Never answer for you: by agent, project or hour
+    Mute(auto::Mute),
     /// Read, check, export and repair the log itself
     Log(log::Log),
     /// Replay history in time order and measure the predictions
@@ -178,7 +181,8 @@ fn run(context: &Context, verb: Verb) -> Result<u8, Failure> {
         Verb::Context(arguments) => memory::context(context, &arguments),
         Verb::Keys(arguments) => keys::run(context, &arguments),
         Verb::Path(arguments) => look::path(context, &arguments),
-        Verb::Auto(arguments) => look::auto(context, &arguments),
+        Verb::Auto(arguments) => auto::auto(context, &arguments),
+        Verb::Mute(arguments) => auto::mute(context, &arguments),
         Verb::Log(arguments) => log::run(context, &arguments),
         Verb::Backtest(arguments) => backtest::run(context, &arguments),
         Verb::Bench(arguments) => bench::run(context, &arguments),
@@ -200,7 +204,11 @@ mod tests {
                 "the following required arguments were not provided: <ID>",
                 "use clone why <ID>; `--help` tells more",
             ),
-            ("auto maybe", "invalid value 'maybe' for '[SETTING]' [possible values: on, off]", "`--help` tells more"),
+            (
+                "auto maybe",
+                "invalid value 'maybe' for '[SETTING]' [possible values: on, off, status]",
+                "`--help` tells more",
+            ),
             ("predcit", "unrecognized subcommand 'predcit'", "a similar subcommand exists: 'predict'; use clone"),
             ("predict -k 11 hi", "invalid value '11' for '--k <K>': 11 is not in 1..=10", "`--help` tells more"),
         ] {

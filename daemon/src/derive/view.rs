@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use clone_schema::api::Scope;
-use clone_schema::event::{Body, Event, Origin};
+use clone_schema::event::{Body, Choice, Event, Origin};
 use clone_schema::id::Claim;
 use clone_schema::internal::{Feedback, FileText, Internal, Judge, Key, Payload, Verdict};
 use clone_schema::memory::{Episode, Fact, Profile};
@@ -15,7 +15,7 @@ use clone_schema::prediction::{Gate, Prediction, Status};
 use clone_schema::{Position, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::judging::{Judgements, Prompted, Waiting};
+use super::judging::{Heard, Judgements, Prompted, Waiting};
 use super::lessons::{Ending, Learned, Lesson};
 use super::notes::{self, Note};
 use super::pairs::{self, Thread};
@@ -25,7 +25,7 @@ use crate::log::{Log, Record};
 use crate::memory::session::{Closing, Sessions};
 use crate::memory::vault::{Author, Base, Ledger, Row, Text, hash};
 use crate::memory::{self, episode};
-use crate::predict::Judged;
+use crate::predict::{Chosen, Judged};
 use crate::state::{Batch, Table};
 
 /// What is known of one prediction without reading it back from the log.
@@ -255,12 +255,20 @@ impl View {
         documents.extend(document(record.position, &event));
         let thread = self.threads.entry(event.session_id.clone()).or_default();
         thread.extend(record.position, record.recorded_at);
+        if let Some(project) = event.project().filter(|project| thread.project.as_deref() != Some(project)) {
+            thread.project = Some(project.to_owned());
+        }
         changes.sessions.insert(event.session_id.clone());
         match &event.body {
             Body::AgentResponse { .. } => thread.agent_said(record.position),
-            Body::AgentPrompt { .. } => {
+            Body::AgentChoice(choice) if event.origin() == Origin::Typed => {
+                self.chosen(record.position, &event, choice, changes);
+            }
+            Body::AgentPrompt { prompt, .. } => {
                 let said = thread.take_said().and_then(|position| pairs::said(log, position));
-                let predicted = self.prompted(record.position, &event, said.as_ref(), changes);
+                let (typed, text) = (event.origin() == Origin::Typed, said.as_ref().map(|said| said.text.as_str()));
+                let heard = Heard { text: prompt, typed, said: text, channel: None };
+                let predicted = self.heard(record.position, &event.session_id, heard, changes);
                 if event.origin() == Origin::Typed && predicted != Prompted::Ours {
                     self.learn(record.position, &event, said, &predicted, changes);
                 }
@@ -351,21 +359,13 @@ impl View {
         }
     }
 
-    /// Takes what a prompt says of the predictions before it; a verdict that the person gave outranks it.
-    fn prompted(
-        &mut self,
-        position: Position,
-        event: &Event,
-        said: Option<&pairs::Said>,
-        changes: &mut Changes,
-    ) -> Prompted {
-        let Body::AgentPrompt { prompt, .. } = &event.body else { return Prompted::Plain };
-        if self.judgements.get(&event.session_id).is_none() {
+    /// Takes what the person gave an agent as a word on the predictions before it; a verdict of theirs outranks it.
+    fn heard(&mut self, position: Position, session: &str, heard: Heard<'_>, changes: &mut Changes) -> Prompted {
+        if self.judgements.get(session).is_none() {
             return Prompted::Plain;
         }
-        let (typed, said) = (event.origin() == Origin::Typed, said.map(|said| said.text.as_str()));
-        let prompted = self.judgements.prompted(&event.session_id, prompt, typed, said);
-        self.keep_waiting(&event.session_id, changes);
+        let prompted = self.judgements.heard(session, heard);
+        self.keep_waiting(session, changes);
         if let Prompted::Judges { newest, lessons } = &prompted {
             if let Some((mark, right)) = newest.and_then(|(at, right)| Some((self.predictions.get_mut(&at)?, right))) {
                 mark.typed = Some(right);
@@ -378,6 +378,21 @@ impl View {
             self.taught(position, lessons, changes);
         }
         prompted
+    }
+
+    /// Learns which option of a dialog was taken, unless a client took it for the person.
+    fn chosen(&mut self, position: Position, event: &Event, choice: &Choice, changes: &mut Changes) {
+        let Some(chosen) = Chosen::new(&event.id, choice, false) else { return };
+        let taken = choice.choice.as_deref().unwrap_or_default();
+        let heard = Heard { text: taken, typed: true, said: None, channel: Some(choice.kind) };
+        let heard = self.heard(position, &event.session_id, heard, changes);
+        if heard == Prompted::Ours {
+            return;
+        }
+        let predicted = matches!(heard, Prompted::Judges { newest: Some(_), .. });
+        let chosen = Chosen { predicted, ..chosen };
+        changes.rows.put(Table::Choices, &position.0.to_be_bytes(), &chosen);
+        self.learned.take(position, &Lesson::Choice(chosen));
     }
 
     fn keep_waiting(&self, session: &str, changes: &mut Changes) {

@@ -3,6 +3,7 @@
 //! Calls are plain and blocking; the doors run them on a thread of their own. Reads see what is derived, which may lag
 //! the log by a moment; `sync` waits until it does not.
 
+mod auto;
 mod backtest;
 pub mod events;
 pub mod jobs;
@@ -12,6 +13,7 @@ pub mod memory;
 pub mod monitoring;
 pub mod predictions;
 pub mod recording;
+mod stats;
 pub mod tokens;
 pub mod vault;
 pub mod why;
@@ -148,6 +150,8 @@ impl Engine {
             "why" => self.why(id),
             "auto_get" => self.auto_get(),
             "auto_set" => self.auto_set(&body(call)?),
+            "mute_get" => self.mute_get(),
+            "mute_set" => self.mute_set(&body(call)?),
             "import_batch" => self.import_mark(&body(call)?),
             other => Err(Fault::internal(format!("operation `{other}` has no method"))),
         }

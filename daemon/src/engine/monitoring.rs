@@ -7,7 +7,7 @@ use clone_schema::Fault;
 use clone_schema::internal::Payload;
 use serde_json::{Value, json};
 
-use super::predictions::auto_setting;
+use super::auto::auto_setting;
 use super::{Engine, ok};
 use crate::clock;
 use crate::derive::view::{Tally, View};
