@@ -8,6 +8,7 @@
 //! | `start` | open the log; spawn the daemon until it answers; each after a clean stop and after kill -9 | the files' summaries; the index |
 //! | `verify` | read and check every byte of the log | unpack and take the checksum of every chunk |
 //! | `size` | bytes an event, in commits of 1 to 1,000; open, sealed, packed | the `mcap` crate's writer with its defaults |
+//! | `latency` | a prediction over the socket, and the memory it needs | a bare query of the same terms, and `health` |
 //! | `calib-sim` | simulated people: what a curve costs after 5 to 100 labels | the documented recipe; the raw number |
 //! | [`curve()`] | the log's figures over growing logs | each of the above |
 //!
@@ -25,12 +26,15 @@
 //!   least one; the raw numbers say how many.
 
 mod bare;
+mod bare_query;
 mod calib_sim;
 mod concurrent;
 mod curve;
 mod events;
 mod home;
 mod ingest;
+mod latency;
+mod life;
 mod machine;
 mod measure;
 mod memory;
@@ -117,6 +121,7 @@ const BENCHES: &[(&str, Bench)] = &[
     ("verify", scan::verify),
     ("size", size::run),
     ("start", start::run),
+    ("latency", latency::run),
     ("calib-sim", calib_sim::run),
 ];
 
