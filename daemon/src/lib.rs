@@ -17,8 +17,8 @@
 //! | [`mod@derive`] | the one loop: fold events → write files → index → cursor; the snapshot of what was learned | the five above |
 //! | [`engine`] | one method per operation | the same, and `derive`'s view |
 //! | [`sources`], [`scrub`] | foreign transcripts to events; secrets out of them | `schema` |
-//! | [`serve`] | one table of operations on the Unix socket and loopback TCP | its own seam |
-//! | [`client`], [`mcp`], [`cli`] | the typed client; MCP over stdio; the command line | `client`; `cli` names `log` where no daemon runs |
+//! | [`serve`] | one table of operations on the Unix socket and loopback TCP | its own seam, `mcp` |
+//! | [`client`], [`mcp`], [`cli`] | the typed client; MCP over stdio and HTTP; the command line | `client`; `cli` names `log` where no daemon runs |
 //! | [`backtest`] | replays turns, and the person's own history, through the live predictor; its figures and plots | `predict` |
 //! | [`mod@bench`] | each path beside the limit of the machine, in scratch homes | `log`, the socket |
 //! | [`run`] | the life of the process | everything |

@@ -138,7 +138,7 @@ fn vault(view: &mut View, state: &State, log: &Log) -> Result<(), DeriveError> {
         if row.author == Author::Person
             && let Some(record) = log.read(Position(row.position))?
             && let Ok(internal) = serde_json::from_str::<Internal>(&record.json)
-            && let Payload::VaultEdited(file) = internal.payload
+            && let Payload::VaultEdited(file) | Payload::VaultWritten(file) = internal.payload
         {
             let first = log.read(Position(row.first))?.map_or(internal.id, |record| record.id);
             view.take_note(&path, &file.bytes().unwrap_or_default(), &first, internal.at);

@@ -6,6 +6,7 @@
 //!
 //! What the [lessons] taught is kept beside the state as a [snapshot], so that a start need not teach all of it again.
 
+pub mod conflicts;
 pub mod history;
 pub mod keep;
 pub mod lessons;
@@ -30,6 +31,7 @@ use crate::log::{Entry, Log, LogError};
 use crate::memory::vault::disk::{Blocked, Disk};
 use crate::paths::Paths;
 use crate::state::{Batch, Mend, State, StateError};
+use conflicts::Conflicts;
 use keep::{Keeper, Kept};
 use progress::Progress;
 use snapshot::Snapshot;
@@ -108,6 +110,7 @@ pub struct Derive {
     index: Arc<Index>,
     view: Arc<RwLock<View>>,
     disk: Disk,
+    conflicts: Conflicts,
     changes: Changes,
     fold_at: Option<Instant>,
     persist_at: Option<Instant>,
@@ -115,7 +118,6 @@ pub struct Derive {
     vault_at: Option<Instant>,
     vault_first: Option<Instant>,
     tick_at: Instant,
-    files_held: usize,
     /// What the last look could not read; nothing is written there and nothing there is deleted.
     blocked: Blocked,
     /// When files may be written again, after the system refused one.
@@ -145,6 +147,7 @@ impl Derive {
             index,
             view: Arc::new(RwLock::new(view)),
             disk: Disk::new(&paths.vault),
+            conflicts: Conflicts::new(&paths.state_dir),
             changes: Changes::default(),
             fold_at: None,
             persist_at: None,
@@ -152,7 +155,6 @@ impl Derive {
             vault_at: Some(Instant::now()),
             vault_first: None,
             tick_at: Instant::now() + TICK,
-            files_held: 0,
             blocked: Blocked::default(),
             write_at: None,
         };

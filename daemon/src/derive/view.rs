@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use clone_schema::api::Scope;
 use clone_schema::event::{Body, Event, Origin};
 use clone_schema::id::Claim;
 use clone_schema::internal::{Feedback, FileText, Internal, Judge, Key, Payload, Verdict};
@@ -20,7 +21,7 @@ use super::pairs::{self, Thread};
 use crate::index::Document;
 use crate::log::{Log, Record};
 use crate::memory::session::{Closing, Sessions};
-use crate::memory::vault::{Author, Ledger};
+use crate::memory::vault::{Author, Base, Ledger, Text, hash};
 use crate::memory::{self, episode};
 use crate::state::{Batch, Table};
 
@@ -63,6 +64,17 @@ pub struct KeyRow {
     pub hash: String,
     /// When it was made.
     pub created_at: Timestamp,
+    /// What it may do.
+    #[serde(default = "everything")]
+    pub scope: Scope,
+    /// Whether it only renews the tokens of a page.
+    #[serde(default)]
+    pub renews: bool,
+}
+
+/// What a key of before there were scopes may do.
+const fn everything() -> Scope {
+    Scope::Admin
 }
 
 /// How much came from one source, and when last.
@@ -112,6 +124,8 @@ pub struct View {
     pub facts: BTreeMap<String, Fact>,
     /// Facts that stand in a person's own file, and the path of it.
     pub stated: BTreeMap<String, String>,
+    /// What is inferred beneath such a fact, by its id.
+    pub beneath: BTreeMap<String, Fact>,
     /// Plain notes of a person's that the index holds: path and hash.
     pub plain: BTreeMap<String, String>,
     /// L3, as it stands after the person's word.
@@ -128,6 +142,8 @@ pub struct View {
     pub settings: BTreeMap<String, String>,
     /// What the vault should hold.
     pub ledger: Ledger,
+    /// Notes that are gone from the vault, so many at once that somebody must say what it was.
+    pub held: BTreeSet<String>,
     /// How much came from where.
     pub tallies: BTreeMap<String, Tally>,
     /// What is wrong, by what it concerns.
@@ -250,8 +266,8 @@ impl View {
                 changes.rows.put(Table::Settings, key.as_bytes(), &value);
                 self.settings.insert(key, value);
             }
-            Payload::VaultWritten(file) => self.written(record.position, &file, changes),
-            Payload::VaultEdited(file) => self.edited(record.position, &id, &file, at, changes),
+            Payload::VaultWritten(file) => self.written(record.position, &id, &file, at, changes),
+            Payload::VaultEdited(file) => self.edited(record.position, &id, &file, at, log, changes),
             Payload::VaultMoved { from, to } => self.moved(&from, &to, changes),
             Payload::VaultDeleted { path, .. } => self.deleted(&path, log, changes),
             Payload::SessionClosed { session_id, upto, .. } => {
@@ -288,24 +304,61 @@ impl View {
     }
 
     fn key(&mut self, key: Key, at: Timestamp, changes: &mut Changes) {
-        let row = KeyRow { label: key.label, hash: key.hash, created_at: at };
-        changes.rows.put(Table::Keys, key.key_id.as_bytes(), &row);
-        self.keys.insert(key.key_id, row);
+        let Key { key_id, label, hash, scope, renews } = key;
+        let row = KeyRow { label, hash, created_at: at, scope, renews };
+        changes.rows.put(Table::Keys, key_id.as_bytes(), &row);
+        self.keys.insert(key_id, row);
     }
 
-    fn written(&mut self, position: Position, file: &FileText, changes: &mut Changes) {
+    fn written(&mut self, position: Position, event: &str, file: &FileText, at: Timestamp, changes: &mut Changes) {
         let bytes = file.bytes().unwrap_or_default();
-        let note = super::note_id(&bytes);
-        self.ledger.written(&file.path, &bytes, note, position.0);
+        let text = Text { path: &file.path, bytes: &bytes, note: super::note_id(&bytes), position: position.0 };
         changes.files.insert(file.path.clone());
+        match &file.derived {
+            Some(derived) => {
+                self.ledger.merged(text, hash(derived.as_bytes()), file.conflict.is_some());
+                self.person_wrote(event, &file.path, &bytes, at);
+            }
+            None => {
+                self.ledger.written(text);
+                self.notes.remove(&file.path);
+            }
+        }
     }
 
-    fn edited(&mut self, position: Position, event: &str, file: &FileText, at: Timestamp, changes: &mut Changes) {
+    fn edited(
+        &mut self,
+        position: Position,
+        event: &str,
+        file: &FileText,
+        at: Timestamp,
+        log: &Log,
+        changes: &mut Changes,
+    ) {
         let bytes = file.bytes().unwrap_or_default();
-        self.ledger.edited(&file.path, &bytes, super::note_id(&bytes), position.0);
+        let text = Text { path: &file.path, bytes: &bytes, note: super::note_id(&bytes), position: position.0 };
+        let base = file.base.or_else(|| self.ledger.get(&file.path)?.edit_base());
+        let base = base.and_then(|position| {
+            let text = super::vault::base_at(log, position)?;
+            Some(Base { position, hash: hash(text.as_bytes()) })
+        });
+        if file.asked {
+            self.ledger.asked(text, base);
+        } else {
+            self.ledger.edited(text, base);
+        }
         changes.files.insert(file.path.clone());
-        let first = self.notes.get(&file.path).map_or_else(|| event.to_owned(), |note| note.first.clone());
-        self.take_note(&file.path, &bytes, &first, at);
+        if self.is_persons(&file.path) {
+            self.person_wrote(event, &file.path, &bytes, at);
+        } else {
+            self.notes.remove(&file.path);
+            self.facts_due = true;
+        }
+    }
+
+    fn person_wrote(&mut self, event: &str, path: &str, bytes: &[u8], at: Timestamp) {
+        let first = self.notes.get(path).map_or_else(|| event.to_owned(), |note| note.first.clone());
+        self.take_note(path, bytes, &first, at);
     }
 
     /// Reads a note of a person's into what outranks every inference.

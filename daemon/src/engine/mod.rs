@@ -11,6 +11,7 @@ pub mod memory;
 pub mod monitoring;
 pub mod predictions;
 pub mod recording;
+pub mod tokens;
 pub mod why;
 
 use std::collections::BTreeMap;
@@ -46,6 +47,7 @@ pub struct Engine {
     started_at: Timestamp,
     http: Mutex<Option<String>>,
     troubles: Mutex<BTreeMap<String, String>>,
+    tokens: tokens::Tokens,
     key_made: Box<dyn Fn() + Send + Sync>,
     backtests: Arc<backtest::Backtests>,
 }
@@ -81,6 +83,7 @@ impl Engine {
             started_at: crate::clock::now(),
             http: Mutex::new(None),
             troubles: Mutex::default(),
+            tokens: tokens::Tokens::default(),
             key_made,
             backtests: Arc::default(),
         }
@@ -100,7 +103,9 @@ impl Engine {
             "health" => self.health(),
             "status" => self.status(),
             "doctor" => self.doctor(),
-            "me" => self.me(),
+            "me" => self.me(call),
+            "token_create" => self.token_create(&body(call)?),
+            "token_refresh" => self.token_refresh(&body(call)?),
             "keys_list" => self.keys_list(),
             "keys_create" => self.keys_create(&body(call)?),
             "keys_get" => self.keys_get(id),
