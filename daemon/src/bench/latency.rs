@@ -129,7 +129,10 @@ mod tests {
         let asked = Asked { predict: samples(0.003), health: samples(0.0005), bare: samples(0.001) };
         let rows = asked.rows(7, &Memory { fresh: Some(1 << 20), full: Some(1 << 22) });
         let told: Vec<(&str, bool)> = rows.iter().map(|row| (row.name.as_str(), row.met() == Some(true))).collect();
-        assert_eq!(told, [("predict p50, 7 replies", true), ("predict p99, 7 replies", true), ("memory, 7 replies", true)]);
+        assert_eq!(
+            told,
+            [("predict p50, 7 replies", true), ("predict p99, 7 replies", true), ("memory, 7 replies", true)]
+        );
         assert!((rows[0].ratio - 2.0).abs() < 1e-9 && (rows[2].ratio - 4.0).abs() < 1e-9);
     }
 }

@@ -17,15 +17,26 @@ const PACE: usize = 20;
 const BEGIN: i64 = 1_767_225_600;
 
 const STOP: &[&str] = &[
-    "the", "to", "of", "and", "a", "in", "is", "it", "that", "for", "on", "with", "this", "be", "as", "are", "was", "not",
-    "you", "have", "but", "at", "if", "from", "will", "can", "all", "so", "or", "now", "by", "an", "we", "no", "do",
+    "the", "to", "of", "and", "a", "in", "is", "it", "that", "for", "on", "with", "this", "be", "as", "are", "was",
+    "not", "you", "have", "but", "at", "if", "from", "will", "can", "all", "so", "or", "now", "by", "an", "we", "no",
+    "do",
 ];
 const SYLLABLES: &[&str] = &[
     "ba", "de", "ko", "lin", "mar", "no", "per", "qui", "ra", "sto", "ten", "ul", "ver", "xi", "yo", "zem", "fo", "gi",
 ];
 const HABITS: &[&str] = &[
-    "yes", "continue", "go on", "yes, commit", "run all tests", "looks good", "no, undo that", "commit and push",
-    "try again", "fix it", "what next?", "explain why",
+    "yes",
+    "continue",
+    "go on",
+    "yes, commit",
+    "run all tests",
+    "looks good",
+    "no, undo that",
+    "commit and push",
+    "try again",
+    "fix it",
+    "what next?",
+    "explain why",
 ];
 
 /// A language: every word, and how common the words up to it are.
