@@ -99,6 +99,23 @@ pub fn normal(text: &str) -> String {
     out
 }
 
+/// Whether this is the normal form of a text; says no at the first letter that differs, and builds nothing.
+#[must_use]
+pub fn is_normal(text: &str, normal: &str) -> bool {
+    let (mut left, mut begun, mut gap) = (normal.chars(), false, false);
+    for c in text.chars().flat_map(char::to_lowercase) {
+        if !c.is_alphanumeric() {
+            gap = begun;
+            continue;
+        }
+        if std::mem::take(&mut gap) && left.next() != Some(' ') || left.next() != Some(c) {
+            return false;
+        }
+        begun = true;
+    }
+    left.next().is_none()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

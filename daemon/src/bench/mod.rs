@@ -10,6 +10,8 @@
 //! | `size` | bytes an event, in commits of 1 to 1,000; open, sealed, packed | the `mcap` crate's writer with its defaults |
 //! | `latency` | a prediction over the socket, and the memory it needs | a bare query of the same terms, and `health` |
 //! | `calib-sim` | simulated people: what a curve costs after 5 to 100 labels | the documented recipe; the raw number |
+//! | `gate-sim` | simulated people: who gets less precision than promised, before and after they change | an oracle; the documented recipe |
+//! | `routine-sim` | simulated people with routines: how much is automatic, and how much of it right | an oracle; the documented recipe |
 //! | [`curve()`] | the log's figures over growing logs | each of the above |
 //!
 //! The benches of the daemon start the real one in a scratch home and talk HTTP over its socket, as any client does; those
@@ -31,6 +33,7 @@ mod calib_sim;
 mod concurrent;
 mod curve;
 mod events;
+mod gate_sim;
 mod home;
 mod ingest;
 mod latency;
@@ -41,11 +44,13 @@ mod memory;
 mod read;
 mod recipe;
 mod report;
+mod routine_sim;
 mod scan;
 mod simulated;
 mod size;
 mod start;
 mod store;
+mod tally;
 mod wire;
 
 use std::path::PathBuf;
@@ -123,6 +128,8 @@ const BENCHES: &[(&str, Bench)] = &[
     ("start", start::run),
     ("latency", latency::run),
     ("calib-sim", calib_sim::run),
+    ("gate-sim", gate_sim::run),
+    ("routine-sim", routine_sim::run),
 ];
 
 /// The names of the benches, in the order in which `all` runs them.

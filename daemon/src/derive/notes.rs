@@ -194,7 +194,7 @@ impl View {
                 && self.episodes.get(&episode.id) != Some(&episode)
             {
                 told.documents.push(memory_document(&episode));
-                self.episodes.insert(episode.id.clone(), episode);
+                self.hold(episode);
             }
         }
     }

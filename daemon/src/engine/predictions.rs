@@ -117,8 +117,7 @@ impl Engine {
         let cited = candidates.first().map_or(&[][..], |first| first.evidence.as_slice());
         let mut found: Vec<String> = Vec::new();
         for one in cited {
-            let holder = view.episodes.values().find(|episode| episode.evidence.iter().any(|known| known.id == one.id));
-            if let Some(episode) = holder
+            if let Some(episode) = view.holder(&one.id)
                 && !found.contains(&episode.id)
             {
                 found.push(episode.id.clone());
@@ -130,11 +129,13 @@ impl Engine {
     /// Remembers answers: at once for readers, in the log with the next commit.
     fn keep(&self, predictions: Vec<Prediction>) -> Result<(), Fault> {
         let ids: Vec<String> = predictions.iter().map(|prediction| prediction.id.clone()).collect();
-        let entries = predictions.iter().map(|prediction| {
+        let made = predictions.iter().map(|prediction| {
             let payload = Payload::PredictionMade { prediction: Box::new(prediction.clone()) };
             derive::entry_with_id(prediction.id.clone(), payload)
         });
-        let entries = entries.collect();
+        let audited = predictions.iter().filter(|prediction| prediction.gate == Gate::Audit);
+        let audited = audited.map(|held| derive::entry(Payload::ChoiceAudited { prediction_id: held.id.clone() }));
+        let entries = made.chain(audited).collect();
         self.read()?.pending().extend(predictions.into_iter().map(|prediction| (prediction.id.clone(), prediction)));
         let kept = self.log.append_later(entries).map_err(|error| log_fault(&error));
         // An answer that is refused was never given: nobody lists it, and it waits for nothing.
@@ -228,8 +229,9 @@ impl Engine {
 
     pub(super) fn predictions_get(&self, id: &str) -> Result<Reply, Fault> {
         let prediction = self.prediction_of(id)?;
-        let status = self.read()?.mark(id, &self.log).map_or(prediction.status, Mark::status);
-        let mut value = wire(&prediction, status);
+        let mark = self.read()?.mark(id, &self.log).cloned().unwrap_or_else(|| mark_of(&prediction));
+        let mut value = wire(&prediction, mark.status());
+        value["typed"] = json!(mark.typed);
         value["agent"] = json!(prediction.agent);
         value["agent_input"] = json!(prediction.agent_input);
         value["session_id"] = json!(prediction.session_id);
@@ -440,7 +442,7 @@ fn continuation_record(
 /// Facts whose value is the predicted reply: the habits behind it.
 fn facts_behind(view: &View, response: &str) -> Vec<String> {
     let wanted = id::normal(response);
-    let behind = view.facts.values().filter(|fact| id::normal(&fact.claim.value) == wanted);
+    let behind = view.facts.values().filter(|fact| id::is_normal(&fact.claim.value, &wanted));
     behind.map(|fact| fact.id.clone()).take(5).collect()
 }
 
@@ -475,14 +477,7 @@ fn status_of(verdict: Verdict) -> Status {
 }
 
 fn mark_of(prediction: &Prediction) -> Mark {
-    Mark {
-        position: 0,
-        created_at: prediction.created_at,
-        agent: prediction.agent.clone(),
-        session_id: prediction.session_id.clone(),
-        made: prediction.status,
-        verdict: None,
-    }
+    Mark::new(Position(0), prediction)
 }
 
 #[allow(clippy::cast_precision_loss)]
