@@ -141,6 +141,9 @@ mod tests {
             [("  Yes, Please! ", "yes please"), ("a_b--c", "a b c"), ("", ""), ("!!", ""), ("日本 語", "日本 語")]
         {
             assert_eq!(normal(text), expected, "{text:?}");
+            for other in ["yes please", "a b c", "a b", "a b c d", "", " ", "日本 語", "yesplease", "ab c"] {
+                assert_eq!(is_normal(text, other), other == expected, "{text:?} {other:?}");
+            }
         }
     }
 }
