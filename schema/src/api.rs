@@ -264,6 +264,7 @@ pub struct ContextRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
     /// What `text` may take, 100 to 32000 tokens (default 2000); what always stands is never cut.
+    #[schemars(range(min = 100, max = 32000))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_budget: Option<usize>,
     /// Only what was recalled from this project.
@@ -295,9 +296,11 @@ pub struct SearchRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<String>>,
     /// Only what happened at or after this instant.
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<crate::Timestamp>,
     /// Only what happened before this instant.
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<crate::Timestamp>,
     /// How many, 1 to 100 (default 10).
