@@ -8,6 +8,7 @@ mod support;
 mod backtest;
 mod cli;
 mod crash;
+mod decide;
 mod full;
 mod http;
 mod joints;
