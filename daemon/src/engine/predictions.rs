@@ -13,7 +13,7 @@ use clone_schema::text::tail;
 use clone_schema::{Fault, Position, id};
 use serde_json::{Value, json};
 
-use super::{Engine, Page, instant, log_fault, ok, reply};
+use super::{Engine, Page, instant, log_fault, ok, one_of, reply};
 use crate::config;
 use crate::derive::view::{Mark, View};
 use crate::predict::{self, Decided, Mode, Query};
@@ -46,8 +46,12 @@ impl Engine {
             return Err(Fault::invalid(format!("a batch holds 1 to {PROMPTS_MAX} prompts, not {count}")));
         }
         let view = self.read()?;
-        let answered: Vec<Result<Prediction, Fault>> =
-            request.prompts.iter().map(|one| admit(one).map(|()| self.answer(&view, one))).collect();
+        let one = |given: Value| {
+            let one: PredictRequest =
+                serde_json::from_value(given).map_err(|error| Fault::invalid(error.to_string()))?;
+            admit(&one).map(|()| self.answer(&view, &one))
+        };
+        let answered: Vec<Result<Prediction, Fault>> = request.prompts.into_iter().map(one).collect();
         drop(view);
         self.keep(answered.iter().flatten().cloned().collect())?;
         let rows = answered.into_iter().enumerate().map(|(index, one)| match one {
@@ -245,6 +249,7 @@ impl Engine {
     pub(super) fn predictions_list(&self, query: &BTreeMap<String, String>) -> Result<Reply, Fault> {
         let page = Page::of(query, 50, 200)?;
         let (since, until) = (instant(query, "since")?, instant(query, "until")?);
+        one_of(query, "status", &["pending", "auto", "escalated", "accepted", "edited", "rejected"])?;
         let wanted = |mark: &Mark| {
             let is = |name: &str, value: &str| query.get(name).is_none_or(|wanted| wanted == value);
             is("status", mark.status().name())
