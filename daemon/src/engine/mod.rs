@@ -250,6 +250,16 @@ fn number(query: &BTreeMap<String, String>, name: &str) -> Result<Option<usize>,
     text.parse().map(Some).map_err(|_| Fault::invalid(format!("`{name}` is not a whole number: `{text}`")))
 }
 
+/// Refuses a word in the query that is none of these.
+fn one_of(query: &BTreeMap<String, String>, name: &str, words: &[&str]) -> Result<(), Fault> {
+    match query.get(name) {
+        Some(given) if !words.contains(&given.as_str()) => {
+            Err(Fault::invalid(format!("`{name}` must be one of {}, not `{given}`", words.join(", "))))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// An instant in the query.
 fn instant(query: &BTreeMap<String, String>, name: &str) -> Result<Option<Timestamp>, Fault> {
     let Some(text) = query.get(name) else { return Ok(None) };
