@@ -23,6 +23,12 @@ pub enum Payload {
     /// A verdict on a prediction; the newest wins.
     #[serde(rename = "feedback.given")]
     FeedbackGiven(Feedback),
+    /// An answer that could have been automatic was asked instead, to see how such answers fare.
+    #[serde(rename = "choice.audited")]
+    ChoiceAudited {
+        /// Which prediction.
+        prediction_id: String,
+    },
     /// An API key was made; only its hash is kept.
     #[serde(rename = "key.created")]
     KeyCreated(Key),
@@ -120,7 +126,7 @@ pub struct Feedback {
 }
 
 /// The three verdicts of the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// Sent as it was.
@@ -223,6 +229,7 @@ impl Internal {
         match &self.payload {
             Payload::PredictionMade { .. } => "prediction.made",
             Payload::FeedbackGiven(_) => "feedback.given",
+            Payload::ChoiceAudited { .. } => "choice.audited",
             Payload::KeyCreated(_) => "key.created",
             Payload::KeyRevoked { .. } => "key.revoked",
             Payload::VaultWritten(_) => "vault.written",

@@ -11,6 +11,8 @@
 //! | `calib-sim` | simulated people: what a curve costs after 5 to 100 labels | the documented recipe; the raw number |
 //! | `search` | a search over the socket | a bare tantivy query of the same words, and `health` |
 //! | [`recall()`] | how much evidence of real questions a search finds | nothing; it is scored elsewhere |
+//! | `gate-sim` | simulated people: who gets less precision than promised, before and after they change | an oracle; the documented recipe |
+//! | `routine-sim` | simulated people with routines: how much is automatic, and how much of it right | an oracle; the documented recipe |
 //! | [`curve()`] | the log's figures over growing logs | each of the above |
 //!
 //! The benches of the daemon start the real one in a scratch home and talk HTTP over its socket, as any client does; those
@@ -31,6 +33,7 @@ mod calib_sim;
 mod concurrent;
 mod curve;
 mod events;
+mod gate_sim;
 mod home;
 mod ingest;
 mod machine;
@@ -40,12 +43,14 @@ mod read;
 mod recall;
 mod recipe;
 mod report;
+mod routine_sim;
 mod scan;
 mod search;
 mod simulated;
 mod size;
 mod start;
 mod store;
+mod tally;
 mod wire;
 
 use std::path::PathBuf;
@@ -124,6 +129,8 @@ const BENCHES: &[(&str, Bench)] = &[
     ("start", start::run),
     ("search", search::run),
     ("calib-sim", calib_sim::run),
+    ("gate-sim", gate_sim::run),
+    ("routine-sim", routine_sim::run),
 ];
 
 /// The names of the benches, in the order in which `all` runs them.

@@ -8,6 +8,7 @@ use clone_schema::{Event, Position};
 use serde::{Deserialize, Serialize};
 
 use super::DeriveError;
+use super::judging::Open;
 use super::pairs::Thread;
 use super::progress::Progress;
 use super::snapshot::Snapshot;
@@ -75,6 +76,7 @@ pub fn load(
     state.load(Table::Predictions, |_, mark: Mark| {
         view.predictions.insert(mark.position, mark);
     })?;
+    state.load(Table::Waiting, |key, open: Open| view.judgements.restore(text(key), open))?;
     vault(view, state, log)?;
     view.facts_due = true;
     // An episode folded before a crash may not have its note yet; telling one twice changes nothing.

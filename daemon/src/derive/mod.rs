@@ -8,6 +8,7 @@
 
 pub mod conflicts;
 pub mod history;
+pub mod judging;
 pub mod keep;
 pub mod lessons;
 pub mod load;

@@ -11,10 +11,11 @@ use clone_schema::event::{Body, Event, Origin};
 use clone_schema::id::Claim;
 use clone_schema::internal::{Feedback, FileText, Internal, Judge, Key, Payload, Verdict};
 use clone_schema::memory::{Episode, Fact, Profile};
-use clone_schema::prediction::{Prediction, Status};
+use clone_schema::prediction::{Gate, Prediction, Status};
 use clone_schema::{Position, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::judging::{Judgements, Prompted, Waiting};
 use super::lessons::{Ending, Learned, Lesson};
 use super::notes::{self, Note};
 use super::pairs::{self, Thread};
@@ -23,6 +24,7 @@ use crate::log::{Log, Record};
 use crate::memory::session::{Closing, Sessions};
 use crate::memory::vault::{Author, Base, Ledger, Text, hash};
 use crate::memory::{self, episode};
+use crate::predict::Judged;
 use crate::state::{Batch, Table};
 
 /// What is known of one prediction without reading it back from the log.
@@ -38,11 +40,45 @@ pub struct Mark {
     pub session_id: Option<String>,
     /// `auto` or `escalated`, as answered.
     pub made: Status,
+    /// What held it.
+    pub gate: Gate,
+    /// The caller's threshold.
+    pub threshold: f64,
+    /// It answers whether to go on, not what to say.
+    pub continuation: bool,
     /// The newest verdict and who gave it.
     pub verdict: Option<(Verdict, Judge)>,
+    /// By the person's own newest verdict, whether it was right; programs do not change it.
+    pub person: Option<bool>,
+    /// By what the person typed next, whether it was right.
+    pub typed: Option<bool>,
 }
 
 impl Mark {
+    /// What is known of a prediction that was just made.
+    #[must_use]
+    pub fn new(position: Position, prediction: &Prediction) -> Self {
+        Self {
+            position: position.0,
+            created_at: prediction.created_at,
+            agent: prediction.agent.clone(),
+            session_id: prediction.session_id.clone(),
+            made: prediction.status,
+            gate: prediction.gate,
+            threshold: prediction.threshold,
+            continuation: prediction.should_continue.is_some(),
+            verdict: None,
+            person: None,
+            typed: None,
+        }
+    }
+
+    /// Whether it was right, as the person said or else as they typed; none where neither happened.
+    #[must_use]
+    pub fn right(&self) -> Option<bool> {
+        self.person.or(self.typed)
+    }
+
     /// The status as the wire lists it: the verdict where there is one, else what was answered.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -134,6 +170,8 @@ pub struct View {
     pub withdrawn: BTreeSet<String>,
     /// Predictions by their position; the log knows which id stands there.
     pub predictions: BTreeMap<u64, Mark>,
+    /// Predictions that no prompt has judged yet.
+    pub judgements: Judgements,
     /// Predictions that are answered and not folded yet, by id; see [`View::pending`].
     pending: Mutex<BTreeMap<String, Prediction>>,
     /// API keys by id.
@@ -217,8 +255,9 @@ impl View {
             Body::AgentResponse { .. } => thread.agent_said(record.position),
             Body::AgentPrompt { .. } => {
                 let said = thread.take_said().and_then(|position| pairs::said(log, position));
-                if event.origin() == Origin::Typed {
-                    self.learn(record.position, &event, said, changes);
+                let predicted = self.prompted(record.position, &event, said.as_ref(), changes);
+                if event.origin() == Origin::Typed && predicted != Prompted::Ours {
+                    self.learn(record.position, &event, said, &predicted, changes);
                 }
             }
             _ => {}
@@ -226,9 +265,19 @@ impl View {
     }
 
     /// Predicts first, judges the prediction by what was typed, then learns: the past never sees the future.
-    fn learn(&mut self, position: Position, event: &Event, said: Option<pairs::Said>, changes: &mut Changes) {
+    ///
+    /// Where a prediction was made for just this prompt, it is that one which is judged.
+    fn learn(
+        &mut self,
+        position: Position,
+        event: &Event,
+        said: Option<pairs::Said>,
+        predicted: &Prompted,
+        changes: &mut Changes,
+    ) {
         let Some(pair) = pairs::pair(event, said) else { return };
-        if let Some(label) = pairs::label(&self.learned.predictor, &pair) {
+        let judged = matches!(predicted, Prompted::Judges { newest: Some(_), .. });
+        if let Some(label) = pairs::label(&self.learned.predictor, &pair).filter(|_| !judged) {
             changes.rows.put(Table::Labels, &position.0.to_be_bytes(), &label);
             self.learned.take(position, &Lesson::Label(label));
         }
@@ -256,7 +305,7 @@ impl View {
         let Internal { id, at, payload } = internal;
         match payload {
             Payload::PredictionMade { prediction } => self.made(record.position, &prediction, changes),
-            Payload::FeedbackGiven(feedback) => self.judged(feedback, log, changes),
+            Payload::FeedbackGiven(feedback) => self.judged(record.position, &feedback, log, changes),
             Payload::KeyCreated(key) => self.key(key, at, changes),
             Payload::KeyRevoked { key_id } => {
                 self.keys.remove(&key_id);
@@ -273,6 +322,8 @@ impl View {
             Payload::SessionClosed { session_id, upto, .. } => {
                 self.closed(record.position, &session_id, upto, log, changes, documents);
             }
+            // For the record: which answers were asked only to see how such answers fare.
+            Payload::ChoiceAudited { .. } => {}
             Payload::ImportMarked { .. } => changes.import_ended = Some(record.position),
             Payload::MemoryNoted { text, session_id } => {
                 documents.push(noted(record.position, &id, &text, session_id.as_deref(), at));
@@ -281,26 +332,81 @@ impl View {
     }
 
     fn made(&mut self, position: Position, prediction: &Prediction, changes: &mut Changes) {
-        let mark = Mark {
-            position: position.0,
-            created_at: prediction.created_at,
-            agent: prediction.agent.clone(),
-            session_id: prediction.session_id.clone(),
-            made: prediction.status,
-            verdict: None,
-        };
+        let mark = Mark::new(position, prediction);
         changes.rows.put(Table::Predictions, &position.0.to_be_bytes(), &mark);
         self.pending().remove(&prediction.id);
         self.predictions.insert(position.0, mark);
+        let Some(waiting) = Waiting::new(position, prediction, &self.learned.predictor) else { return };
+        self.taught(position, waiting.acted_on().into_iter().collect(), changes);
+        if let Some(session) = &prediction.session_id {
+            if let Some(gone) = self.judgements.made(session, waiting) {
+                changes.rows.remove(Table::Waiting, gone.as_bytes());
+            }
+            self.keep_waiting(session, changes);
+        }
     }
 
-    /// The newest verdict wins; one on a prediction that nobody knows stays in the log and changes nothing here.
-    fn judged(&mut self, feedback: Feedback, log: &Log, changes: &mut Changes) {
-        let position = log.position(&feedback.prediction_id);
-        if let Some(mark) = position.and_then(|position| self.predictions.get_mut(&position.0)) {
-            mark.verdict = Some((feedback.status, feedback.judge));
-            changes.rows.put(Table::Predictions, &mark.position.to_be_bytes(), mark);
+    /// Takes what a prompt says of the predictions before it; a verdict that the person gave outranks it.
+    fn prompted(
+        &mut self,
+        position: Position,
+        event: &Event,
+        said: Option<&pairs::Said>,
+        changes: &mut Changes,
+    ) -> Prompted {
+        let Body::AgentPrompt { prompt, .. } = &event.body else { return Prompted::Plain };
+        if self.judgements.get(&event.session_id).is_none() {
+            return Prompted::Plain;
         }
+        let (typed, said) = (event.origin() == Origin::Typed, said.map(|said| said.text.as_str()));
+        let prompted = self.judgements.prompted(&event.session_id, prompt, typed, said);
+        self.keep_waiting(&event.session_id, changes);
+        if let Prompted::Judges { newest, lessons } = &prompted {
+            if let Some((mark, right)) = newest.and_then(|(at, right)| Some((self.predictions.get_mut(&at)?, right))) {
+                mark.typed = Some(right);
+                changes.rows.put(Table::Predictions, &mark.position.to_be_bytes(), mark);
+            }
+            let by_person = |judged: &&Judged| {
+                self.predictions.get(&judged.of.prediction).is_some_and(|mark| mark.person.is_some())
+            };
+            let lessons = lessons.iter().filter(|judged| !by_person(judged)).copied().collect();
+            self.taught(position, lessons, changes);
+        }
+        prompted
+    }
+
+    fn keep_waiting(&self, session: &str, changes: &mut Changes) {
+        match self.judgements.get(session) {
+            Some(open) => changes.rows.put(Table::Waiting, session.as_bytes(), open),
+            None => changes.rows.remove(Table::Waiting, session.as_bytes()),
+        }
+    }
+
+    fn taught(&mut self, position: Position, lessons: Vec<Judged>, changes: &mut Changes) {
+        if lessons.is_empty() {
+            return;
+        }
+        changes.rows.put(Table::Verdicts, &position.0.to_be_bytes(), &lessons);
+        lessons.into_iter().for_each(|judged| self.learned.take(position, &Lesson::Judged(judged)));
+    }
+
+    /// The newest verdict wins; one on a prediction that nobody knows stays in the log and changes nothing here. Only a
+    /// person's teaches, and the same one twice teaches nothing more.
+    fn judged(&mut self, position: Position, feedback: &Feedback, log: &Log, changes: &mut Changes) {
+        let made = log.position(&feedback.prediction_id);
+        let Some(mark) = made.and_then(|made| self.predictions.get_mut(&made.0)) else { return };
+        mark.verdict = Some((feedback.status, feedback.judge));
+        let waiting = (feedback.judge == Judge::Person)
+            .then(|| prediction_at(log, Position(mark.position)))
+            .flatten()
+            .and_then(|prediction| Waiting::new(Position(mark.position), &prediction, &self.learned.predictor));
+        let judged = waiting.map(|waiting| waiting.by_person(feedback));
+        let news = judged.filter(|judged| mark.person != Some(judged.label.hit));
+        if let Some(judged) = judged {
+            mark.person = Some(judged.label.hit);
+        }
+        changes.rows.put(Table::Predictions, &mark.position.to_be_bytes(), mark);
+        self.taught(position, news.into_iter().collect(), changes);
     }
 
     fn key(&mut self, key: Key, at: Timestamp, changes: &mut Changes) {
@@ -465,6 +571,15 @@ impl View {
     #[must_use]
     pub fn is_persons(&self, path: &str) -> bool {
         self.ledger.get(path).is_some_and(|row| row.author == Author::Person)
+    }
+}
+
+/// The prediction that stands at a position of the log.
+fn prediction_at(log: &Log, position: Position) -> Option<Prediction> {
+    let record = log.read(position).ok()??;
+    match serde_json::from_str::<Internal>(&record.json).ok()?.payload {
+        Payload::PredictionMade { prediction } => Some(*prediction),
+        _ => None,
     }
 }
 
