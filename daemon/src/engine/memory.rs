@@ -6,7 +6,7 @@ use clone_schema::api::{ContextRequest, SearchRequest};
 use clone_schema::event::Event;
 use clone_schema::internal::{Internal, Payload};
 use clone_schema::memory::{Episode, Fact, Raw, Status};
-use clone_schema::{Fault, Position, fault, topic};
+use clone_schema::{Fault, Position, Timestamp, fault, topic};
 use serde_json::json;
 
 use super::{Engine, Page, instant, log_fault, ok, one_of, within};
@@ -20,6 +20,8 @@ use crate::serve::Reply;
 
 /// Records read at once while listing the newest.
 const WINDOW: u64 = 512;
+/// How far back the newest rows are looked for first, in seconds.
+const FIRST_LOOK_SECONDS: i64 = 300;
 /// How many hits a context is packed from.
 const RECALLED: usize = 100;
 /// The most records that one list looks through.
@@ -50,6 +52,23 @@ impl Engine {
         }
         rows.truncate(count);
         Ok(rows)
+    }
+
+    /// The raw rows that happened since then, the newest of them: by the log's times, so that what is older costs nothing.
+    ///
+    /// The last minutes are looked at first: a day of typing need not be read for its last fifty rows.
+    fn recent_raw(&self, count: usize, since: Timestamp, now: Timestamp) -> Result<Vec<Raw>, Fault> {
+        let mut back = FIRST_LOOK_SECONDS;
+        loop {
+            let from = back_from(now, back).max(since);
+            let records = self.log.scan_time(from, Timestamp::MAX, LOOKED_MAX as usize);
+            let rows: Vec<Raw> = records.map_err(|error| log_fault(&error))?.iter().filter_map(raw_row).collect();
+            let happened = rows.iter().filter(|row| row.occurred_at <= now).count();
+            if happened >= count || from == since {
+                return Ok(rows);
+            }
+            back = back.saturating_mul(4);
+        }
     }
 
     pub(super) fn raw_get(&self, id: &str) -> Result<Reply, Fault> {
@@ -103,12 +122,12 @@ impl Engine {
     pub(super) fn context(&self, request: &ContextRequest) -> Result<Reply, Fault> {
         let window = context::Window::of(request)?;
         let now = clock::now();
-        let back = i64::from(window.recency_minutes) * 60;
-        let recent = |row: &Raw| clone_schema::time::seconds_between(row.occurred_at, now) <= back;
-        let raw = self.newest_raw(window.max_raw, recent)?;
+        let since = back_from(now, i64::from(window.recency_minutes) * 60);
+        let raw = self.recent_raw(window.max_raw, since, now)?;
         let view = self.read()?;
         let facts: Vec<Fact> = view.facts.values().filter(|fact| fact.status == Status::Active).cloned().collect();
-        let episodes: Vec<Episode> = view.episodes.values().cloned().collect();
+        let fresh = view.episodes.values().filter(|episode| episode.ended_at >= since);
+        let episodes: Vec<Episode> = fresh.cloned().collect();
         let bundle = context::context(request, &facts, &episodes, &raw, now)?;
         let packed = self.packed(request, &view, &bundle.raw, now)?;
         let mut answer = json!({
@@ -137,7 +156,7 @@ impl Engine {
         request: &ContextRequest,
         view: &View,
         raw: &[Raw],
-        now: clone_schema::Timestamp,
+        now: Timestamp,
     ) -> Result<Option<(String, Packed, usize)>, Fault> {
         if request.query.is_none() && request.token_budget.is_none() {
             return Ok(None);
@@ -206,14 +225,14 @@ impl Engine {
         let view = self.read()?;
         let facts = view.facts.values().map(|fact| fact.updated);
         let episodes = view.episodes.values().map(|episode| episode.ended_at);
-        let counted = |times: &mut dyn Iterator<Item = clone_schema::Timestamp>| {
+        let counted = |times: &mut dyn Iterator<Item = Timestamp>| {
             let times: Vec<_> = times.filter(|at| since.is_none_or(|since| *at >= since)).collect();
             json!({"count": times.len(), "last_updated": times.iter().max()})
         };
         let raw = match since {
             None => view.tallies.values().map(|tally| tally.events).sum(),
             Some(since) => {
-                let records = self.log.scan_time(since, clone_schema::Timestamp::MAX, usize::MAX);
+                let records = self.log.scan_time(since, Timestamp::MAX, usize::MAX);
                 records.map_err(|error| log_fault(&error))?.iter().filter(|r| raw_row(r).is_some()).count() as u64
             }
         };
@@ -225,6 +244,11 @@ impl Engine {
             "raw": {"count": raw, "last_updated": last},
         }))
     }
+}
+
+/// So many seconds before.
+fn back_from(now: Timestamp, seconds: i64) -> Timestamp {
+    Timestamp::from_second(now.as_second().saturating_sub(seconds)).unwrap_or(Timestamp::MIN)
 }
 
 /// A row of the window where nothing is asked for: the newest is the best.

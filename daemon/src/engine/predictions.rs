@@ -15,7 +15,6 @@ use clone_schema::{Fault, Position, id};
 use serde_json::{Value, json};
 
 use super::{Engine, Page, instant, log_fault, ok, one_of, reply, stats};
-use crate::config;
 use crate::derive::view::{Mark, View};
 use crate::predict::{self, Decided, Mode, Offered, Query};
 use crate::serve::{Call, Caller, Reply};

@@ -1,5 +1,7 @@
 //! The numbers of every committed document, opened once for each commit: a search reads them for all that it weighs.
 
+use std::collections::HashSet;
+
 use tantivy::columnar::Column;
 use tantivy::fieldnorm::FieldNormReader;
 use tantivy::{DocAddress, DocId, Searcher, SegmentReader};
@@ -42,21 +44,36 @@ impl Segment {
     }
 }
 
-/// The columns of all segments of a searcher, in their order.
-pub(super) struct Columns(Vec<Segment>);
+/// The columns of all segments of a searcher, in their order, and who spoke in them.
+pub(super) struct Columns {
+    segments: Vec<Segment>,
+    speakers: HashSet<u64>,
+}
 
 impl Columns {
     pub fn open(searcher: &Searcher, fields: Fields) -> tantivy::Result<Self> {
-        searcher
-            .segment_readers()
-            .iter()
-            .map(|reader| Segment::open(reader, fields))
-            .collect::<Result<_, _>>()
-            .map(Self)
+        let readers = searcher.segment_readers();
+        let segments = readers.iter().map(|reader| Segment::open(reader, fields)).collect::<Result<_, _>>()?;
+        let mut speakers = HashSet::new();
+        for reader in readers {
+            let index = reader.inverted_index(fields.who)?;
+            let mut names = index.terms().stream()?;
+            while names.advance() {
+                // Numbers are kept in the order of their bytes.
+                speakers.extend(names.key().try_into().map(u64::from_be_bytes));
+            }
+        }
+        speakers.remove(&0);
+        Ok(Self { segments, speakers })
     }
 
     /// The numbers of a document.
     pub fn numbers(&self, address: DocAddress) -> Numbers {
-        self.0[address.segment_ord as usize].numbers(address.doc_id)
+        self.segments[address.segment_ord as usize].numbers(address.doc_id)
+    }
+
+    /// Whether anybody who spoke has this name.
+    pub fn is_speaker(&self, who: u64) -> bool {
+        self.speakers.contains(&who)
     }
 }

@@ -1,12 +1,13 @@
 //! What a query asks: its words and their weights, the speakers it names, and whether it wants a time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use clone_schema::text::head;
 use tantivy::query::{Bm25StatisticsProvider, Bm25Weight};
 use tantivy::schema::Field;
 use tantivy::{Searcher, Term};
 
+use super::columns::Columns;
 use super::cues;
 use super::document::Fields;
 use super::overlay::Overlay;
@@ -61,12 +62,6 @@ impl Statistics<'_> {
     fn documents(&self, field: Field, word: &str) -> tantivy::Result<u64> {
         self.doc_freq(&Term::from_field_text(field, word))
     }
-
-    /// Whether anybody who spoke is called this.
-    fn is_speaker(&self, who: u64) -> tantivy::Result<bool> {
-        let committed = self.searcher.doc_freq(&Term::from_field_u64(self.fields.who, who))? > 0;
-        Ok(committed || self.overlay.documents().any(|(_, reading)| reading.bearings.who == who))
-    }
 }
 
 impl Bm25StatisticsProvider for Statistics<'_> {
@@ -90,12 +85,13 @@ impl Bm25StatisticsProvider for Statistics<'_> {
 impl Question {
     /// Reads a query. Names of speakers are no words of it where it has others: that somebody is addressed by a name says
     /// little about what was said.
-    pub fn of(statistics: &Statistics<'_>, text: &str) -> tantivy::Result<Self> {
+    pub fn of(statistics: &Statistics<'_>, columns: &Columns, text: &str) -> tantivy::Result<Self> {
+        let waiting: HashSet<u64> = statistics.overlay.documents().map(|(_, reading)| reading.bearings.who).collect();
         let text = head(text, MAX_QUERY_BYTES);
         let plain = cues::words(text);
         let (mut who, mut named) = (Vec::new(), Vec::new());
         for (name, start, end) in cues::names(&plain[..plain.len().min(MAX_NAMING)]) {
-            if statistics.is_speaker(name)? {
+            if columns.is_speaker(name) || waiting.contains(&name) {
                 who.push(name);
                 named.push((start, end));
             }

@@ -122,7 +122,7 @@ pub(super) fn search(shelf: &Shelf<'_>, query: &Query<'_>) -> Result<Vec<Hit>, T
     let end = (query.offset.saturating_add(query.limit)).min(MAX_HITS);
     shelf.overlay.count();
     let statistics = Statistics { searcher: shelf.searcher, overlay: shelf.overlay, fields: shelf.fields };
-    let question = Question::of(&statistics, query.text)?;
+    let question = Question::of(&statistics, shelf.columns, query.text)?;
     if query.limit == 0 || end <= query.offset || question.clauses.is_empty() {
         return Ok(Vec::new());
     }
