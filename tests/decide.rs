@@ -138,6 +138,7 @@ fn nothing_trains_on_itself_and_a_no_after_an_auto_is_harm() {
 fn what_the_person_types_next_judges_an_escalated_answer() {
     let (home, daemon) = habitual();
     home.json(&["auto", "off"]);
+    assert_eq!(home.json(&["auto"])["shadow"]["would_be_auto"], 0);
     let labels = |daemon: &Daemon| numbers(daemon)["evidence"]["labels"].as_u64().unwrap();
     let known = labels(&daemon);
     for (turn, typed, right) in [(0, "Write the summary.", true), (1, "now look at the lexer instead", false)] {
@@ -147,6 +148,10 @@ fn what_the_person_types_next_judges_an_escalated_answer() {
         let told = daemon.get(&format!("/api/predictions/{}/", id(&made))).body;
         assert_eq!((&told["status"], &told["typed"]), (&json!("escalated"), &json!(right)), "{told}");
     }
+    // What the switch held back is told, with what became of it.
+    let shadow = home.json(&["auto"])["shadow"].clone();
+    assert_eq!((&shadow["judged"], &shadow["right"]), (&json!(2), &json!(1)), "{shadow}");
+    assert!(shadow["would_be_auto"].as_u64().unwrap() >= 2, "{shadow}");
 }
 
 #[test]

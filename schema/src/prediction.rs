@@ -242,6 +242,9 @@ pub struct Prediction {
     /// The channel, where the candidates are the options of a dialog.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<ChoiceKind>,
+    /// Whether it could be automatic, were the person's switch on and nothing muted.
+    #[serde(default)]
+    pub would_be_auto: bool,
     /// Whether the person would stop here; never raises a confidence.
     #[serde(default)]
     pub stop_recommended: bool,

@@ -64,8 +64,19 @@ pub fn auto(context: &Context, arguments: &Auto) -> Result<u8, Failure> {
     } else {
         print::line(answer["auto"].as_str().unwrap_or_default());
         print::note(answer["meaning"].as_str().unwrap_or_default());
+        would_have(&answer["shadow"]);
     }
     Ok(0)
+}
+
+/// The evidence that the switch should be turned by.
+fn would_have(shadow: &Value) {
+    let number = |name: &str| shadow[name].as_u64().unwrap_or_default();
+    if number("would_be_auto") > 0 {
+        let (held, judged, right) = (number("would_be_auto"), number("judged"), number("right"));
+        print::line(format!("held back so far: {}", print::count(held, "sure answer")));
+        print::line(format!("of {judged} that you then answered yourself, {right} were right"));
+    }
 }
 
 /// Every automatic answer since then, with what was said of it.

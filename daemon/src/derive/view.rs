@@ -47,6 +47,8 @@ pub struct Mark {
     pub threshold: f64,
     /// It answers whether to go on, not what to say.
     pub continuation: bool,
+    /// It could have been automatic but for the person's switch or a mute.
+    pub held_back: bool,
     /// The newest verdict and who gave it.
     pub verdict: Option<(Verdict, Judge)>,
     /// By the person's own newest verdict, whether it was right; programs do not change it.
@@ -68,6 +70,7 @@ impl Mark {
             gate: prediction.gate,
             threshold: prediction.threshold,
             continuation: prediction.should_continue.is_some(),
+            held_back: prediction.would_be_auto && matches!(prediction.gate, Gate::Shadow | Gate::Off | Gate::Mute),
             verdict: None,
             person: None,
             typed: None,

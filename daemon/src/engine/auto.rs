@@ -5,9 +5,9 @@ use clone_schema::internal::Payload;
 use clone_schema::prediction::{Mute, Policy};
 use serde_json::{Value, json};
 
-use super::{Engine, ok};
+use super::{Engine, ok, stats};
 use crate::clock;
-use crate::derive::view::View;
+use crate::derive::view::{Mark, View};
 use crate::predict::{Mode, Query, mute};
 use crate::serve::Reply;
 
@@ -38,8 +38,10 @@ impl Engine {
     }
 
     pub(super) fn auto_get(&self) -> Result<Reply, Fault> {
-        let auto = auto_setting(&*self.read()?).to_owned();
-        ok(&json!({"auto": auto, "meaning": auto_meaning(&auto)}))
+        let view = self.read()?;
+        let auto = auto_setting(&view);
+        let marks: Vec<&Mark> = view.predictions.values().collect();
+        ok(&json!({"auto": auto, "meaning": auto_meaning(auto), "shadow": stats::shadow(&marks)}))
     }
 
     pub(super) fn auto_set(&self, body: &Value) -> Result<Reply, Fault> {

@@ -124,6 +124,7 @@ impl Engine {
             latency_ms: 0,
             abstained: decided.abstained,
             channel: decided.channel,
+            would_be_auto: decided.would_be_auto,
             gate: decided.gate,
             evidence: decided.weight,
             acted_at: (status == Status::Auto).then_some(now),
@@ -388,6 +389,7 @@ fn wire(prediction: &Prediction, status: Status) -> Value {
         "stop_recommended": prediction.stop_recommended,
         "acted_at": prediction.acted_at,
         "channel": prediction.channel,
+        "would_be_auto": prediction.would_be_auto,
     })
 }
 
@@ -436,6 +438,7 @@ fn continuation_record(
         latency_ms: answer.latency_ms,
         abstained: false,
         channel: None,
+        would_be_auto: false,
         gate,
         evidence: Weight::default(),
         facts: Vec::new(),

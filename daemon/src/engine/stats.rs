@@ -33,6 +33,21 @@ pub(super) fn of(marks: &[&Mark]) -> Value {
         "automation_rate": ratio(answered, marks.len()),
         "judged_by_programs": by_programs,
         "verified": verified(marks),
+        "shadow": shadow(marks),
+    })
+}
+
+/// What would have been answered, had the person let it, and how right it would have been: the evidence to decide by.
+pub(super) fn shadow(marks: &[&Mark]) -> Value {
+    let count = |right: Option<bool>| marks.iter().filter(|mark| mark.held_back && mark.right() == right).count();
+    let (right, wrong) = (count(Some(true)), count(Some(false)));
+    let judged = right + wrong;
+    json!({
+        "would_be_auto": judged + count(None),
+        "judged": judged,
+        "right": right,
+        "precision": ratio(right, judged),
+        "lower": (judged > 0).then(|| promise::lower(small(judged), small(wrong))),
     })
 }
 
@@ -130,6 +145,7 @@ mod tests {
             gate,
             threshold: 0.8,
             continuation: false,
+            held_back: gate == Gate::Shadow,
             verdict,
             person,
             typed,
@@ -209,6 +225,22 @@ mod tests {
         assert!(near(&told["verified"]["utility"], (20.0 - 4.0 * 5.0) / 100.0), "{told}");
         let none = figures(&[]);
         assert_eq!((&none["precision"], &none["verified"]["coverage"]), (&json!(null), &json!(null)));
+    }
+
+    #[test]
+    fn shadow_mode_tells_what_it_would_have_been_worth() {
+        let told = figures(&[
+            (11, mark(Status::Escalated, Gate::Shadow, None, Some(true))),
+            (1, mark(Status::Escalated, Gate::Shadow, None, Some(false))),
+            (3, mark(Status::Escalated, Gate::Shadow, None, None)),
+            (50, mark(Status::Escalated, Gate::LowerBound, None, Some(false))),
+        ]);
+        let shadow = &told["shadow"];
+        assert_eq!(
+            (&shadow["would_be_auto"], &shadow["judged"], &shadow["right"]),
+            (&json!(15), &json!(12), &json!(11))
+        );
+        assert!(near(&shadow["precision"], 11.0 / 12.0) && near(&shadow["lower"], promise::lower(12, 1)));
     }
 
     #[test]

@@ -56,6 +56,8 @@ pub struct Decided {
     pub abstained: bool,
     /// The channel, where the candidates are the options of a dialog.
     pub channel: Option<ChoiceKind>,
+    /// Whether it could be automatic, were the person's switch on and nothing muted.
+    pub would_be_auto: bool,
 }
 
 impl Decided {
@@ -89,17 +91,20 @@ pub fn decide(answer: Answer, threshold: f64, mode: Mode, agent_input: &str, id:
     let stand = floor3(lower.min(candidates[0].probability));
     let evidence = (answer.weight.agree, answer.standing.peers);
     let destructive = is_destructive(last_block(agent_input)) || is_destructive(&candidates[0].response);
+    let live = match () {
+        () if destructive => Gate::Destructive,
+        () if abstained => Gate::Abstained,
+        () if stand < threshold => Gate::LowerBound,
+        () if evidence.0 < ENOUGH_AGREE && evidence.1 < ENOUGH_PEERS => Gate::EvidenceFloor,
+        () if tripped(&answer.standing.outcomes, threshold, strict) => Gate::TripWire,
+        () if is_audited(id) => Gate::Audit,
+        () => Gate::Open,
+    };
     let gate = match mode {
         Mode::Off => Gate::Off,
         Mode::Shadow => Gate::Shadow,
         Mode::Muted => Gate::Mute,
-        Mode::Live { .. } if destructive => Gate::Destructive,
-        Mode::Live { .. } if abstained => Gate::Abstained,
-        Mode::Live { .. } if stand < threshold => Gate::LowerBound,
-        Mode::Live { .. } if evidence.0 < ENOUGH_AGREE && evidence.1 < ENOUGH_PEERS => Gate::EvidenceFloor,
-        Mode::Live { .. } if tripped(&answer.standing.outcomes, threshold, strict) => Gate::TripWire,
-        Mode::Live { .. } if is_audited(id) => Gate::Audit,
-        Mode::Live { .. } => Gate::Open,
+        Mode::Live { .. } => live,
     };
     let confidence = if gate == Gate::Open { stand } else { stand.min(below(threshold)) };
     candidates[0].confidence = confidence;
@@ -108,7 +113,8 @@ pub fn decide(answer: Answer, threshold: f64, mode: Mode, agent_input: &str, id:
     }
     let status = if confidence >= threshold { Status::Auto } else { Status::Escalated };
     let (weight, kind, channel) = (answer.weight, answer.kind, answer.channel);
-    Decided { candidates, status, gate, weight, kind, abstained, channel }
+    let would_be_auto = matches!(live, Gate::Open | Gate::Audit);
+    Decided { candidates, status, gate, weight, kind, abstained, channel, would_be_auto }
 }
 
 /// Whether the prediction of this id is asked although it could be automatic.
@@ -297,6 +303,8 @@ mod tests {
             let decided = decide(answer, 0.8, mode, input, ID);
             assert_eq!(decided.gate, gate, "{name}");
             assert_eq!(decided.status == Status::Auto, gate == Gate::Open, "{name}");
+            let switched = matches!(gate, Gate::Open | Gate::Off | Gate::Shadow | Gate::Mute);
+            assert_eq!(decided.would_be_auto, switched, "{name}");
             assert_eq!(decided.confidence() >= 0.8, gate == Gate::Open, "{name}");
         }
     }
