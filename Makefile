@@ -1,6 +1,6 @@
 # Each target is one line of work; `make run` and `make test` need nothing but Rust.
 
-.PHONY: run test test-recorder lint update interop interop-mcp interop-mcap conformance schemathesis kills disk-full power-cut failing-sync fuzz states sabotage bench curve lives racing-saves
+.PHONY: run test test-recorder lint update interop interop-mcp interop-mcap conformance schemathesis kills disk-full power-cut failing-sync fuzz states sabotage bench curve lives racing-saves follow hooks
 
 # Builds, starts a daemon in a demo home, imports the shipped sample, shows what it learned and predicts. The tests are
 # built along, because they widen the features of the dependencies: built apart, `make test` would build those again.
@@ -75,6 +75,14 @@ sabotage:
 # The paths of the daemon and its log beside the limits of this machine: a table here, JSON in target/bench.
 bench:
 	cargo build --release --quiet -p clone-daemon && mkdir -p target/bench && target/release/clone bench all --dir target/bench --out target/bench/all-100000.json
+
+# From a turn written to search finding it, and the import of 250 MB.
+follow:
+	cargo build --release --quiet -p clone-daemon && python3 tests/bench/follow.py target/release/clone
+
+# What a hook costs: agents' hooks with process start, and a prompt of each shell.
+hooks:
+	cargo build --release --quiet -p clone-daemon && python3 tests/bench/hooks.py target/release/clone
 
 # The log at four lengths up to ten million events, each figure beside its limit; takes some minutes and 4 GB.
 curve:

@@ -5,6 +5,7 @@
 
 mod support;
 
+mod agents;
 mod backtest;
 mod cli;
 mod context;

@@ -119,6 +119,7 @@ fn body_of(name: &str) -> Option<Value> {
         "feedback" => json!({"status": "accepted"}),
         "auto_set" => json!({"auto": "off"}),
         "import_batch" => json!({"format": "test", "imported": 1, "duplicates": 0, "skipped": {}}),
+        "following_set" => json!({"agents": []}),
         _ => return None,
     })
 }

@@ -15,6 +15,8 @@ pub struct Config {
     pub mute: Mute,
     /// What imports pass over.
     pub import: Import,
+    /// Which agents are followed.
+    pub follow: Follow,
     /// How the log is kept.
     pub log: Log,
 }
@@ -34,6 +36,16 @@ pub struct Predict {
 pub struct Import {
     /// Projects whose sessions are never imported, by a part of their path.
     pub exclude: Vec<String>,
+}
+
+/// `[follow]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Follow {
+    /// Agents whose transcripts are recorded as they grow: `claude-code`, `codex`, `gemini`; none by default.
+    ///
+    /// `clone source follow` and `clone source disconnect` win over this once they were used.
+    pub agents: Vec<String>,
 }
 
 /// `[log]`

@@ -29,6 +29,8 @@
 //! - `cli` names `sources`: transcripts are read in the person's own process and travel as events, so that no operation
 //!   of the socket ever opens a path that a caller names.
 //! - `derive` and `engine` are folders: one method or step per concern, not one long file.
+//! - `run/following` reads the transcripts of agents that the person switched on, in the fixed folders of these agents; hooks read
+//!   the one that the agent names, in the person's own process.
 //! - `scrub` is a file of its own: it stands in front of every append, whoever appends.
 //!
 //! # Invariants

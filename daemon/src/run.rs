@@ -3,6 +3,8 @@
 //! The door opens with the log: events are recorded, and `health` and `status` answer, while everything derived is loaded
 //! on the thread that will run the loop. Whatever needs it waits for that, a while.
 
+mod following;
+
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -27,6 +29,7 @@ use crate::log::{Log, LogError, Options};
 use crate::paths::Paths;
 use crate::serve::{self, Handler};
 use crate::state::{self, Mend, State};
+use following::Following;
 
 /// Reasons to wake that may wait; more are folded into those.
 const WAKES_MAX: usize = 1024;
@@ -74,7 +77,9 @@ pub fn daemon(env: &Env, paths: &Paths) -> Result<(), Failure> {
     let deriving = Deriving { paths: paths.clone(), log: log.clone(), engine: engine.clone(), progress, stage };
     let (waker, named) = (wake.clone(), thread::Builder::new().name("derive".to_owned()));
     let looping = named.spawn(move || deriving.run_or_end(&waker, &wakes)).map_err(Failure::new)?;
+    let following = Following::start(env, paths, &engine).map_err(Failure::new)?;
     let served = serve_until_told(env, paths, &engine, http, (&stages, head));
+    following.end();
     // What is still being loaded holds nothing that the next start would miss, and may take long: it is left where it is.
     let derived = if *stages.borrow() == Stage::Loading {
         Ok(())

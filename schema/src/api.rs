@@ -113,6 +113,8 @@ pub const OPERATIONS: &[Operation] = &[
     op("mute_get", "GET", "/api/predictions/mute/", Read),
     op("mute_set", "POST", "/api/predictions/mute/", Admin),
     op("import_batch", "POST", "/api/sources/import/", Admin),
+    op("following_get", "GET", "/api/sources/following/", Read),
+    op("following_set", "POST", "/api/sources/following/", Admin),
     op("sources_list", "GET", "/api/sources/", Read),
     op("warmstart_sources", "GET", "/api/warmstart/sources/", Read),
     op("jobs_list", "GET", "/api/jobs/", Read),
@@ -426,7 +428,9 @@ mod tests {
 
     #[test]
     fn a_whole_number_may_be_written_as_a_float_and_nothing_else_may() {
-        for (k, expected) in [("5", Some(5)), ("5.0", Some(5)), ("1e1", Some(10)), ("5.5", None), ("-1", None), ("\"5\"", None)] {
+        for (k, expected) in
+            [("5", Some(5)), ("5.0", Some(5)), ("1e1", Some(10)), ("5.5", None), ("-1", None), ("\"5\"", None)]
+        {
             let text = format!(r#"{{"agent":"a","agent_input":"b","k":{k},"recency_minutes":{k}}}"#);
             let read = serde_json::from_str::<PredictRequest>(&text).ok();
             assert_eq!(read.as_ref().map(|read| read.k), expected, "{k}");

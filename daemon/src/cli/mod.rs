@@ -12,6 +12,7 @@ pub mod daemon;
 pub mod demo;
 pub mod events;
 pub mod export;
+pub mod hook;
 pub mod import;
 pub mod ingest;
 pub mod keys;
@@ -20,6 +21,7 @@ pub mod look;
 pub mod memory;
 pub mod notes;
 pub mod print;
+pub mod source;
 pub mod why;
 
 use std::process::ExitCode;
@@ -52,6 +54,10 @@ enum Verb {
     Doctor,
     /// Read the history of an agent into memory
     Import(import::Import),
+    /// Show where memory comes from, and follow agents or stop following them
+    Source(source::Source),
+    /// Record what you do with agents and shells as it happens
+    Hook(hook::Hook),
     /// Record CloneEvents from a JSON array or JSON lines
     Ingest(ingest::Ingest),
     /// Ask what you would reply
@@ -171,6 +177,8 @@ fn run(context: &Context, verb: Verb) -> Result<u8, Failure> {
         Verb::Status => look::status(context),
         Verb::Doctor => look::doctor(context),
         Verb::Import(arguments) => import::run(context, arguments),
+        Verb::Source(arguments) => source::run(context, &arguments),
+        Verb::Hook(arguments) => hook::run(context, arguments),
         Verb::Ingest(arguments) => ingest::run(context, &arguments),
         Verb::Predict(arguments) => ask::predict(context, &arguments),
         Verb::Continue(arguments) => ask::go_on(context, &arguments),

@@ -6,6 +6,7 @@
 mod auto;
 mod backtest;
 pub mod events;
+pub mod following;
 pub mod jobs;
 pub mod keys;
 mod loading;
@@ -51,6 +52,7 @@ pub struct Engine {
     started_at: Timestamp,
     http: Mutex<Option<String>>,
     troubles: Mutex<BTreeMap<String, String>>,
+    following: Mutex<serde_json::Value>,
     tokens: tokens::Tokens,
     key_made: Box<dyn Fn() + Send + Sync>,
     backtests: Arc<backtest::Backtests>,
@@ -87,6 +89,7 @@ impl Engine {
             started_at: crate::clock::now(),
             http: Mutex::new(None),
             troubles: Mutex::default(),
+            following: Mutex::default(),
             tokens: tokens::Tokens::default(),
             key_made,
             backtests: Arc::default(),
@@ -153,6 +156,8 @@ impl Engine {
             "mute_get" => self.mute_get(),
             "mute_set" => self.mute_set(&body(call)?),
             "import_batch" => self.import_mark(&body(call)?),
+            "following_get" => self.following_get(),
+            "following_set" => self.following_set(&body(call)?),
             other => Err(Fault::internal(format!("operation `{other}` has no method"))),
         }
     }

@@ -47,6 +47,7 @@ impl Engine {
             "backtest": self.replayed(),
             "spend": {"model_calls": 0},
             "sources": view.map(sources),
+            "following": self.following(),
             "problems": self.problems(view),
         }))
     }

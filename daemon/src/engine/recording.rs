@@ -43,6 +43,11 @@ impl Engine {
         reply(if answer.accepted > 0 { 201 } else { 200 }, &answer)
     }
 
+    /// Records events that no caller sent, as a batch is.
+    pub(super) fn record_events(&self, events: Vec<Event>, answer: &mut IngestReply) -> Result<(), Fault> {
+        self.record(events.into_iter().map(entry).collect(), answer)
+    }
+
     fn record(&self, entries: Vec<Entry>, answer: &mut IngestReply) -> Result<(), Fault> {
         if entries.is_empty() {
             return Ok(());

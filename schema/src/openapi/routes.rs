@@ -363,6 +363,18 @@ pub const ROUTES: &[Route] = &[
         ]),
         &[(201, Reply::Object(&[("marked", BOOL)]))],
     ),
+    get(
+        "following_get",
+        "Which agents are followed, and what came of it",
+        &[],
+        &[(200, Reply::Object(&[("agents", LIST), ("following", ANY)]))],
+    ),
+    post(
+        "following_set",
+        "Follow these agents and no others",
+        Body::Fields(&[("agents", r#"{"type":"array","items":{"enum":["claude-code","codex","gemini"]}}"#)]),
+        &[(200, Reply::Object(&[("agents", LIST), ("following", ANY)]))],
+    ),
     get("sources_list", "What events come from", &[], &[(200, Reply::List(SOURCE))]),
     get(
         "warmstart_sources",
