@@ -122,7 +122,7 @@ pub struct Promise {
 }
 
 /// How far below the estimate the bound lies that must reach the threshold.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Policy {
     /// At most one person in twenty below the promised precision.
