@@ -12,6 +12,7 @@
 //! | `calib-sim` | simulated people: what a curve costs after 5 to 100 labels | the documented recipe; the raw number |
 //! | `gate-sim` | simulated people: who gets less precision than promised, before and after they change | an oracle; the documented recipe |
 //! | `routine-sim` | simulated people with routines: how much is automatic, and how much of it right | an oracle; the documented recipe |
+//! | [`hygiene()`] | transcripts as the importers read them: what is left out, and that no artefact is left in | none |
 //! | [`curve()`] | the log's figures over growing logs | each of the above |
 //!
 //! The benches of the daemon start the real one in a scratch home and talk HTTP over its socket, as any client does; those
@@ -35,6 +36,7 @@ mod curve;
 mod events;
 mod gate_sim;
 mod home;
+mod hygiene;
 mod ingest;
 mod latency;
 mod life;
@@ -59,6 +61,7 @@ use crate::log::LogError;
 
 pub use curve::{Curve, Point, curve};
 use home::Home;
+pub use hygiene::{Source, hygiene};
 pub use memory::{Memory, VERB as MEMORY_VERB, of_this_process};
 pub use report::{Report, Row, Target};
 
