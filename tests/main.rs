@@ -12,6 +12,7 @@ mod context;
 mod crash;
 mod decide;
 mod full;
+mod honesty;
 mod http;
 mod joints;
 mod leak;

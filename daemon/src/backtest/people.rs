@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::priors;
+use super::priors::{self, From};
 use super::score::{Dice, Row, Score, number, share};
 use super::{BacktestError, Options, Turn, files, read};
 use crate::predict::situation::normal;
@@ -124,7 +124,7 @@ pub fn people(dir: &Path, options: Options, tables: Tables) -> Result<People, Ba
     let priors = priors::of(dir, options.priors, None)?;
     let scored: Vec<Vec<Scored>> =
         lives.iter().zip(&priors).map(|(life, priors)| own(life, priors, None, options)).collect();
-    let mut out = People { pooled: Score::of(&rows(&scored)), ..People::default() };
+    let mut out = People { pooled: pooled(&rows(&scored)), ..People::default() };
     for (life, scored) in lives.iter().zip(&scored) {
         out.people.push(person(&life.name, scored, tables.bootstrap));
     }
@@ -215,8 +215,20 @@ fn foreign(life: &Life, predictor: &Predictor, options: Options) -> Vec<Row> {
     scored.map(|(_, turn)| if turn.answers() { ask(predictor, turn, options).0 } else { Row::default() }).collect()
 }
 
-fn rows(scored: &[Vec<Scored>]) -> Vec<Row> {
-    scored.iter().flatten().map(|scored| scored.row).collect()
+fn rows(scored: &[Vec<Scored>]) -> Vec<Vec<Row>> {
+    scored.iter().map(|person| person.iter().map(|scored| scored.row).collect()).collect()
+}
+
+/// Everybody's figures together; the skill is against what each person's own share of hits would have said.
+fn pooled(people: &[Vec<Row>]) -> Score {
+    let sum = |rows: &Vec<Row>| {
+        let mut sum = Sum::default();
+        rows.iter().for_each(|row| sum.add(Sum::of(row)));
+        sum
+    };
+    let sums: Vec<Sum> = people.iter().map(sum).collect();
+    let (off, plain): (f64, f64) = (sums.iter().map(|sum| sum.off).sum(), sums.iter().map(|sum| sum.plain()).sum());
+    Score { skill: (plain > 0.0).then(|| 1.0 - off / plain), ..Score::of(&people.concat()) }
 }
 
 fn person(name: &str, scored: &[Scored], bootstrap: bool) -> Person {
@@ -246,19 +258,26 @@ impl Sum {
         self.off += other.off;
     }
 
-    /// Against the share of hits among these very turns; nothing where that is never wrong.
+    fn of(row: &Row) -> Self {
+        let hit = f64::from(u8::from(row.hit));
+        Self { n: 1.0, hits: hit, off: (row.probability - hit).powi(2) }
+    }
+
+    /// The squared errors of saying the share of hits among these very turns.
+    fn plain(self) -> f64 {
+        if self.n > 0.0 { self.hits * (1.0 - self.hits / self.n) } else { 0.0 }
+    }
+
+    /// Against that share; nothing where it is never wrong.
     fn skill(self) -> Option<f64> {
-        let rate = self.hits / self.n;
-        let plain = self.n * rate * (1.0 - rate);
-        (plain > 0.0).then(|| 1.0 - self.off / plain)
+        (self.plain() > 0.0).then(|| 1.0 - self.off / self.plain())
     }
 }
 
 fn sessions(scored: &[Scored]) -> Vec<Sum> {
     let mut sums: std::collections::BTreeMap<&str, Sum> = std::collections::BTreeMap::new();
     for Scored { session, row, .. } in scored {
-        let hit = f64::from(u8::from(row.hit));
-        sums.entry(session).or_default().add(Sum { n: 1.0, hits: hit, off: (row.probability - hit).powi(2) });
+        sums.entry(session).or_default().add(Sum::of(row));
     }
     sums.into_values().collect()
 }
@@ -288,7 +307,7 @@ fn curve(scored: &[Vec<Scored>]) -> Vec<Stretch> {
         let within = |scored: &&Scored| scored.place >= known && below.is_none_or(|below| scored.place < below);
         let rows = |person: &Vec<Scored>| person.iter().filter(within).map(|scored| scored.row).collect::<Vec<Row>>();
         let each: Vec<Vec<Row>> = scored.iter().map(rows).filter(|rows| !rows.is_empty()).collect();
-        Stretch { known, below, people: each.len(), score: Score::of(&each.concat()) }
+        Stretch { known, below, people: each.len(), score: pooled(&each) }
     };
     (0..KNOWN.len()).map(stretch).collect()
 }
@@ -296,12 +315,12 @@ fn curve(scored: &[Vec<Scored>]) -> Vec<Stretch> {
 fn others(lives: &[Life], priors: &[Priors], scored: &[Vec<Scored>], options: Options) -> Others {
     let (mut other, mut nobody) = (Vec::new(), Vec::new());
     for (at, (life, priors)) in lives.iter().zip(priors).enumerate() {
-        nobody.extend(foreign(life, &Predictor::new(priors), options));
+        nobody.push(foreign(life, &Predictor::new(priors), options));
         for (_, somebody) in lives.iter().enumerate().filter(|(place, _)| *place != at) {
-            other.extend(foreign(life, &taught(somebody, priors, options), options));
+            other.push(foreign(life, &taught(somebody, priors, options), options));
         }
     }
-    Others { own: Score::of(&rows(scored)), other: Score::of(&other), nobody: Score::of(&nobody) }
+    Others { own: pooled(&rows(scored)), other: pooled(&other), nobody: pooled(&nobody) }
 }
 
 fn ablation(dir: &Path, lives: &[Life], options: Options, whole: Score) -> Result<Vec<Ablation>, BacktestError> {
@@ -310,7 +329,7 @@ fn ablation(dir: &Path, lives: &[Life], options: Options, whole: Score) -> Resul
         let priors = priors::of(dir, options.priors, Some(part))?;
         let scored: Vec<Vec<Scored>> =
             lives.iter().zip(&priors).map(|(life, priors)| own(life, priors, Some(part), options)).collect();
-        out.push(Ablation { without: Some(part.name()), score: Score::of(&rows(&scored)) });
+        out.push(Ablation { without: Some(part.name()), score: pooled(&rows(&scored)) });
     }
     Ok(out)
 }
@@ -345,7 +364,23 @@ impl People {
     }
 }
 
-fn line(name: &str, score: &Score) -> String {
+/// Everybody's figures together by where the priors come from: the rows that the README shows.
+///
+/// # Errors
+///
+/// As [`turns`](super::turns).
+pub fn honesty(dir: &Path) -> Result<std::collections::BTreeMap<&'static str, Score>, BacktestError> {
+    let from = [("none", From::None), ("shipped", From::Shipped), ("leave-one-out", From::LeaveOneOut)];
+    let row = |(name, priors)| {
+        let options = Options { priors, ..Options::default() };
+        Ok((name, people(dir, options, Tables::default())?.pooled))
+    };
+    from.into_iter().map(row).collect()
+}
+
+/// A row of figures as text.
+#[must_use]
+pub fn line(name: &str, score: &Score) -> String {
     let skill = score.skill.map_or_else(|| "-".to_owned(), |skill| format!("{skill:.4}"));
     format!(
         "{name:<20} n {:<6} top-1 {:.4} top-3 {:.4} skill {skill:>8} ECE {:.4} auto {} wrong {} U {:.4}",
@@ -381,6 +416,16 @@ mod tests {
         assert!(lower(&turns).unwrap().abs() < 1e-12);
         assert_eq!((place(2_000), place(9), lower(&[])), (200, 0, None));
         assert_eq!(lower(&turns[2..]), None, "one session that always hits");
+    }
+
+    #[test]
+    fn the_pooled_skill_is_against_each_persons_own_share() {
+        let row = |probability: f64, hit: bool| Row { probability, hit, ..Row::default() };
+        // One always hits and was told so by 1, .8; the other hits half the time and was told .5: off .04 + .5, plain 0 + .5.
+        let people = [vec![row(1.0, true), row(0.8, true)], vec![row(0.5, true), row(0.5, false)], Vec::new()];
+        let skill = pooled(&people).skill.unwrap();
+        assert!((skill - (1.0 - 0.54 / 0.5)).abs() < 1e-12, "{skill}");
+        assert_eq!((pooled(&people).n, pooled(&people[..1]).skill), (4, None));
     }
 
     #[test]
@@ -435,7 +480,7 @@ mod tests {
         let dir = folder();
         let summary = super::super::turns(dir.path(), &mut std::io::sink(), Options::default()).unwrap();
         let lives = lives(dir.path()).unwrap();
-        let priors = priors::of(dir.path(), super::super::From::Shipped, None).unwrap();
+        let priors = priors::of(dir.path(), From::Shipped, None).unwrap();
         let all: usize =
             lives.iter().zip(&priors).map(|(life, priors)| own(life, priors, None, Options::default()).len()).sum();
         assert_eq!((all, summary.predicted), (78, 120));

@@ -14,6 +14,7 @@
 //! | `routine-sim` | simulated people with routines: how much is automatic, and how much of it right | an oracle; the documented recipe |
 //! | `search` | a search over the socket | a bare tantivy query of the same words, and `health` |
 //! | [`recall()`] | how much evidence of real questions a search finds | nothing; it is scored elsewhere |
+//! | [`hygiene()`] | transcripts as the importers read them: what is left out, and that no artefact is left in | none |
 //! | [`curve()`] | the log's figures over growing logs | each of the above |
 //!
 //! The benches of the daemon start the real one in a scratch home and talk HTTP over its socket, as any client does; those
@@ -37,6 +38,7 @@ mod curve;
 mod events;
 mod gate_sim;
 mod home;
+mod hygiene;
 mod ingest;
 mod latency;
 mod life;
@@ -63,6 +65,7 @@ use crate::log::LogError;
 
 pub use curve::{Curve, Point, curve};
 use home::Home;
+pub use hygiene::{Source, hygiene};
 pub use memory::{Memory, VERB as MEMORY_VERB, of_this_process};
 pub use recall::{Recall, recall};
 pub use report::{Report, Row, Target};
