@@ -227,6 +227,22 @@ fn everything_that_rests_on_a_fact_follows_when_it_is_edited_or_deleted() {
 }
 
 #[test]
+fn what_clone_writes_is_never_taken_for_an_edit() {
+    let (home, daemon) = imported();
+    for words in ["always use uv, never pip", "we always sign our commits", "never push to main"] {
+        say_again(&daemon, words);
+    }
+    let events = |topic: &str| {
+        daemon.get(&format!("/api/events/?topic={topic}&limit=1000")).body["events"].as_array().unwrap().len()
+    };
+    let before = events("vault.written");
+    assert!(before > facts(&home).len(), "notes were written again and again: {before}");
+    daemon.sync();
+    assert_eq!((events("vault.edited"), events("vault.deleted"), events("vault.moved")), (0, 0, 0));
+    assert_eq!(events("vault.written"), before, "nothing is written while nothing changes");
+}
+
+#[test]
 fn an_editor_in_the_middle_of_a_save_has_not_deleted() {
     let (home, daemon) = imported();
     let fact = about_uv(&home);

@@ -103,7 +103,8 @@ fn path_of(operation: &Operation, daemon: &Daemon, prediction: &str) -> Option<S
         _ if operation.path.contains("{id}") => return None,
         _ => String::new(),
     };
-    Some(operation.path.replace("{id}", &id))
+    let query = if operation.name == "memory_history" { "?of=profile.md" } else { "" };
+    Some(operation.path.replace("{id}", &id) + query)
 }
 
 /// A body that each POST of ours takes.

@@ -145,7 +145,7 @@ pub fn deletions(cli: &Context, arguments: &Deletions) -> Result<u8, Failure> {
         if cli.json {
             print::value(&held);
         } else {
-            held.as_array().into_iter().flatten().for_each(|path| print::line(path.as_str().unwrap_or_default()));
+            held.as_array().into_iter().flatten().for_each(|row| print::line(row["path"].as_str().unwrap_or_default()));
         }
         return Ok(0);
     }

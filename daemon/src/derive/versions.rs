@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 /// How many versions of one note are remembered; of more, the daemon's own are forgotten first.
 pub const VERSIONS_MAX: usize = 100;
 
+/// How many of the newest are kept whoever wrote them: by these an outdated save is told from a wish.
+const RECENT: usize = 32;
+
 /// What happened to a note.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "lowercase")]
@@ -83,8 +86,8 @@ impl Versions {
         let number = versions.last().map_or(1, |last| last.number + 1);
         versions.push(Version { number, position, at, base: None, what });
         if versions.len() > VERSIONS_MAX {
-            let newest = versions.len() - 1;
-            let ours = versions[..newest].iter().position(|version| version.what.by() == "clone");
+            let older = versions.len().saturating_sub(RECENT);
+            let ours = versions[..older].iter().position(|version| version.what.by() == "clone");
             versions.remove(ours.unwrap_or(0));
         }
     }
@@ -171,5 +174,8 @@ mod tests {
         assert_eq!(kept.last().unwrap().number, 500);
         (500..800).for_each(|i| versions.add("a.md", i, at(2), What::Edited));
         assert_eq!(versions.of("a.md").len(), VERSIONS_MAX);
+        versions.add("a.md", 800, at(3), What::Merged);
+        (801..820).for_each(|i| versions.add("a.md", i, at(3), What::Edited));
+        assert!(versions.of("a.md").iter().any(|version| version.position == 800), "what we wrote last is still known");
     }
 }

@@ -80,7 +80,7 @@ impl Engine {
 
     /// Notes that are gone all at once and wait for a word.
     pub(super) fn deletions_list(&self) -> Result<Reply, Fault> {
-        ok(&self.read()?.held)
+        ok(&self.read()?.held.iter().map(|path| json!({"path": path})).collect::<Vec<_>>())
     }
 
     /// Says what notes that are gone all at once are: deleted, or an accident.

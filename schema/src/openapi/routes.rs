@@ -282,6 +282,30 @@ pub const ROUTES: &[Route] = &[
         )],
     ),
     post("search", "Search memory by words", Body::Of(of::<SearchRequest>), &[(200, Reply::List(FOUND))]),
+    get(
+        "memory_history",
+        "The versions of a note, newest first",
+        &[("of", Takes::Text)],
+        &[(200, Reply::Object(&[("path", TEXT), ("id", TEXT_OR_NULL), ("exists", BOOL), ("versions", LIST)]))],
+    ),
+    post(
+        "memory_undo",
+        "Put an earlier version of a note back",
+        Body::Fields(&[("of", TEXT), ("to?", INT)]),
+        &[(200, Reply::Object(&[("path", TEXT), ("to", INT)]))],
+    ),
+    get(
+        "deletions_list",
+        "Notes that are gone from the vault all at once and wait for a word",
+        &[],
+        &[(200, Reply::List(&[("path", TEXT)]))],
+    ),
+    post(
+        "deletions_decide",
+        "Say whether notes that are gone all at once were meant to be",
+        Body::Fields(&[("confirm", BOOL)]),
+        &[(200, Reply::Object(&[("notes", INT), ("deleted", BOOL)]))],
+    ),
     post(
         "sync",
         "Wait until everything recorded so far is derived",

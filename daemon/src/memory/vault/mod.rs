@@ -7,6 +7,8 @@
 
 pub mod disk;
 mod file;
+#[cfg(test)]
+mod life_tests;
 pub mod reconcile;
 
 use std::collections::{BTreeMap, BTreeSet};
