@@ -274,9 +274,11 @@ pub struct SearchRequest {
     pub tags: Option<Vec<String>>,
     /// Only what happened at or after this instant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub from: Option<crate::Timestamp>,
     /// Only what happened before this instant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub to: Option<crate::Timestamp>,
     /// How many, 1 to 100 (default 10).
     #[schemars(range(min = 1, max = 100))]
