@@ -35,7 +35,7 @@ const MAX_FETCH: usize = 4_096;
 /// How many more documents than asked are fetched, for scores that differ only by rounding.
 const SLACK: usize = 16;
 /// The sessions whose rows are looked at: the best ones.
-const MAX_SESSIONS: usize = 24;
+const MAX_SESSIONS: usize = 8;
 /// How many rows they may have together; a session that would exceed it is not looked at.
 const MAX_SESSION_ROWS: u64 = 8_192;
 
