@@ -17,9 +17,18 @@ pub struct Memory {
 enum Verb {
     /// List a tier, newest first
     List {
-        /// Which tier
+        /// What
         #[arg(value_enum, default_value_t = Tier::Facts)]
-        tier: Tier,
+        what: Tier,
+        /// Only facts of this tier: strong, tentative, candidate
+        #[arg(long)]
+        tier: Option<String>,
+        /// Only facts of this status: active, archived, pending
+        #[arg(long)]
+        status: Option<String>,
+        /// Only facts of this kind: preference, habit, skill, artifact, person, project, vocabulary, statement
+        #[arg(long)]
+        kind: Option<String>,
         /// How many
         #[arg(long, default_value_t = 20)]
         limit: usize,
@@ -77,7 +86,13 @@ pub struct Context {
 /// The daemon is not reachable or knows no such thing.
 pub fn run(cli: &Cli, arguments: &Memory) -> Result<u8, Failure> {
     match &arguments.verb {
-        Verb::List { tier, limit, offset } => list(cli, *tier, *limit, *offset),
+        Verb::List { what, tier, status, kind, limit, offset } => {
+            let mut query = vec![("limit", limit.to_string()), ("offset", offset.to_string())];
+            for (name, value) in [("tier", tier), ("status", status), ("kind", kind)] {
+                query.extend(value.clone().map(|value| (name, value)));
+            }
+            list(cli, *what, &query)
+        }
         Verb::Show { id } => show(cli, id),
         Verb::Search { query, tier, session, limit } => {
             let body = json!({"query": query, "tier": tier, "session_id": session, "limit": limit});
@@ -98,15 +113,14 @@ pub fn run(cli: &Cli, arguments: &Memory) -> Result<u8, Failure> {
     }
 }
 
-fn list(cli: &Cli, tier: Tier, limit: usize, offset: usize) -> Result<u8, Failure> {
-    let query = [("limit", limit.to_string()), ("offset", offset.to_string())];
+fn list(cli: &Cli, tier: Tier, query: &[(&str, String)]) -> Result<u8, Failure> {
     let operation = match tier {
         Tier::Facts => "facts_list",
         Tier::Episodes => "episodes_list",
         Tier::Raw => "raw_list",
         Tier::Sessions => "sessions_list",
     };
-    let found = cli.client()?.blocking(operation, None, &query, None)?;
+    let found = cli.client()?.blocking(operation, None, query, None)?;
     rows(cli, &found, |row| {
         let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
         match tier {
