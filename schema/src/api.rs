@@ -149,12 +149,14 @@ pub struct PredictRequest {
     #[serde(default = "threshold")]
     pub threshold: f64,
     /// The precision that the caller wants to be promised, 0.001 to 1, in the place of a threshold.
+    #[schemars(range(min = 0.001, max = 1.0))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_precision: Option<f64>,
     /// How cautious the gate is; as the person set it where the caller does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Policy>,
     /// The options of a dialog, 1 to 16: the candidates are these and nothing else.
+    #[schemars(length(min = 1, max = 16))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub options: Option<Vec<String>>,
     /// What kind of dialog it is; a question where nobody says.

@@ -1,5 +1,6 @@
 //! What Clone answers when an agent asks what the person would reply.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{ChoiceKind, Origin};
@@ -122,7 +123,7 @@ pub struct Promise {
 }
 
 /// How far below the estimate the bound lies that must reach the threshold.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Policy {
     /// At most one person in twenty below the promised precision.
@@ -133,7 +134,7 @@ pub enum Policy {
 }
 
 /// Where nothing is ever automatic.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Mute {
     /// Agents, as they name themselves.
@@ -141,6 +142,7 @@ pub struct Mute {
     /// Projects, by a part of their path.
     pub projects: Vec<String>,
     /// Hours of the person's own day.
+    #[schemars(with = "Vec<String>")]
     pub hours: Vec<Hours>,
 }
 

@@ -9,6 +9,7 @@ use super::of;
 use crate::api::{
     ContextRequest, ContinuationRequest, FeedbackRequest, PAGE_MAX, PredictBatchRequest, PredictRequest, SearchRequest,
 };
+use crate::prediction::Mute;
 
 /// The name of a field, `?` behind it where it may be missing, and its schema as JSON text.
 pub type Param = (&'static str, &'static str);
@@ -135,6 +136,16 @@ const PREDICTION: &[Param] = &[
 const STATUS: &[Param] =
     &[("version", TEXT), ("pid", INT), ("started_at", INSTANT), ("log", OBJECT), ("problems", LIST)];
 const SOURCE: &[Param] = &[("id", TEXT), ("events", INT), ("last", TEXT_OR_NULL)];
+const STATS: &[Param] = &[
+    ("total", INT),
+    ("by_status", OBJECT),
+    ("precision", ANY),
+    ("automation_rate", ANY),
+    ("verified", OBJECT),
+    ("shadow", OBJECT),
+];
+const AUTO: &[Param] = &[("auto", TEXT), ("meaning", TEXT), ("shadow", OBJECT)];
+const MUTE: &[Param] = &[("agents", LIST), ("projects", LIST), ("hours", LIST), ("by_config", OBJECT)];
 const HEALTH: &[Param] = &[("status", TEXT), ("version", TEXT)];
 
 const SINCE: (&str, Takes) = ("since", Takes::Time);
@@ -341,7 +352,7 @@ pub const ROUTES: &[Route] = &[
         "predictions_stats",
         "Counts by the documented formulas, and what a person verified",
         WINDOW,
-        &[(200, Reply::Object(&[("total", INT), ("by_status", OBJECT), ("precision", ANY), ("automation_rate", ANY)]))],
+        &[(200, Reply::Object(STATS))],
     ),
     get(
         "predictions_list",
@@ -350,7 +361,9 @@ pub const ROUTES: &[Route] = &[
             LIMIT_200,
             OFFSET,
             ("status", Takes::OneOf(STATUSES)),
+            ("made", Takes::OneOf(STATUSES)),
             ("agent", Takes::Text),
+            ("session", Takes::Text),
             ("session_id", Takes::Text),
             SINCE,
             UNTIL,
@@ -364,18 +377,15 @@ pub const ROUTES: &[Route] = &[
         &[],
         &[(200, Reply::Object(&[("what", TEXT), ("id", TEXT), ("facts", LIST), ("episodes", LIST), ("events", LIST)]))],
     ),
-    get(
-        "auto_get",
-        "Whether answers may be automatic",
-        &[],
-        &[(200, Reply::Object(&[("auto", TEXT), ("meaning", TEXT)]))],
-    ),
+    get("auto_get", "Whether answers may be automatic", &[], &[(200, Reply::Object(AUTO))]),
     post(
         "auto_set",
         "Allow or end automatic answers everywhere",
         Body::Fields(&[("auto", r#"{"enum":["on","off"]}"#)]),
-        &[(200, Reply::Object(&[("auto", TEXT), ("meaning", TEXT)]))],
+        &[(200, Reply::Object(AUTO))],
     ),
+    get("mute_get", "Where answers are never automatic", &[], &[(200, Reply::Object(MUTE))]),
+    post("mute_set", "Mute agents, projects and hours", Body::Of(of::<Mute>), &[(200, Reply::Object(MUTE))]),
     post(
         "import_batch",
         "Mark the end of an import",
