@@ -354,7 +354,9 @@ mod tests {
 
     #[test]
     fn a_whole_number_may_be_written_as_a_float_and_nothing_else_may() {
-        for (k, expected) in [("5", Some(5)), ("5.0", Some(5)), ("1e1", Some(10)), ("5.5", None), ("-1", None), ("\"5\"", None)] {
+        for (k, expected) in
+            [("5", Some(5)), ("5.0", Some(5)), ("1e1", Some(10)), ("5.5", None), ("-1", None), ("\"5\"", None)]
+        {
             let text = format!(r#"{{"agent":"a","agent_input":"b","k":{k},"recency_minutes":{k}}}"#);
             let read = serde_json::from_str::<PredictRequest>(&text).ok();
             assert_eq!(read.as_ref().map(|read| read.k), expected, "{k}");
