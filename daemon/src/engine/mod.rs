@@ -207,6 +207,10 @@ impl Engine {
 
 /// The typed body of a call.
 fn body<T: DeserializeOwned>(call: &Call) -> Result<T, Fault> {
+    // An array would be read as the fields in their order.
+    if call.body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Fault::invalid("the body is not a JSON object"));
+    }
     serde_json::from_slice(&call.body).map_err(|error| Fault::invalid(error.to_string()))
 }
 

@@ -442,7 +442,7 @@ const INGESTED: &[Param] = &[("accepted", INT), ("duplicates", INT), ("invalid",
 const FOUND: &[Param] = &[("id", TEXT), ("tier", TEXT), ("score", r#"{"type":"number"}"#), ("snippet", TEXT)];
 const CONTINUATION: &[Param] =
     &[("id", TEXT), ("should_continue", BOOL), ("confidence", SHARE), ("status", TEXT), ("threshold", SHARE)];
-const JSON_RPC: &str = r#"{"type":"object","required":["jsonrpc","method"],"properties":{"jsonrpc":{"const":"2.0"},"id":{"type":"integer","minimum":0},"method":{"type":"string"}}}"#;
+const JSON_RPC: &str = r#"{"type":"object","required":["jsonrpc","method"],"properties":{"jsonrpc":{"const":"2.0"},"id":{"type":["integer","string"]},"method":{"type":"string"}}}"#;
 
 /// The request of `feedback`: an edit says what was really sent.
 fn verdict() -> Value {
@@ -452,9 +452,9 @@ fn verdict() -> Value {
     schema
 }
 
-/// The request of `predict_batch`: each prompt is judged apart, so the batch takes any object.
+/// The request of `predict_batch`: each prompt is judged apart, so the batch takes anything.
 fn batch() -> Value {
     let mut schema = of::<PredictBatchRequest>();
-    schema["properties"]["prompts"]["items"] = json!({"type": "object"});
+    schema["properties"]["prompts"]["items"] = json!({});
     schema
 }
