@@ -7,6 +7,7 @@ mod support;
 
 mod cli;
 mod crash;
+mod forget;
 mod full;
 mod http;
 mod joints;

@@ -89,7 +89,7 @@ impl Range {
 }
 
 /// A day (in UTC, as times are shown), an instant, or how long ago.
-fn when(text: &str) -> Result<Timestamp, String> {
+pub(super) fn when(text: &str) -> Result<Timestamp, String> {
     at(text, clock::now()).ok_or_else(|| "give a day, an instant with its offset, or `7d`, `12h`, `30m`".to_owned())
 }
 

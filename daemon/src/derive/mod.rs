@@ -6,12 +6,15 @@
 //!
 //! What the [lessons] taught is kept beside the state as a [snapshot], so that a start need not teach all of it again.
 
+pub mod forget;
 pub mod keep;
 pub mod lessons;
 pub mod load;
 pub mod notes;
 pub mod pairs;
+pub mod plan;
 pub mod progress;
+pub mod selection;
 pub mod snapshot;
 pub mod vault;
 pub mod view;
@@ -29,6 +32,7 @@ use crate::log::{Entry, Log, LogError};
 use crate::memory::vault::disk::{Blocked, Disk};
 use crate::paths::Paths;
 use crate::state::{Batch, Mend, State, StateError};
+use forget::{Forgot, Wish};
 use keep::{Keeper, Kept};
 use progress::Progress;
 use snapshot::Snapshot;
@@ -70,6 +74,8 @@ pub enum Wake {
     VaultChanged,
     /// Somebody waits until everything so far is derived and written; answered when it is.
     Settle(SyncSender<Result<Position, String>>),
+    /// Somebody wants something forgotten; answered when it is.
+    Forget(Box<Wish>, SyncSender<Result<Forgot, String>>),
     /// Write what is pending and end.
     Shutdown,
 }
@@ -117,6 +123,11 @@ pub struct Derive {
     files_held: usize,
     /// What the last look could not read; nothing is written there and nothing there is deleted.
     blocked: Blocked,
+    paths: Paths,
+    /// What is to be forgotten next.
+    wishes: Vec<(Box<Wish>, SyncSender<Result<Forgot, String>>)>,
+    /// Everything derived was thrown away and is not folded anew yet.
+    emptied: bool,
     /// When files may be written again, after the system refused one.
     write_at: Option<Instant>,
 }
@@ -153,6 +164,9 @@ impl Derive {
             tick_at: Instant::now() + TICK,
             files_held: 0,
             blocked: Blocked::default(),
+            paths: paths.clone(),
+            wishes: Vec::new(),
+            emptied: false,
             write_at: None,
         };
         load::reindex(&derive.view, &derive.log, &derive.index, progress)?;
@@ -222,6 +236,9 @@ impl Derive {
                 let answer = outcome.as_ref().map(|()| self.cursor()).map_err(ToString::to_string);
                 let _gone = settled.send(answer);
             }
+            for (wish, told) in std::mem::take(&mut self.wishes) {
+                let _gone = told.send(self.forget(&wish));
+            }
             if shutdown {
                 self.keep_learned(Snapshot::is_stale);
                 return;
@@ -240,6 +257,7 @@ impl Derive {
                 self.write_at = None;
                 waiting.push(settled);
             }
+            Wake::Forget(wish, told) => self.wishes.push((wish, told)),
             Wake::Shutdown => return true,
         }
         false
@@ -278,6 +296,9 @@ impl Derive {
 
     fn try_step(&mut self, settle: bool) -> Result<(), DeriveError> {
         let now = Instant::now();
+        if self.emptied || self.log.erasure().is_some() {
+            self.go_on_forgetting()?;
+        }
         self.pass(settle)?;
         if now >= self.tick_at {
             self.tick_at = now + TICK;

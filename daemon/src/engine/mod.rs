@@ -4,6 +4,7 @@
 //! the log by a moment; `sync` waits until it does not.
 
 pub mod events;
+pub mod forget;
 pub mod keys;
 mod loading;
 pub mod memory;
@@ -118,6 +119,9 @@ impl Engine {
             "profile_get" => self.profile_get(),
             "context" => self.context(&body(call)?),
             "search" => self.search(&body(call)?),
+            "forget" => self.forget(body(call)?),
+            "forget_verify" => self.forget_verify(&body(call)?),
+            "raw_forget" => self.raw_forget(id),
             "sync" => self.sync(),
             "memory_stats" => self.memory_stats(&call.query),
             "predict" => self.predict(body(call)?),
@@ -151,7 +155,13 @@ impl Engine {
 
     /// The derived view, for reading.
     fn read(&self) -> Result<RwLockReadGuard<'_, View>, Fault> {
-        self.derived()?.view.read().map_err(|_| Fault::internal("the derived view is broken; restart the daemon"))
+        let view = self.derived()?.view.read();
+        let view = view.map_err(|_| Fault::internal("the derived view is broken; restart the daemon"))?;
+        if view.forgetting {
+            let message = "something is being forgotten, and everything derived is derived anew; try again";
+            return Err(Fault::new(fault::Kind::Unavailable, message).hint("events are recorded meanwhile"));
+        }
+        Ok(view)
     }
 
     /// Appends one internal event and waits until it is on disk.
