@@ -5,8 +5,10 @@
 
 mod support;
 
+mod backtest;
 mod cli;
 mod crash;
+mod decide;
 mod forget;
 mod full;
 mod http;

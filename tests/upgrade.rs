@@ -69,7 +69,13 @@ fn internal() -> Vec<Entry> {
         actual_response: Some("other".into()),
         judge: Judge::Person,
     };
-    let key = Key { key_id: "key-1".into(), label: "editor".into(), hash: "0".repeat(64) };
+    let key = Key {
+        key_id: "key-1".into(),
+        label: "editor".into(),
+        hash: "0".repeat(64),
+        scope: clone_schema::api::Scope::Admin,
+        renews: false,
+    };
     let payloads = [
         Payload::FeedbackGiven(feedback),
         Payload::KeyCreated(key),

@@ -59,7 +59,110 @@ fn an_edit_outranks_the_inference_and_is_never_written_over() {
     assert!(now["text"].as_str().unwrap().contains("quux"), "{now}");
     assert_eq!(now["provenance"], "edited");
     say_again(&daemon, "always use uv, never pip");
-    assert_eq!(std::fs::read_to_string(&file).unwrap(), text, "the edit stands");
+    let merged = std::fs::read_to_string(&file).unwrap();
+    assert!(merged.contains("mostly use quux") && !merged.contains("always use uv"), "the edit stands: {merged}");
+    let now = daemon.get(&format!("/api/memory/facts/{}/", fact["id"].as_str().unwrap())).body;
+    assert!(now["text"].as_str().unwrap().contains("quux"), "{now}");
+}
+
+/// What a note says under a key of its front matter.
+fn value(file: &Path, key: &str) -> String {
+    let text = std::fs::read_to_string(file).unwrap();
+    let line = text.lines().find(|line| line.starts_with(&format!("{key}:"))).unwrap_or_else(|| panic!("{text}"));
+    line.split_once(": ").unwrap().1.to_owned()
+}
+
+#[test]
+fn a_note_that_a_person_wrote_into_goes_on_to_be_counted() {
+    let (home, daemon) = imported();
+    let fact = facts(&home).into_iter().find(|fact| fact["text"].as_str().unwrap().contains("uv")).unwrap();
+    let id = fact["id"].as_str().unwrap();
+    let file = fact_file(&home, id);
+    let support: u32 = value(&file, "support").parse().unwrap();
+    let mut text = std::fs::read_to_string(&file).unwrap().replace("tags:", "mood: good\ntags:");
+    text.push_str("\nMy own line.\r\nAnd one without an end");
+    std::fs::write(&file, &text).unwrap();
+    daemon.sync();
+    say_again(&daemon, "always use uv, never pip");
+    let merged = std::fs::read_to_string(&file).unwrap();
+    assert!(value(&file, "support").parse::<u32>().unwrap() > support, "{merged}");
+    assert!(
+        merged.ends_with("\nMy own line.\r\nAnd one without an end") && merged.contains("mood: good\n"),
+        "{merged}"
+    );
+    assert!(merged.contains(&format!("Seen {} of", value(&file, "support"))), "the body follows too: {merged}");
+    assert!(home.json(&["status"])["problems"].as_array().unwrap().is_empty(), "nothing to settle");
+    rebuilt(&home, daemon);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), merged, "the log alone gives the same bytes");
+}
+
+/// Ends the daemon, takes away everything but the log, and starts again.
+fn rebuilt(home: &Home, daemon: Daemon) -> Daemon {
+    daemon.sync();
+    daemon.stop();
+    for derived in ["state.redb", "model.snapshot"] {
+        let _absent = std::fs::remove_file(home.path(derived));
+    }
+    for derived in ["index", "vault"] {
+        std::fs::remove_dir_all(home.path(derived)).unwrap();
+    }
+    let daemon = home.start();
+    daemon.sync();
+    daemon
+}
+
+#[test]
+fn a_line_that_both_changed_is_the_persons_and_ours_is_told_beside() {
+    let (home, daemon) = imported();
+    let fact = facts(&home).into_iter().find(|fact| fact["text"].as_str().unwrap().contains("uv")).unwrap();
+    let file = fact_file(&home, fact["id"].as_str().unwrap());
+    let support = value(&file, "support");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace(&format!("support: {support}"), "support: 77 # as I count")).unwrap();
+    daemon.sync();
+    say_again(&daemon, "always use uv, never pip");
+    assert_eq!(value(&file, "support"), "77 # as I count");
+    let name = file.file_name().unwrap().to_string_lossy().into_owned();
+    let kept = || std::fs::read_to_string(home.path("conflicts/facts").join(&name));
+    assert!(kept().unwrap().contains("> support: 77 # as I count"), "{kept:?}", kept = kept());
+    let problems = home.json(&["status"])["problems"].to_string();
+    assert!(problems.contains("you and Clone changed the same lines"), "{problems}");
+    let daemon = rebuilt(&home, daemon);
+    assert!(kept().is_ok(), "conflict texts are made anew from the log");
+    std::fs::write(&file, std::fs::read_to_string(&file).unwrap() + "Settled.\n").unwrap();
+    daemon.sync();
+    assert!(kept().is_err(), "a save settles it");
+}
+
+#[test]
+fn a_note_put_back_to_what_clone_wrote_is_clones_again() {
+    let (home, daemon) = imported();
+    let fact = facts(&home)[0].clone();
+    let id = fact["id"].as_str().unwrap();
+    let file = fact_file(&home, id);
+    let ours = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{ours}Mine.\n")).unwrap();
+    daemon.sync();
+    assert_eq!(daemon.get(&format!("/api/memory/facts/{id}/")).body["provenance"], "edited");
+    std::fs::write(&file, &ours).unwrap();
+    daemon.sync();
+    assert_eq!(daemon.get(&format!("/api/memory/facts/{id}/")).body, fact);
+}
+
+#[test]
+fn a_persons_profile_keeps_their_lines_and_follows_the_facts() {
+    let (home, daemon) = imported();
+    let profile = home.vault().join("profile.md");
+    let text = std::fs::read_to_string(&profile).unwrap();
+    assert!(text.contains("uv"), "{text}");
+    std::fs::write(&profile, text.replacen('\n', "\n\nI am left-handed.\n", 1)).unwrap();
+    daemon.sync();
+    let fact = facts(&home).into_iter().find(|fact| fact["text"].as_str().unwrap().contains("uv")).unwrap();
+    std::fs::remove_file(fact_file(&home, fact["id"].as_str().unwrap())).unwrap();
+    daemon.sync();
+    let text = std::fs::read_to_string(&profile).unwrap();
+    assert!(text.contains("I am left-handed.") && !text.contains(fact["id"].as_str().unwrap()), "{text}");
+    assert_eq!(daemon.get("/api/memory/profile/").body["body"], text);
 }
 
 /// The person says the same in three more sessions.

@@ -18,9 +18,9 @@
 //! | [`engine`] | one method per operation | the same, and `derive`'s view |
 //! | [`sources`], [`scrub`] | foreign transcripts to events; secrets out of them | `schema` |
 //! | [`remains`] | finds words in every file of a home, decoded: what is left after `forget` | `schema`, `index` |
-//! | [`serve`] | one table of operations on the Unix socket and loopback TCP | its own seam |
-//! | [`client`], [`mcp`], [`cli`] | the typed client; MCP over stdio; the command line | `client`; `cli` names `log` where no daemon runs |
-//! | [`backtest`] | replays turns through the live predictor | `predict` |
+//! | [`serve`] | one table of operations on the Unix socket and loopback TCP | its own seam, `mcp` |
+//! | [`client`], [`mcp`], [`cli`] | the typed client; MCP over stdio and HTTP; the command line | `client`; `cli` names `log` where no daemon runs |
+//! | [`backtest`] | replays turns, and the person's own history, through the live predictor; its figures and plots | `predict` |
 //! | [`mod@bench`] | each path beside the limit of the machine, in scratch homes | `log`, the socket |
 //! | [`run`] | the life of the process | everything |
 //! | [`paths`], [`mod@env`], [`config`], [`clock`], [`failure`] | one place for each concern | nothing |

@@ -19,8 +19,9 @@ pub struct Operation {
     pub scope: Scope,
 }
 
-/// What a credential may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// What a credential may do; each includes the ones before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Scope {
     /// No credential needed, no content returned.
     Open,
@@ -32,6 +33,26 @@ pub enum Scope {
     Write,
     /// Everything.
     Admin,
+}
+
+impl Scope {
+    /// The word in files and on the wire.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Read => "read",
+            Self::Predict => "predict",
+            Self::Write => "write",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// The scope that a key may have; nothing for any other word.
+    #[must_use]
+    pub fn of_key(word: &str) -> Option<Self> {
+        [Self::Read, Self::Predict, Self::Write, Self::Admin].into_iter().find(|scope| scope.name() == word)
+    }
 }
 
 const fn op(name: &'static str, method: &'static str, path: &'static str, scope: Scope) -> Operation {
@@ -46,6 +67,8 @@ pub const OPERATIONS: &[Operation] = &[
     op("status", "GET", "/api/monitoring/status/", Read),
     op("doctor", "POST", "/api/monitoring/doctor/", Admin),
     op("me", "GET", "/api/auth/me/", Read),
+    op("token_create", "POST", "/api/auth/token/", Admin),
+    op("token_refresh", "POST", "/api/auth/token/refresh/", Open),
     op("keys_list", "GET", "/api/auth/keys/", Admin),
     op("keys_create", "POST", "/api/auth/keys/", Admin),
     op("keys_get", "GET", "/api/auth/keys/{id}/", Admin),
@@ -76,12 +99,15 @@ pub const OPERATIONS: &[Operation] = &[
     op("continuation", "POST", "/api/predictions/continuation/", Predict),
     op("feedback", "POST", "/api/predictions/{id}/feedback/", Predict),
     op("predictions_stats", "GET", "/api/predictions/stats/", Read),
+    op("predictions_backtest", "GET", "/api/predictions/backtest/", Read),
     op("predictions_list", "GET", "/api/predictions/", Read),
     op("predictions_get", "GET", "/api/predictions/{id}/", Read),
     op("why", "GET", "/api/predictions/{id}/why/", Read),
     op("auto_get", "GET", "/api/predictions/auto/", Read),
     op("auto_set", "POST", "/api/predictions/auto/", Admin),
     op("import_batch", "POST", "/api/sources/import/", Admin),
+    op("mcp", "POST", "/mcp/", Read),
+    op("server_card", "GET", "/.well-known/mcp/server-card.json/", Open),
 ];
 
 /// The operation of this name.

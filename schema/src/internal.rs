@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::api::Scope;
 use crate::prediction::Prediction;
 use crate::text::hex_byte;
 use crate::time::Timestamp;
@@ -22,6 +23,12 @@ pub enum Payload {
     /// A verdict on a prediction; the newest wins.
     #[serde(rename = "feedback.given")]
     FeedbackGiven(Feedback),
+    /// An answer that could have been automatic was asked instead, to see how such answers fare.
+    #[serde(rename = "choice.audited")]
+    ChoiceAudited {
+        /// Which prediction.
+        prediction_id: String,
+    },
     /// An API key was made; only its hash is kept.
     #[serde(rename = "key.created")]
     KeyCreated(Key),
@@ -170,10 +177,24 @@ pub struct Key {
     pub label: String,
     /// BLAKE3 of the whole key, hexadecimal.
     pub hash: String,
+    /// What it may do; keys of before there were scopes may do everything.
+    #[serde(default = "everything", skip_serializing_if = "is_everything")]
+    pub scope: Scope,
+    /// Whether it opens nothing itself and only renews the tokens of a page.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub renews: bool,
+}
+
+const fn everything() -> Scope {
+    Scope::Admin
+}
+
+fn is_everything(scope: &Scope) -> bool {
+    *scope == Scope::Admin
 }
 
 /// A file of the vault, whole.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileText {
     /// The path, relative to the vault, with `/` between parts.
     pub path: String,
@@ -182,6 +203,19 @@ pub struct FileText {
     /// Whether `text` is hexadecimal.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hex: bool,
+    /// What the daemon would have written alone, where `text` is that merged into what a person wrote; the base of the
+    /// next merge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub derived: Option<String>,
+    /// What of `derived` is not in `text`, because the person wrote something else there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conflict: Option<String>,
+    /// Position of the event with the text of ours that a person's edit began with; the last one where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<u64>,
+    /// Whether the person asked for this text and the daemon has yet to write it; an edit found in the folder stands there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub asked: bool,
 }
 
 impl FileText {
@@ -190,13 +224,11 @@ impl FileText {
     pub fn new(path: &str, bytes: &[u8]) -> Self {
         // Text of mostly control characters grows sixfold as JSON; hexadecimal only doubles.
         let dense = bytes.iter().filter(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace()).count();
-        match std::str::from_utf8(bytes) {
-            Ok(text) if dense * 5 <= bytes.len() => Self { path: path.to_owned(), text: text.to_owned(), hex: false },
-            _ => {
-                let text = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-                Self { path: path.to_owned(), text, hex: true }
-            }
-        }
+        let (text, hex) = match std::str::from_utf8(bytes) {
+            Ok(text) if dense * 5 <= bytes.len() => (text.to_owned(), false),
+            _ => (bytes.iter().map(|byte| format!("{byte:02x}")).collect(), true),
+        };
+        Self { path: path.to_owned(), text, hex, ..Self::default() }
     }
 
     /// The bytes of the file; nothing when the hexadecimal is broken.
@@ -216,6 +248,7 @@ impl Internal {
         match &self.payload {
             Payload::PredictionMade { .. } => "prediction.made",
             Payload::FeedbackGiven(_) => "feedback.given",
+            Payload::ChoiceAudited { .. } => "choice.audited",
             Payload::KeyCreated(_) => "key.created",
             Payload::KeyRevoked { .. } => "key.revoked",
             Payload::VaultWritten(_) => "vault.written",
@@ -248,7 +281,7 @@ mod tests {
             assert_eq!((file.hex, file.bytes().as_deref()), (std::str::from_utf8(bytes).is_err(), Some(bytes)));
         }
         for text in ["f", "ff0", "+f", "fg", "é"] {
-            let file = FileText { path: "a".into(), text: text.into(), hex: true };
+            let file = FileText { path: "a".into(), text: text.into(), hex: true, ..FileText::default() };
             assert_eq!(file.bytes(), None, "{text}");
         }
     }

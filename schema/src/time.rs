@@ -65,6 +65,12 @@ pub fn from_nanos(nanos: u64) -> Timestamp {
     Timestamp::from_nanosecond(i128::from(nanos)).unwrap_or(Timestamp::MAX)
 }
 
+/// The instant so many seconds later; the far future where there is none.
+#[must_use]
+pub fn after_seconds(from: Timestamp, seconds: i64) -> Timestamp {
+    from.checked_add(jiff::SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
+}
+
 /// Seconds from `from` to `to`, negative when `to` is earlier.
 #[must_use]
 pub fn seconds_between(from: Timestamp, to: Timestamp) -> i64 {

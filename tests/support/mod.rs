@@ -128,6 +128,12 @@ impl Daemon {
         self.child.as_ref().map_or(0, Child::id)
     }
 
+    /// The port of the HTTP door, once it is open.
+    pub fn port(&self) -> u16 {
+        let port = || self.get("/api/monitoring/status/").body["http"].as_str()?.rsplit(':').next()?.parse().ok();
+        until(port).expect("the HTTP door opens")
+    }
+
     pub fn get(&self, path: &str) -> Answer {
         self.call("GET", path, None)
     }

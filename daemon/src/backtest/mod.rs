@@ -1,13 +1,19 @@
 //! Replays recorded turns through the predictor, exactly as the daemon would have met them.
 //!
-//! [`strata`] measures the closed channels apart, by the measures of [`measure`]; [`fit`] makes the shipped weights.
+//! [`own`] replays a person's own history and tells it beside [`plain`] predictors, by the figures of [`score`]; [`plot`] and
+//! [`svg()`] show it. [`strata`] measures the closed channels apart, by the measures of [`measure`]; [`fit`] makes the shipped weights.
 //!
 //! Turn `t` is predicted from the turns before it and nothing else. Every turn is learned, and every turn with an
 //! agent's text is predicted: a live daemon does not know a turn's `kind` either.
 
 pub mod measure;
+pub mod own;
+pub mod plain;
+pub mod plot;
 mod priors;
+pub mod score;
 mod strata;
+mod svg;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -21,6 +27,7 @@ use crate::predict::{Decided, Label, Mode, Pair, Predictor, Priors, Query, decid
 
 pub use priors::{Fitted, From, fit};
 pub use strata::Strata;
+pub use svg::svg;
 
 /// The longest line that is read, in bytes; a longer one counts as unreadable.
 pub const MAX_LINE: usize = 8 << 20;

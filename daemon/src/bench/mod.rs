@@ -9,6 +9,8 @@
 //! | `verify` | read and check every byte of the log | unpack and take the checksum of every chunk |
 //! | `size` | bytes an event, in commits of 1 to 1,000; open, sealed, packed | the `mcap` crate's writer with its defaults |
 //! | `calib-sim` | simulated people: what a curve costs after 5 to 100 labels | the documented recipe; the raw number |
+//! | `gate-sim` | simulated people: who gets less precision than promised, before and after they change | an oracle; the documented recipe |
+//! | `routine-sim` | simulated people with routines: how much is automatic, and how much of it right | an oracle; the documented recipe |
 //! | [`curve()`] | the log's figures over growing logs | each of the above |
 //!
 //! The benches of the daemon start the real one in a scratch home and talk HTTP over its socket, as any client does; those
@@ -29,6 +31,7 @@ mod calib_sim;
 mod concurrent;
 mod curve;
 mod events;
+mod gate_sim;
 mod home;
 mod ingest;
 mod machine;
@@ -37,11 +40,13 @@ mod memory;
 mod read;
 mod recipe;
 mod report;
+mod routine_sim;
 mod scan;
 mod simulated;
 mod size;
 mod start;
 mod store;
+mod tally;
 mod wire;
 
 use std::path::PathBuf;
@@ -118,6 +123,8 @@ const BENCHES: &[(&str, Bench)] = &[
     ("size", size::run),
     ("start", start::run),
     ("calib-sim", calib_sim::run),
+    ("gate-sim", gate_sim::run),
+    ("routine-sim", routine_sim::run),
 ];
 
 /// The names of the benches, in the order in which `all` runs them.

@@ -65,6 +65,16 @@ pub struct Feedback {
     actual: Option<String>,
 }
 
+/// `clone wrong`
+#[derive(Args)]
+pub struct Wrong {
+    /// The prediction, as `clone auto status` lists it
+    id: String,
+    /// What you would have sent
+    #[arg(long)]
+    actual: Option<String>,
+}
+
 /// Asks for one prediction.
 ///
 /// # Errors
@@ -150,15 +160,28 @@ pub fn go_on(context: &Context, arguments: &Continue) -> Result<u8, Failure> {
 ///
 /// The daemon is not reachable, does not know the prediction, or misses what was really sent.
 pub fn feedback(context: &Context, arguments: &Feedback) -> Result<u8, Failure> {
-    let mut body = json!({"status": arguments.status});
-    set(&mut body, "actual_response", arguments.actual.as_deref());
+    verdict(context, &arguments.id, &arguments.status, arguments.actual.as_deref())
+}
+
+/// Says that an answer was wrong: one word for `feedback ID rejected`.
+///
+/// # Errors
+///
+/// The daemon is not reachable or does not know the prediction.
+pub fn wrong(context: &Context, arguments: &Wrong) -> Result<u8, Failure> {
+    verdict(context, &arguments.id, "rejected", arguments.actual.as_deref())
+}
+
+fn verdict(context: &Context, id: &str, status: &str, actual: Option<&str>) -> Result<u8, Failure> {
+    let mut body = json!({"status": status});
+    set(&mut body, "actual_response", actual);
     // A verdict typed here is a person's own; the same call by a program is not.
     let judge = [("judge", "person".to_owned())];
-    let answer = context.client()?.blocking("feedback", Some(&arguments.id), &judge, Some(&body))?;
+    let answer = context.client()?.blocking("feedback", Some(id), &judge, Some(&body))?;
     if context.json {
         print::value(&answer);
     } else {
-        print::line(format!("noted: {} is {}", arguments.id, arguments.status));
+        print::line(format!("noted: {id} is {status}"));
     }
     Ok(0)
 }

@@ -20,6 +20,9 @@ enum Verb {
         /// What you call it
         #[arg(long)]
         label: String,
+        /// What it may do; each includes the ones before it, and `admin` may erase and change settings
+        #[arg(long, default_value = "write", value_parser = ["read", "predict", "write", "admin"])]
+        scope: String,
     },
     /// List the keys
     List,
@@ -38,7 +41,9 @@ enum Verb {
 pub fn run(context: &Context, arguments: &Keys) -> Result<u8, Failure> {
     let client = context.client()?;
     let answer = match &arguments.verb {
-        Verb::Create { label } => client.blocking("keys_create", None, &[], Some(&json!({"label": label})))?,
+        Verb::Create { label, scope } => {
+            client.blocking("keys_create", None, &[], Some(&json!({"label": label, "scope": scope})))?
+        }
         Verb::List => client.blocking("keys_list", None, &[], None)?,
         Verb::Revoke { id } => client.blocking("keys_revoke", Some(id), &[], None)?,
     };
@@ -59,7 +64,12 @@ pub fn run(context: &Context, arguments: &Keys) -> Result<u8, Failure> {
             for key in keys {
                 let field = |name: &str| key[name].as_str().unwrap_or_default().to_owned();
                 let made = print::moment(&field("created_at"));
-                print::line(format!("{}  {made}  {}", field("id"), field("label")));
+                let used = key["last_used"]
+                    .as_str()
+                    .map_or("never used".to_owned(), |at| format!("used {}", print::moment(at)));
+                let what = if key["kind"] == "page" { "page" } else { "key" };
+                let line = [field("id"), made, used, what.to_owned(), field("scope"), field("label")];
+                print::line(line.join("  "));
             }
         }
         Verb::Revoke { id } => print::line(format!("revoked {id}")),

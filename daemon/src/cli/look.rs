@@ -78,6 +78,23 @@ fn memory(answer: &Value) -> String {
     names.map(|name| format!("{} {name}", counts[name])).join(", ").replace('_', " ")
 }
 
+/// How the person's own history would have been answered; nothing before the first replay.
+fn replayed(backtest: &Value) -> Option<String> {
+    let share = |name: &str| print::percent(backtest[name].as_f64().unwrap_or_default());
+    match backtest["scored"].as_u64() {
+        None if backtest["running"] == true => Some("your history is being replayed".to_owned()),
+        None => None,
+        Some(scored) => Some(format!(
+            "{} replies scored: first right {}, one of three {}; {} automatic, {} of them wrong (`clone backtest`)",
+            scored,
+            share("top1"),
+            share("top3"),
+            backtest["autos"],
+            backtest["wrong_autos"]
+        )),
+    }
+}
+
 fn show_status(answer: &Value) {
     let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
     print::line(format!(
@@ -99,6 +116,9 @@ fn show_status(answer: &Value) {
         print::size(number("bytes"))
     ));
     print::line(format!("memory  {}", memory(answer)));
+    if let Some(told) = replayed(&answer["backtest"]) {
+        print::line(format!("replay  {told}"));
+    }
     for (source, last) in answer["sources"].as_object().into_iter().flatten() {
         print::line(format!(
             "source  {source}: {} events, last {}",

@@ -59,6 +59,8 @@ enum Verb {
     Continue(ask::Continue),
     /// Say what became of a prediction
     Feedback(ask::Feedback),
+    /// Say that an answer given for you was wrong
+    Wrong(ask::Wrong),
     /// Show what a prediction, fact or episode rests on, down to the bytes of the log
     Why(why::Why),
     /// List, show and search what is remembered
@@ -172,6 +174,7 @@ fn run(context: &Context, verb: Verb) -> Result<u8, Failure> {
         Verb::Predict(arguments) => ask::predict(context, &arguments),
         Verb::Continue(arguments) => ask::go_on(context, &arguments),
         Verb::Feedback(arguments) => ask::feedback(context, &arguments),
+        Verb::Wrong(arguments) => ask::wrong(context, &arguments),
         Verb::Why(arguments) => why::run(context, &arguments),
         Verb::Memory(arguments) => memory::run(context, &arguments),
         Verb::Forget(arguments) => forget::run(context, &arguments),

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use clone_schema::api::{ForgetReply, ForgetRequest};
 use clone_schema::internal::{Forgotten, Internal, Payload};
 
+use super::conflicts::Conflicts;
 use super::plan::{self, Plan, may_go};
 use super::progress::Progress;
 use super::selection::Selection;
@@ -45,6 +46,7 @@ pub const STORES: &[(&str, Fate)] = &[
     ("state.redb", Fate::Anew),
     ("model.snapshot", Fate::Anew),
     ("model.part", Fate::Anew),
+    ("conflicts/", Fate::Anew),
     ("index/", Fate::Anew),
     ("index.broken", Fate::Anew),
     ("config.toml", Fate::Bare),
@@ -146,6 +148,7 @@ impl Derive {
         self.disk.settle(i64::MAX);
         self.changes = Changes::default();
         self.snapshot = Snapshot::new(&self.paths.model);
+        self.conflicts = Conflicts::new(&self.paths.state_dir);
         if let Ok(mut view) = self.view.write() {
             *view = View::default();
             view.forgetting = true;

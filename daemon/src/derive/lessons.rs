@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::pairs::{self, Pair};
 use super::progress::Progress;
 use crate::memory::fact::Miner;
-use crate::predict::{Label, Predictor};
+use crate::predict::{Judged, Label, Predictor};
 use crate::state::{STRETCH, State, StateError, Table};
 
 /// What the lessons taught.
@@ -29,6 +29,8 @@ pub struct Learned {
 pub enum Lesson {
     /// How an answer would have fared.
     Label(Label),
+    /// What became of a prediction that was made.
+    Judged(Judged),
     /// What the person replied.
     Pair(Pair),
     /// A session ended after the agent spoke.
@@ -50,6 +52,7 @@ impl Learned {
         self.lessons += 1;
         match lesson {
             Lesson::Label(label) => self.predictor.judge(*label),
+            Lesson::Judged(judged) => self.predictor.judge_prediction(judged),
             Lesson::Pair(pair) => self.pair(position, pair),
             Lesson::End(ending) => self.predictor.learn_end(&ending.session_id, &ending.text),
         }
@@ -88,10 +91,14 @@ impl Learned {
     }
 }
 
-/// The lessons of these positions, in order; at one position the label, given before the pair was learned, stays before it.
+/// The lessons of these positions, in order; at one position what was
+/// judged before the pair was learned stays before it.
 fn rows(state: &State, from: u64, until: u64) -> Result<Vec<(u64, Lesson)>, StateError> {
     let mut found: Vec<(u64, Lesson)> = Vec::new();
     let mut put = |position: u64, lesson: Lesson| found.push((position, lesson));
+    state.load_positions(Table::Verdicts, from..until, |position, verdicts: Vec<Judged>| {
+        verdicts.into_iter().for_each(|judged| put(position, Lesson::Judged(judged)));
+    })?;
     state.load_positions(Table::Labels, from..until, |position, label| put(position, Lesson::Label(label)))?;
     state.load_positions(Table::Pairs, from..until, |position, pair| put(position, Lesson::Pair(pair)))?;
     state.load_positions(Table::Endings, from..until, |position, ending| put(position, Lesson::End(ending)))?;

@@ -8,6 +8,7 @@ use clone_schema::{Event, Position};
 use serde::{Deserialize, Serialize};
 
 use super::DeriveError;
+use super::judging::Open;
 use super::pairs::Thread;
 use super::progress::Progress;
 use super::snapshot::Snapshot;
@@ -75,6 +76,7 @@ pub fn load(
     state.load(Table::Predictions, |_, mark: Mark| {
         view.predictions.insert(mark.position, mark);
     })?;
+    state.load(Table::Waiting, |key, open: Open| view.judgements.restore(text(key), open))?;
     vault(view, state, log)?;
     view.facts_due = true;
     // An episode folded before a crash may not have its note yet; telling one twice changes nothing.
@@ -138,7 +140,7 @@ fn vault(view: &mut View, state: &State, log: &Log) -> Result<(), DeriveError> {
         if row.author == Author::Person
             && let Some(record) = log.read(Position(row.position))?
             && let Ok(internal) = serde_json::from_str::<Internal>(&record.json)
-            && let Payload::VaultEdited(file) = internal.payload
+            && let Payload::VaultEdited(file) | Payload::VaultWritten(file) = internal.payload
         {
             let first = log.read(Position(row.first))?.map_or(internal.id, |record| record.id);
             view.take_note(&path, &file.bytes().unwrap_or_default(), &first, internal.at);

@@ -6,7 +6,10 @@
 //!
 //! What the [lessons] taught is kept beside the state as a [snapshot], so that a start need not teach all of it again.
 
+pub mod conflicts;
 pub mod forget;
+pub mod history;
+pub mod judging;
 pub mod keep;
 pub mod lessons;
 pub mod load;
@@ -32,6 +35,7 @@ use crate::log::{Entry, Log, LogError};
 use crate::memory::vault::disk::{Blocked, Disk};
 use crate::paths::Paths;
 use crate::state::{Batch, Mend, State, StateError};
+use conflicts::Conflicts;
 use forget::{Forgot, Wish};
 use keep::{Keeper, Kept};
 use progress::Progress;
@@ -113,6 +117,7 @@ pub struct Derive {
     index: Arc<Index>,
     view: Arc<RwLock<View>>,
     disk: Disk,
+    conflicts: Conflicts,
     changes: Changes,
     fold_at: Option<Instant>,
     persist_at: Option<Instant>,
@@ -120,7 +125,6 @@ pub struct Derive {
     vault_at: Option<Instant>,
     vault_first: Option<Instant>,
     tick_at: Instant,
-    files_held: usize,
     /// What the last look could not read; nothing is written there and nothing there is deleted.
     blocked: Blocked,
     paths: Paths,
@@ -155,6 +159,7 @@ impl Derive {
             index,
             view: Arc::new(RwLock::new(view)),
             disk: Disk::new(&paths.vault),
+            conflicts: Conflicts::new(&paths.state_dir),
             changes: Changes::default(),
             fold_at: None,
             persist_at: None,
@@ -162,7 +167,6 @@ impl Derive {
             vault_at: Some(Instant::now()),
             vault_first: None,
             tick_at: Instant::now() + TICK,
-            files_held: 0,
             blocked: Blocked::default(),
             paths: paths.clone(),
             wishes: Vec::new(),

@@ -9,6 +9,7 @@ use clone_markdown::{Document as Markdown, episode, fact, name};
 use clone_schema::Timestamp;
 use clone_schema::event::Origin;
 use clone_schema::id::Claim;
+use clone_schema::internal::FileText;
 use clone_schema::memory::{Evidence, Fact, Provenance, Status, Tier};
 
 use super::view::{View, claim_key, memory_document};
@@ -118,7 +119,7 @@ pub struct Told {
     /// Ids of documents that are gone.
     pub removed: Vec<String>,
     /// Files whose text differs from what the log holds.
-    pub files: Vec<(String, String)>,
+    pub files: Vec<FileText>,
 }
 
 impl View {
@@ -131,12 +132,9 @@ impl View {
         self.refresh_facts(&mut told);
         self.refresh_episodes(&mut told);
         self.refresh_plain(&mut told);
-        self.refresh_profile();
         self.tell_facts(log, &mut told);
-        self.tell_episodes(&mut told);
-        for (path, text) in [(PROFILE, self.profile.body.clone()), (SOUL, self.profile.soul.clone())] {
-            self.tell_file(path, text, &mut told);
-        }
+        self.tell_episodes(log, &mut told);
+        self.refresh_profile(log, &mut told);
         self.note_problems();
         told
     }
@@ -165,12 +163,13 @@ impl View {
     }
 
     /// Inferred facts without what the person withdrew, then the person's own notes over them; and which are notes.
-    fn facts_now(&self) -> (BTreeMap<String, Fact>, BTreeMap<String, String>) {
+    fn facts_now(&mut self) -> (BTreeMap<String, Fact>, BTreeMap<String, String>) {
         let kept =
             |fact: &Fact| !self.withdrawn.contains(&fact.id) && !self.withdrawn.contains(&claim_key(&fact.claim));
         let inferred = self.learned.miner.facts().into_iter().filter(kept);
         let mut facts: BTreeMap<String, Fact> = inferred.map(|fact| (fact.id.clone(), fact)).collect();
         let mut taken = BTreeMap::new();
+        self.beneath.clear();
         for (path, note) in &self.notes {
             let Reading::Fact(draft) = &note.reading else { continue };
             if draft.text.trim().is_empty() {
@@ -180,7 +179,9 @@ impl View {
             let owner = self.ledger.path_of(&fact.id).is_none_or(|owner| owner == path);
             if owner && !taken.contains_key(&fact.id) {
                 taken.insert(fact.id.clone(), path.clone());
-                facts.insert(fact.id.clone(), fact);
+                if let Some(inferred) = facts.insert(fact.id.clone(), fact) {
+                    self.beneath.insert(inferred.id.clone(), inferred);
+                }
             }
         }
         (facts, taken)
@@ -211,26 +212,30 @@ impl View {
         self.plain = now;
     }
 
-    fn refresh_profile(&mut self) {
+    /// Compiles profile and soul card afresh; what a person wrote into them stays, merged with what is new.
+    fn refresh_profile(&mut self, log: &Log, told: &mut Told) {
         let active: Vec<Fact> = self.facts.values().filter(|fact| fact.status == Status::Active).cloned().collect();
-        let persons = |path: &str| self.notes.get(path).map(|note| note.text.clone());
-        self.profile.body = persons(PROFILE).unwrap_or_else(|| profile::profile(&active));
-        self.profile.soul = persons(SOUL).unwrap_or_else(|| profile::soul(&active, SOUL_TOKENS));
+        let compiled = [(PROFILE, profile::profile(&active)), (SOUL, profile::soul(&active, SOUL_TOKENS))];
+        for (path, text) in &compiled {
+            self.tell_file(path, text, log, told);
+        }
+        let [body, soul] = compiled.map(|(path, text)| self.notes.get(path).map_or(text, |note| note.text.clone()));
+        (self.profile.body, self.profile.soul) = (body, soul);
     }
 
     fn tell_facts(&self, log: &Log, told: &mut Told) {
         let holders = self.holders();
         let inferred = self.facts.values().filter(|fact| !self.stated.contains_key(&fact.id));
-        for fact in inferred.filter(|fact| fact.tier != Tier::Candidate) {
+        for fact in inferred.chain(self.beneath.values()).filter(|fact| fact.tier != Tier::Candidate) {
             let path = self.ledger.path_of(&fact.id).map_or_else(|| fact::file_name(fact), str::to_owned);
             let stems: BTreeSet<&str> =
                 fact.evidence.iter().filter_map(|one| holders.get(one.id.as_str())).map(String::as_str).collect();
             let stems: Vec<String> = stems.into_iter().map(str::to_owned).collect();
-            self.tell_file(&path, fact::render_linked(fact, &stems), told);
+            self.tell_file(&path, &fact::render_linked(fact, &stems), log, told);
         }
         for (path, position) in self.orphans() {
             if let Some(text) = super::vault::text_at(log, position) {
-                self.tell_file(&path, archived(&text), told);
+                self.tell_file(&path, &archived(&text), log, told);
             }
         }
     }
@@ -263,26 +268,29 @@ impl View {
         holders
     }
 
-    fn tell_episodes(&mut self, told: &mut Told) {
+    fn tell_episodes(&mut self, log: &Log, told: &mut Told) {
         for id in std::mem::take(&mut self.episodes_due) {
             if let Some(found) = self.episodes.get(&id) {
                 let path = self.ledger.path_of(&id).map_or_else(|| episode::file_name(found), str::to_owned);
-                self.tell_file(&path, episode::render(found), told);
+                self.tell_file(&path, &episode::render(found), log, told);
             }
         }
     }
 
-    /// A file of a person's is never told; one of ours only when its text differs.
-    fn tell_file(&self, path: &str, text: String, told: &mut Told) {
-        let row = self.ledger.get(path);
-        let ours = row.is_none_or(|row| row.author == Author::Daemon);
-        if ours && row.is_none_or(|row| row.hash != hash(text.as_bytes())) {
-            told.files.push((path.to_owned(), text));
-        }
+    /// A file is told when its text differs from what the log holds.
+    fn tell_file(&self, path: &str, text: &str, log: &Log, told: &mut Told) {
+        told.files.extend(super::vault::due(self.ledger.get(path), path, text, log));
     }
 
     fn note_problems(&mut self) {
         self.problems.retain(|key, _| !key.starts_with("note:"));
+        for (path, _) in self.ledger.rows().filter(|(_, row)| row.conflict.is_some()) {
+            let problem = format!(
+                "`{path}`: you and Clone changed the same lines; yours stand, Clone's are in `conflicts/{path}` beside the \
+                 state; save the note again to settle it"
+            );
+            self.problems.insert(format!("note:{path}:conflict"), problem);
+        }
         for (path, note) in &self.notes {
             for (i, problem) in note.problems().iter().enumerate() {
                 self.problems.insert(format!("note:{path}:{i}"), problem.clone());

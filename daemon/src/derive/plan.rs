@@ -198,7 +198,7 @@ impl Planner<'_> {
         })?;
         let mut number = 0..;
         lines.retain(|_| number.next().is_some_and(|number| !common.contains(&number)));
-        let told = view.refresh(self.log).files.into_iter().map(|(path, _)| path).collect();
+        let told = view.refresh(self.log).files.into_iter().map(|file| file.path).collect();
         Ok(Shadow { view, told })
     }
 
@@ -282,7 +282,7 @@ impl Planner<'_> {
             Payload::FeedbackGiven(feedback) => {
                 self.ids.contains(&feedback.prediction_id) || self.repeats(internal, finder)
             }
-            Payload::VaultEdited(file) => {
+            Payload::VaultEdited(file) | Payload::VaultWritten(file) if is_persons(internal, file) => {
                 let quotes = self.repeats(internal, finder);
                 if quotes {
                     self.plan.yours.insert(file.path.clone());
@@ -361,7 +361,12 @@ impl Planner<'_> {
             } else {
                 self.plan.notes.insert(path.clone());
             }
-            let holds = row.ours.iter().chain([&row.hash]).map(|hash| self.log.keyed(Of::Bytes, hash.as_bytes()));
+            let holds = row
+                .ours
+                .iter()
+                .map(|older| &older.hash)
+                .chain([&row.hash])
+                .map(|hash| self.log.keyed(Of::Bytes, hash.as_bytes()));
             let path = self.log.keyed(Of::Path, path.as_bytes());
             self.plan.files.push(Doomed { path, holds: holds.collect() });
         }
@@ -378,8 +383,13 @@ impl Planner<'_> {
         let finder = finder(lines)?;
         let quotes = |line: &&str| finder.is_match(&line.to_lowercase()) || self.cites(line);
         let kept: String = note.text.split_inclusive('\n').filter(|line| !quotes(line)).collect();
-        Ok(Some(FileText::new(path, kept.as_bytes())))
+        Ok(Some(FileText { asked: true, ..FileText::new(path, kept.as_bytes()) }))
     }
+}
+
+/// Whether a text holds what a person wrote: their own, or ours merged into it.
+fn is_persons(internal: &Internal, file: &FileText) -> bool {
+    matches!(internal.payload, Payload::VaultEdited(_)) || file.derived.is_some()
 }
 
 fn followed(id: &str, gone: bool, text: &str) -> Followed {

@@ -152,7 +152,13 @@ pub fn said(known: &Known) -> String {
 /// The text of a file, whatever its bytes are.
 #[must_use]
 pub fn text_of(file: &FileText) -> String {
-    format!("{}\n{}", file.path, String::from_utf8_lossy(&file.bytes().unwrap_or_default()))
+    let beside = [&file.derived, &file.conflict].into_iter().flatten().map(|text| format!("\n{text}"));
+    format!(
+        "{}\n{}{}",
+        file.path,
+        String::from_utf8_lossy(&file.bytes().unwrap_or_default()),
+        beside.collect::<String>()
+    )
 }
 
 fn strings(value: &Value, out: &mut String) {

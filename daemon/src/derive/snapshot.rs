@@ -278,6 +278,7 @@ mod tests {
                 match lesson(at) {
                     Lesson::Label(label) => batch.put(Table::Labels, &key, &label),
                     Lesson::Pair(pair) => batch.put(Table::Pairs, &key, &pair),
+                    Lesson::Judged(judged) => batch.put(Table::Verdicts, &key, &vec![judged]),
                     Lesson::End(ending) => batch.put(Table::Endings, &key, &ending),
                 }
             }

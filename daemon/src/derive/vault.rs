@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use clone_markdown::merge::{Conflict, merge};
 use clone_schema::internal::{FileText, Internal, Payload};
 use clone_schema::{Position, Timestamp};
 
@@ -11,7 +12,7 @@ use crate::clock;
 use crate::log::Log;
 use crate::memory::vault::disk::{Look, VaultError};
 use crate::memory::vault::reconcile::{Act, reconcile};
-use crate::memory::vault::{Author, Row};
+use crate::memory::vault::{Author, Row, hash};
 
 /// How long an emptied file may be an editor in the middle of saving.
 const EMPTY_PATIENCE_SECONDS: i64 = 5;
@@ -20,7 +21,7 @@ impl Derive {
     /// Clears what a killed daemon left in the vault.
     pub(super) fn sweep(&self) {
         if let Ok(view) = self.view.read() {
-            self.disk.sweep(|hash| view.ledger.rows().any(|(_, row)| row.ours.iter().any(|ours| ours == hash)));
+            self.disk.sweep(|hash| view.ledger.rows().any(|(_, row)| row.knows(hash)));
         }
     }
 
@@ -32,10 +33,10 @@ impl Derive {
             Ok(view) => reconcile(&view.ledger, &look.files, look.root_exists, &look.blocked),
             Err(_) => return Ok(()),
         };
-        self.files_held = outcome.held;
         self.blocked.clone_from(&look.blocked);
         let payloads: Vec<Payload> = outcome.acts.iter().filter_map(|act| self.payload(act, &mut look)).collect();
         if let Ok(mut view) = self.view.write() {
+            view.held = outcome.held;
             for (path, hash) in outcome.seen {
                 if view.ledger.get(&path).is_some_and(|row| row.seen != hash) {
                     view.ledger.saw(&path, hash);
@@ -43,6 +44,9 @@ impl Derive {
                 }
             }
             view.problems.retain(|key, _| !key.starts_with("vault:"));
+            if let Some(problem) = held(view.held.len()) {
+                view.problems.insert("vault:".to_owned(), problem);
+            }
             for trouble in &look.troubles {
                 view.problems
                     .insert(format!("vault:{}", trouble.path), format!("`{}`: {}", trouble.path, trouble.message));
@@ -82,9 +86,9 @@ impl Derive {
 
     fn payload(&self, act: &Act, look: &mut Look) -> Option<Payload> {
         Some(match act {
-            Act::Edited(path) => {
+            Act::Edited { path, base } => {
                 let bytes = look.changed.remove(path).or_else(|| self.disk.read(path).ok())?;
-                Payload::VaultEdited(FileText::new(path, &bytes))
+                Payload::VaultEdited(FileText { base: *base, ..FileText::new(path, &bytes) })
             }
             Act::Moved { from, to } => Payload::VaultMoved { from: from.clone(), to: to.clone() },
             // Looked at once more, now: a scan that raced with a save must never delete.
@@ -114,15 +118,25 @@ impl Derive {
         self.changes.documents += told.documents.len();
         self.index.put(told.documents)?;
         self.index.remove(&told.removed)?;
-        let written =
-            told.files.into_iter().map(|(path, text)| Payload::VaultWritten(FileText::new(&path, text.as_bytes())));
-        self.append(written.collect())
+        self.append(told.files.into_iter().map(Payload::VaultWritten).collect())
+    }
+
+    /// Keeps what of ours the person's notes left out beside the state, where `status` points to.
+    fn keep_conflicts(&mut self) {
+        let Ok(view) = self.view.read() else { return };
+        let wanted = view.ledger.rows().filter_map(|(path, row)| Some((path.to_owned(), row.conflict?))).collect();
+        drop(view);
+        let log = &self.log;
+        self.conflicts.keep(wanted, |position| file_at(log, position)?.conflict);
     }
 
     /// Writes every file that the disk does not hold as the log says.
     pub(super) fn materialise(&mut self) {
+        self.keep_conflicts();
         let stale = match self.view.read() {
-            Ok(view) => view.ledger.stale(),
+            Ok(view) => {
+                view.ledger.stale().into_iter().filter(|(path, _)| !view.held.contains(path)).collect::<Vec<_>>()
+            }
             Err(_) => return,
         };
         let stale: Vec<(String, Row)> = stale.into_iter().filter(|(path, _)| !self.blocked.holds(path)).collect();
@@ -146,9 +160,7 @@ impl Derive {
             self.trouble(path, "its text cannot be read back from the log");
             return;
         };
-        // A person's file comes back only where nothing is.
-        let ours = if row.author == Author::Daemon { row.ours.as_slice() } else { &[] };
-        match self.disk.write(path, &bytes, ours, now.as_second()) {
+        match self.disk.write(path, &bytes, |hash| row.knows(hash), now.as_second()) {
             Ok(()) => {
                 if let Ok(mut view) = self.view.write() {
                     view.ledger.saw(path, Some(row.hash.clone()));
@@ -176,14 +188,66 @@ impl Derive {
     }
 }
 
+/// What `status` says of files that are gone all at once.
+fn held(files: usize) -> Option<String> {
+    (files > 0).then(|| {
+        format!(
+            "{files} notes are gone from the vault at once, and nothing was forgotten; `clone memory deletions confirm` \
+             if that was meant, `clone memory deletions restore` to put them back"
+        )
+    })
+}
+
+/// What the log must be told where the text that follows from it for a file differs from what it holds.
+///
+/// A person's file is told only where ours was in it, and changed: then theirs and ours are merged.
+#[must_use]
+pub fn due(row: Option<&Row>, path: &str, text: &str, log: &Log) -> Option<FileText> {
+    let Some(row) = row else { return Some(FileText::new(path, text.as_bytes())) };
+    let derived = hash(text.as_bytes());
+    if row.author == Author::Daemon {
+        return (row.hash != derived).then(|| FileText::new(path, text.as_bytes()));
+    }
+    let base = row.base.as_ref().filter(|base| base.hash != derived)?;
+    let (base, theirs) = (base_at(log, base.position)?, String::from_utf8(bytes_at(log, row.position)?).ok()?);
+    let merged = merge(&base, text, &theirs);
+    let conflict = (!merged.conflicts.is_empty()).then(|| told(path, &merged.conflicts));
+    let derived = Some(text.to_owned());
+    Some(FileText { derived, conflict, ..FileText::new(path, merged.text.as_bytes()) })
+}
+
+/// What Clone would have written where the person's lines stand.
+fn told(path: &str, conflicts: &[Conflict]) -> String {
+    let quoted = |text: &str| text.lines().map(|line| format!("> {line}\n")).collect::<String>();
+    let part = |conflict: &Conflict| {
+        let ours = if conflict.ours.is_empty() { "> (nothing)\n".to_owned() } else { quoted(&conflict.ours) };
+        format!("\nAt line {}, yours:\n\n{}\nClone's:\n\n{ours}", conflict.line, quoted(&conflict.theirs))
+    };
+    format!("# What Clone would write in `{path}`\n{}", conflicts.iter().map(part).collect::<String>())
+}
+
+fn file_at(log: &Log, position: u64) -> Option<FileText> {
+    let record = log.read(Position(position)).ok()??;
+    match serde_json::from_str::<Internal>(&record.json).ok()?.payload {
+        Payload::VaultWritten(file) | Payload::VaultEdited(file) => Some(file),
+        _ => None,
+    }
+}
+
+/// The text of ours at this position, which a person's is merged with: alone, where the event holds a merge.
+#[must_use]
+pub fn base_at(log: &Log, position: u64) -> Option<String> {
+    let file = file_at(log, position)?;
+    match file.derived {
+        Some(derived) => Some(derived),
+        None => String::from_utf8(file.bytes()?).ok(),
+    }
+}
+
 /// The bytes that the event at this position holds.
 #[must_use]
 pub fn bytes_at(log: &Log, position: u64) -> Option<Vec<u8>> {
-    let record = log.read(Position(position)).ok()??;
-    match serde_json::from_str::<Internal>(&record.json).ok()?.payload {
-        Payload::VaultWritten(file) | Payload::VaultEdited(file) => file.bytes(),
-        _ => None,
-    }
+    file_at(log, position)?.bytes()
 }
 
 /// The text that the event at this position holds.

@@ -6,23 +6,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use clone_schema::api::Scope;
 use clone_schema::event::{Body, Event, Origin};
 use clone_schema::id::Claim;
 use clone_schema::internal::{Feedback, FileText, Forgotten, Internal, Judge, Key, Payload, Verdict};
 use clone_schema::memory::{Episode, Fact, Profile};
-use clone_schema::prediction::{Prediction, Status};
+use clone_schema::prediction::{Gate, Prediction, Status};
 use clone_schema::{Position, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::forget::unhex;
+use super::judging::{Judgements, Prompted, Waiting};
 use super::lessons::{Ending, Learned, Lesson};
 use super::notes::{self, Note};
 use super::pairs::{self, Thread};
 use crate::index::Document;
 use crate::log::{Log, Record};
 use crate::memory::session::{Closing, Sessions};
-use crate::memory::vault::{Author, Ledger};
+use crate::memory::vault::{Author, Base, Ledger, Text, hash};
 use crate::memory::{self, episode};
+use crate::predict::Judged;
 use crate::state::{Batch, Table};
 
 /// What is known of one prediction without reading it back from the log.
@@ -38,11 +41,45 @@ pub struct Mark {
     pub session_id: Option<String>,
     /// `auto` or `escalated`, as answered.
     pub made: Status,
+    /// What held it.
+    pub gate: Gate,
+    /// The caller's threshold.
+    pub threshold: f64,
+    /// It answers whether to go on, not what to say.
+    pub continuation: bool,
     /// The newest verdict and who gave it.
     pub verdict: Option<(Verdict, Judge)>,
+    /// By the person's own newest verdict, whether it was right; programs do not change it.
+    pub person: Option<bool>,
+    /// By what the person typed next, whether it was right.
+    pub typed: Option<bool>,
 }
 
 impl Mark {
+    /// What is known of a prediction that was just made.
+    #[must_use]
+    pub fn new(position: Position, prediction: &Prediction) -> Self {
+        Self {
+            position: position.0,
+            created_at: prediction.created_at,
+            agent: prediction.agent.clone(),
+            session_id: prediction.session_id.clone(),
+            made: prediction.status,
+            gate: prediction.gate,
+            threshold: prediction.threshold,
+            continuation: prediction.should_continue.is_some(),
+            verdict: None,
+            person: None,
+            typed: None,
+        }
+    }
+
+    /// Whether it was right, as the person said or else as they typed; none where neither happened.
+    #[must_use]
+    pub fn right(&self) -> Option<bool> {
+        self.person.or(self.typed)
+    }
+
     /// The status as the wire lists it: the verdict where there is one, else what was answered.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -64,6 +101,17 @@ pub struct KeyRow {
     pub hash: String,
     /// When it was made.
     pub created_at: Timestamp,
+    /// What it may do.
+    #[serde(default = "everything")]
+    pub scope: Scope,
+    /// Whether it only renews the tokens of a page.
+    #[serde(default)]
+    pub renews: bool,
+}
+
+/// What a key of before there were scopes may do.
+const fn everything() -> Scope {
+    Scope::Admin
 }
 
 /// How much came from one source, and when last.
@@ -115,6 +163,8 @@ pub struct View {
     pub facts: BTreeMap<String, Fact>,
     /// Facts that stand in a person's own file, and the path of it.
     pub stated: BTreeMap<String, String>,
+    /// What is inferred beneath such a fact, by its id.
+    pub beneath: BTreeMap<String, Fact>,
     /// Plain notes of a person's that the index holds: path and hash.
     pub plain: BTreeMap<String, String>,
     /// L3, as it stands after the person's word.
@@ -123,6 +173,8 @@ pub struct View {
     pub withdrawn: BTreeSet<String>,
     /// Predictions by their position; the log knows which id stands there.
     pub predictions: BTreeMap<u64, Mark>,
+    /// Predictions that no prompt has judged yet.
+    pub judgements: Judgements,
     /// Predictions that are answered and not folded yet, by id; see [`View::pending`].
     pending: Mutex<BTreeMap<String, Prediction>>,
     /// API keys by id.
@@ -131,6 +183,8 @@ pub struct View {
     pub settings: BTreeMap<String, String>,
     /// What the vault should hold.
     pub ledger: Ledger,
+    /// Notes that are gone from the vault, so many at once that somebody must say what it was.
+    pub held: BTreeSet<String>,
     /// How much came from where.
     pub tallies: BTreeMap<String, Tally>,
     /// What is wrong, by what it concerns.
@@ -204,8 +258,9 @@ impl View {
             Body::AgentResponse { .. } => thread.agent_said(record.position),
             Body::AgentPrompt { .. } => {
                 let said = thread.take_said().and_then(|position| pairs::said(log, position));
-                if event.origin() == Origin::Typed {
-                    self.learn(record.position, &event, said, changes);
+                let predicted = self.prompted(record.position, &event, said.as_ref(), changes);
+                if event.origin() == Origin::Typed && predicted != Prompted::Ours {
+                    self.learn(record.position, &event, said, &predicted, changes);
                 }
             }
             _ => {}
@@ -213,9 +268,19 @@ impl View {
     }
 
     /// Predicts first, judges the prediction by what was typed, then learns: the past never sees the future.
-    fn learn(&mut self, position: Position, event: &Event, said: Option<pairs::Said>, changes: &mut Changes) {
+    ///
+    /// Where a prediction was made for just this prompt, it is that one which is judged.
+    fn learn(
+        &mut self,
+        position: Position,
+        event: &Event,
+        said: Option<pairs::Said>,
+        predicted: &Prompted,
+        changes: &mut Changes,
+    ) {
         let Some(pair) = pairs::pair(event, said) else { return };
-        if let Some(label) = pairs::label(&self.learned.predictor, &pair) {
+        let judged = matches!(predicted, Prompted::Judges { newest: Some(_), .. });
+        if let Some(label) = pairs::label(&self.learned.predictor, &pair).filter(|_| !judged) {
             changes.rows.put(Table::Labels, &position.0.to_be_bytes(), &label);
             self.learned.take(position, &Lesson::Label(label));
         }
@@ -243,7 +308,7 @@ impl View {
         let Internal { id, at, payload } = internal;
         match payload {
             Payload::PredictionMade { prediction } => self.made(record.position, &prediction, changes),
-            Payload::FeedbackGiven(feedback) => self.judged(feedback, log, changes),
+            Payload::FeedbackGiven(feedback) => self.judged(record.position, &feedback, log, changes),
             Payload::KeyCreated(key) => self.key(key, at, changes),
             Payload::KeyRevoked { key_id } => {
                 self.keys.remove(&key_id);
@@ -253,14 +318,16 @@ impl View {
                 changes.rows.put(Table::Settings, key.as_bytes(), &value);
                 self.settings.insert(key, value);
             }
-            Payload::VaultWritten(file) => self.written(record.position, &file, changes),
-            Payload::VaultEdited(file) => self.edited(record.position, &id, &file, at, changes),
+            Payload::VaultWritten(file) => self.written(record.position, &id, &file, at, changes),
+            Payload::VaultEdited(file) => self.edited(record.position, &id, &file, at, log, changes),
             Payload::VaultMoved { from, to } => self.moved(&from, &to, changes),
             Payload::VaultDeleted { path, .. } => self.deleted(&path, log, changes),
             Payload::SessionClosed { session_id, upto, .. } => {
                 self.closed(record.position, &session_id, upto, log, changes, documents);
             }
             Payload::EventForgotten(forgotten) => self.forgotten(&forgotten, at, log, changes),
+            // For the record: which answers were asked only to see how such answers fare.
+            Payload::ChoiceAudited { .. } => {}
             Payload::ImportMarked { .. } => changes.import_ended = Some(record.position),
             Payload::MemoryNoted { text, session_id } => {
                 documents.push(noted(&id, &text, session_id.as_deref(), at));
@@ -281,47 +348,139 @@ impl View {
     }
 
     fn made(&mut self, position: Position, prediction: &Prediction, changes: &mut Changes) {
-        let mark = Mark {
-            position: position.0,
-            created_at: prediction.created_at,
-            agent: prediction.agent.clone(),
-            session_id: prediction.session_id.clone(),
-            made: prediction.status,
-            verdict: None,
-        };
+        let mark = Mark::new(position, prediction);
         changes.rows.put(Table::Predictions, &position.0.to_be_bytes(), &mark);
         self.pending().remove(&prediction.id);
         self.predictions.insert(position.0, mark);
-    }
-
-    /// The newest verdict wins; one on a prediction that nobody knows stays in the log and changes nothing here.
-    fn judged(&mut self, feedback: Feedback, log: &Log, changes: &mut Changes) {
-        let position = log.position(&feedback.prediction_id);
-        if let Some(mark) = position.and_then(|position| self.predictions.get_mut(&position.0)) {
-            mark.verdict = Some((feedback.status, feedback.judge));
-            changes.rows.put(Table::Predictions, &mark.position.to_be_bytes(), mark);
+        let Some(waiting) = Waiting::new(position, prediction, &self.learned.predictor) else { return };
+        self.taught(position, waiting.acted_on().into_iter().collect(), changes);
+        if let Some(session) = &prediction.session_id {
+            if let Some(gone) = self.judgements.made(session, waiting) {
+                changes.rows.remove(Table::Waiting, gone.as_bytes());
+            }
+            self.keep_waiting(session, changes);
         }
     }
 
+    /// Takes what a prompt says of the predictions before it; a verdict that the person gave outranks it.
+    fn prompted(
+        &mut self,
+        position: Position,
+        event: &Event,
+        said: Option<&pairs::Said>,
+        changes: &mut Changes,
+    ) -> Prompted {
+        let Body::AgentPrompt { prompt, .. } = &event.body else { return Prompted::Plain };
+        if self.judgements.get(&event.session_id).is_none() {
+            return Prompted::Plain;
+        }
+        let (typed, said) = (event.origin() == Origin::Typed, said.map(|said| said.text.as_str()));
+        let prompted = self.judgements.prompted(&event.session_id, prompt, typed, said);
+        self.keep_waiting(&event.session_id, changes);
+        if let Prompted::Judges { newest, lessons } = &prompted {
+            if let Some((mark, right)) = newest.and_then(|(at, right)| Some((self.predictions.get_mut(&at)?, right))) {
+                mark.typed = Some(right);
+                changes.rows.put(Table::Predictions, &mark.position.to_be_bytes(), mark);
+            }
+            let by_person = |judged: &&Judged| {
+                self.predictions.get(&judged.of.prediction).is_some_and(|mark| mark.person.is_some())
+            };
+            let lessons = lessons.iter().filter(|judged| !by_person(judged)).copied().collect();
+            self.taught(position, lessons, changes);
+        }
+        prompted
+    }
+
+    fn keep_waiting(&self, session: &str, changes: &mut Changes) {
+        match self.judgements.get(session) {
+            Some(open) => changes.rows.put(Table::Waiting, session.as_bytes(), open),
+            None => changes.rows.remove(Table::Waiting, session.as_bytes()),
+        }
+    }
+
+    fn taught(&mut self, position: Position, lessons: Vec<Judged>, changes: &mut Changes) {
+        if lessons.is_empty() {
+            return;
+        }
+        changes.rows.put(Table::Verdicts, &position.0.to_be_bytes(), &lessons);
+        lessons.into_iter().for_each(|judged| self.learned.take(position, &Lesson::Judged(judged)));
+    }
+
+    /// The newest verdict wins; one on a prediction that nobody knows stays in the log and changes nothing here. Only a
+    /// person's teaches, and the same one twice teaches nothing more.
+    fn judged(&mut self, position: Position, feedback: &Feedback, log: &Log, changes: &mut Changes) {
+        let made = log.position(&feedback.prediction_id);
+        let Some(mark) = made.and_then(|made| self.predictions.get_mut(&made.0)) else { return };
+        mark.verdict = Some((feedback.status, feedback.judge));
+        let waiting = (feedback.judge == Judge::Person)
+            .then(|| prediction_at(log, Position(mark.position)))
+            .flatten()
+            .and_then(|prediction| Waiting::new(Position(mark.position), &prediction, &self.learned.predictor));
+        let judged = waiting.map(|waiting| waiting.by_person(feedback));
+        let news = judged.filter(|judged| mark.person != Some(judged.label.hit));
+        if let Some(judged) = judged {
+            mark.person = Some(judged.label.hit);
+        }
+        changes.rows.put(Table::Predictions, &mark.position.to_be_bytes(), mark);
+        self.taught(position, news.into_iter().collect(), changes);
+    }
+
     fn key(&mut self, key: Key, at: Timestamp, changes: &mut Changes) {
-        let row = KeyRow { label: key.label, hash: key.hash, created_at: at };
-        changes.rows.put(Table::Keys, key.key_id.as_bytes(), &row);
-        self.keys.insert(key.key_id, row);
+        let Key { key_id, label, hash, scope, renews } = key;
+        let row = KeyRow { label, hash, created_at: at, scope, renews };
+        changes.rows.put(Table::Keys, key_id.as_bytes(), &row);
+        self.keys.insert(key_id, row);
     }
 
-    fn written(&mut self, position: Position, file: &FileText, changes: &mut Changes) {
+    fn written(&mut self, position: Position, event: &str, file: &FileText, at: Timestamp, changes: &mut Changes) {
         let bytes = file.bytes().unwrap_or_default();
-        let note = super::note_id(&bytes);
-        self.ledger.written(&file.path, &bytes, note, position.0);
+        let text = Text { path: &file.path, bytes: &bytes, note: super::note_id(&bytes), position: position.0 };
         changes.files.insert(file.path.clone());
+        match &file.derived {
+            Some(derived) => {
+                self.ledger.merged(text, hash(derived.as_bytes()), file.conflict.is_some());
+                self.person_wrote(event, &file.path, &bytes, at);
+            }
+            None => {
+                self.ledger.written(text);
+                self.notes.remove(&file.path);
+            }
+        }
     }
 
-    fn edited(&mut self, position: Position, event: &str, file: &FileText, at: Timestamp, changes: &mut Changes) {
+    fn edited(
+        &mut self,
+        position: Position,
+        event: &str,
+        file: &FileText,
+        at: Timestamp,
+        log: &Log,
+        changes: &mut Changes,
+    ) {
         let bytes = file.bytes().unwrap_or_default();
-        self.ledger.edited(&file.path, &bytes, super::note_id(&bytes), position.0);
+        let text = Text { path: &file.path, bytes: &bytes, note: super::note_id(&bytes), position: position.0 };
+        let base = file.base.or_else(|| self.ledger.get(&file.path)?.edit_base());
+        let base = base.and_then(|position| {
+            let text = super::vault::base_at(log, position)?;
+            Some(Base { position, hash: hash(text.as_bytes()) })
+        });
+        if file.asked {
+            self.ledger.asked(text, base);
+        } else {
+            self.ledger.edited(text, base);
+        }
         changes.files.insert(file.path.clone());
-        let first = self.notes.get(&file.path).map_or_else(|| event.to_owned(), |note| note.first.clone());
-        self.take_note(&file.path, &bytes, &first, at);
+        if self.is_persons(&file.path) {
+            self.person_wrote(event, &file.path, &bytes, at);
+        } else {
+            self.notes.remove(&file.path);
+            self.facts_due = true;
+        }
+    }
+
+    fn person_wrote(&mut self, event: &str, path: &str, bytes: &[u8], at: Timestamp) {
+        let first = self.notes.get(path).map_or_else(|| event.to_owned(), |note| note.first.clone());
+        self.take_note(path, bytes, &first, at);
     }
 
     /// Reads a note of a person's into what outranks every inference.
@@ -428,6 +587,15 @@ impl View {
     #[must_use]
     pub fn is_persons(&self, path: &str) -> bool {
         self.ledger.get(path).is_some_and(|row| row.author == Author::Person)
+    }
+}
+
+/// The prediction that stands at a position of the log.
+fn prediction_at(log: &Log, position: Position) -> Option<Prediction> {
+    let record = log.read(position).ok()??;
+    match serde_json::from_str::<Internal>(&record.json).ok()?.payload {
+        Payload::PredictionMade { prediction } => Some(*prediction),
+        _ => None,
     }
 }
 

@@ -24,6 +24,7 @@ const GROUND: &[&str] = &[
     "raw_get",
     "raw_list",
     "import_batch",
+    "predictions_backtest",
 ];
 
 /// What everything but the log answers from.

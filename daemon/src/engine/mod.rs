@@ -3,6 +3,7 @@
 //! Calls are plain and blocking; the doors run them on a thread of their own. Reads see what is derived, which may lag
 //! the log by a moment; `sync` waits until it does not.
 
+mod backtest;
 pub mod events;
 pub mod forget;
 pub mod keys;
@@ -11,6 +12,7 @@ pub mod memory;
 pub mod monitoring;
 pub mod predictions;
 pub mod recording;
+pub mod tokens;
 pub mod why;
 
 use std::collections::BTreeMap;
@@ -46,7 +48,9 @@ pub struct Engine {
     started_at: Timestamp,
     http: Mutex<Option<String>>,
     troubles: Mutex<BTreeMap<String, String>>,
+    tokens: tokens::Tokens,
     key_made: Box<dyn Fn() + Send + Sync>,
+    backtests: Arc<backtest::Backtests>,
 }
 
 /// What the engine is made of.
@@ -80,7 +84,9 @@ impl Engine {
             started_at: crate::clock::now(),
             http: Mutex::new(None),
             troubles: Mutex::default(),
+            tokens: tokens::Tokens::default(),
             key_made,
+            backtests: Arc::default(),
         }
     }
 
@@ -98,7 +104,9 @@ impl Engine {
             "health" => self.health(),
             "status" => self.status(),
             "doctor" => self.doctor(),
-            "me" => self.me(),
+            "me" => self.me(call),
+            "token_create" => self.token_create(&body(call)?),
+            "token_refresh" => self.token_refresh(&body(call)?),
             "keys_list" => self.keys_list(),
             "keys_create" => self.keys_create(&body(call)?),
             "keys_get" => self.keys_get(id),
@@ -131,6 +139,7 @@ impl Engine {
             "predictions_stats" => self.predictions_stats(&call.query),
             "predictions_list" => self.predictions_list(&call.query),
             "predictions_get" => self.predictions_get(id),
+            "predictions_backtest" => self.predictions_backtest(&call.query),
             "why" => self.why(id),
             "auto_get" => self.auto_get(),
             "auto_set" => self.auto_set(&body(call)?),

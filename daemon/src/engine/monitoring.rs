@@ -44,6 +44,7 @@ impl Engine {
             },
             "rebuilds": self.rebuilds(),
             "counts": view.map(|view| self.counts(view)),
+            "backtest": self.replayed(),
             "spend": {"model_calls": 0},
             "sources": view.map(sources),
             "problems": self.problems(view),

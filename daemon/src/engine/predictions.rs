@@ -130,11 +130,13 @@ impl Engine {
     /// Remembers answers: at once for readers, in the log with the next commit.
     fn keep(&self, predictions: Vec<Prediction>) -> Result<(), Fault> {
         let ids: Vec<String> = predictions.iter().map(|prediction| prediction.id.clone()).collect();
-        let entries = predictions.iter().map(|prediction| {
+        let made = predictions.iter().map(|prediction| {
             let payload = Payload::PredictionMade { prediction: Box::new(prediction.clone()) };
             derive::entry_with_id(prediction.id.clone(), payload)
         });
-        let entries = entries.collect();
+        let audited = predictions.iter().filter(|prediction| prediction.gate == Gate::Audit);
+        let audited = audited.map(|held| derive::entry(Payload::ChoiceAudited { prediction_id: held.id.clone() }));
+        let entries = made.chain(audited).collect();
         self.read()?.pending().extend(predictions.into_iter().map(|prediction| (prediction.id.clone(), prediction)));
         let kept = self.log.append_later(entries).map_err(|error| log_fault(&error));
         // An answer that is refused was never given: nobody lists it, and it waits for nothing.
@@ -228,8 +230,9 @@ impl Engine {
 
     pub(super) fn predictions_get(&self, id: &str) -> Result<Reply, Fault> {
         let prediction = self.prediction_of(id)?;
-        let status = self.read()?.mark(id, &self.log).map_or(prediction.status, Mark::status);
-        let mut value = wire(&prediction, status);
+        let mark = self.read()?.mark(id, &self.log).cloned().unwrap_or_else(|| mark_of(&prediction));
+        let mut value = wire(&prediction, mark.status());
+        value["typed"] = json!(mark.typed);
         value["agent"] = json!(prediction.agent);
         value["agent_input"] = json!(prediction.agent_input);
         value["session_id"] = json!(prediction.session_id);
@@ -475,14 +478,7 @@ fn status_of(verdict: Verdict) -> Status {
 }
 
 fn mark_of(prediction: &Prediction) -> Mark {
-    Mark {
-        position: 0,
-        created_at: prediction.created_at,
-        agent: prediction.agent.clone(),
-        session_id: prediction.session_id.clone(),
-        made: prediction.status,
-        verdict: None,
-    }
+    Mark::new(Position(0), prediction)
 }
 
 #[allow(clippy::cast_precision_loss)]

@@ -134,6 +134,9 @@ impl Engine {
         let skipped = skipped.map(|(reason, n)| (reason.clone(), n.as_u64().unwrap_or_default())).collect();
         let (imported, duplicates) = (count("imported"), count("duplicates"));
         self.note(Payload::ImportMarked { format, imported, duplicates, skipped })?;
+        if imported > 0 {
+            self.replay_all();
+        }
         reply(201, &json!({"marked": true}))
     }
 

@@ -1,6 +1,6 @@
-//! MCP over standard input and output: a stateless shim in front of one async `call`.
+//! MCP over standard input and output and over Streamable HTTP: a stateless shim in front of one async `call`.
 //!
-//! It knows neither engine nor client: whoever starts it passes `call(operation, id, body)`. The result of a tool is its
+//! It knows neither engine nor client: whoever starts it passes `call(ask)`. The result of a tool is its
 //! JSON object twice, as text in `content[0]`, which real clients parse, and as structured content. A tool that fails says
 //! so with `isError` and `{"error", "hint"}`; only an unknown tool is a protocol error. Nothing waits for
 //! `notifications/initialized`, since the one widespread client never sends it.
@@ -18,6 +18,10 @@ use rmcp::{ErrorData, ServerHandler, ServiceExt};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub mod card;
+pub mod http;
+mod recall;
+mod record;
 pub mod tools;
 
 const INSTRUCTIONS: &str = "Clone predicts what this person would reply to you. Call predict_next_prompt before you ask \
@@ -29,8 +33,35 @@ const INSTRUCTIONS: &str = "Clone predicts what this person would reply to you. 
 /// An answer of `call` that is still being worked on.
 pub type Called = Pin<Box<dyn Future<Output = Result<Value, Fault>> + Send>>;
 
-/// `call(operation, id, body)`: one operation of the socket API.
-pub type Call = Arc<dyn Fn(String, Option<String>, Value) -> Called + Send + Sync>;
+/// One operation of the socket API, and what it is asked with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ask {
+    /// Its name in the table of operations.
+    pub operation: &'static str,
+    /// The path parameter.
+    pub id: Option<String>,
+    /// The query.
+    pub query: Vec<(&'static str, String)>,
+    /// The body; null where there is none.
+    pub body: Value,
+}
+
+impl Ask {
+    /// An operation that is asked with a body.
+    #[must_use]
+    pub const fn post(operation: &'static str, body: Value) -> Self {
+        Self { operation, id: None, query: Vec::new(), body }
+    }
+
+    /// An operation that is asked without one.
+    #[must_use]
+    pub const fn get(operation: &'static str) -> Self {
+        Self::post(operation, Value::Null)
+    }
+}
+
+/// Asks one operation of the socket API.
+pub type Call = Arc<dyn Fn(Ask) -> Called + Send + Sync>;
 
 /// Why the MCP server ended before its client closed the connection.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +81,7 @@ pub enum McpError {
 /// Every [`McpError`].
 pub async fn stdio<C, F>(call: C) -> Result<(), McpError>
 where
-    C: Fn(String, Option<String>, Value) -> F + Send + Sync + 'static,
+    C: Fn(Ask) -> F + Send + Sync + 'static,
     F: Future<Output = Result<Value, Fault>> + Send + 'static,
 {
     let (read, write) = rmcp::transport::stdio();
@@ -64,12 +95,12 @@ where
 /// Every [`McpError`].
 pub async fn serve<C, F, R, W>(call: C, read: R, write: W) -> Result<(), McpError>
 where
-    C: Fn(String, Option<String>, Value) -> F + Send + Sync + 'static,
+    C: Fn(Ask) -> F + Send + Sync + 'static,
     F: Future<Output = Result<Value, Fault>> + Send + 'static,
     R: AsyncRead + Send + Unpin + 'static,
     W: AsyncWrite + Send + Unpin + 'static,
 {
-    let call: Call = Arc::new(move |operation, id, body| Box::pin(call(operation, id, body)));
+    let call: Call = Arc::new(move |ask| Box::pin(call(ask)));
     match (Shim { call }).serve((read, write)).await {
         Ok(running) => running.waiting().await.map(drop).map_err(|error| McpError::Ended(error.to_string())),
         // Closed before the first message: somebody only looked whether the program starts.
@@ -141,15 +172,15 @@ mod tests {
 
     use super::*;
 
-    type Calls = Arc<Mutex<Vec<(String, Option<String>, Value)>>>;
+    type Calls = Arc<Mutex<Vec<Ask>>>;
 
     /// Sends the lines to a server that records its calls, closes its input, and returns the replies by id.
-    async fn talk(lines: &[Value]) -> (Vec<Value>, Vec<(String, Option<String>, Value)>) {
+    async fn talk(lines: &[Value]) -> (Vec<Value>, Vec<Ask>) {
         let (calls, (near, far)) = (Calls::default(), tokio::io::duplex(1 << 20));
         let kept = calls.clone();
-        let call = move |operation: String, id: Option<String>, body: Value| {
-            kept.lock().expect("lock").push((operation.clone(), id, body.clone()));
-            async move { answer(&operation, &body) }
+        let call = move |ask: Ask| {
+            kept.lock().expect("lock").push(ask.clone());
+            async move { answer(ask.operation, &ask.body) }
         };
         let (read, write) = tokio::io::split(far);
         let server = tokio::spawn(serve(call, read, write));
@@ -182,6 +213,12 @@ mod tests {
                 Ok(json!({"accepted": 0, "duplicates": 0, "invalid": [{"index": 0, "errors": ["'' is too short"]}]}))
             }
             "events_ingest" => Ok(json!({"accepted": 1, "duplicates": 0, "invalid": []})),
+            "predictions_list" => Ok(json!([{"id": "p1", "agent_input": "Shall I?"}])),
+            "predictions_get" => Ok(json!({"id": "p1", "predicted_response": "yes", "confidence": 0.5,
+                "status": "accepted", "candidates": [], "threshold": 0.8, "agent_input": "Shall I?"})),
+            "context" => Ok(json!({"profile": {}, "facts": [], "episodes": [], "raw": [], "meta": {}})),
+            "search" => Ok(json!([{"id": "fct_1", "snippet": "two words"}])),
+            "why" => Ok(json!({"what": "fact", "id": "fct_1", "facts": [], "episodes": [], "events": []})),
             other => Err(Fault::not_found(other.to_owned())),
         }
     }
@@ -196,7 +233,7 @@ mod tests {
     }
 
     /// The result of one tool, called without `notifications/initialized`.
-    async fn one(name: &str, arguments: Value) -> (Value, Vec<(String, Option<String>, Value)>) {
+    async fn one(name: &str, arguments: Value) -> (Value, Vec<Ask>) {
         let (replies, calls) = talk(&[initialize("2024-11-05"), tool(1, name, arguments)]).await;
         (replies[1].clone(), calls)
     }
@@ -243,7 +280,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn seven_tools_with_schemas_and_hints() {
+    async fn every_tool_has_schemas_and_hints() {
         let list = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"});
         let (replies, _) = talk(&[initialize("2025-06-18"), list]).await;
         let tools = replies[1]["result"]["tools"].as_array().expect("tools");
@@ -257,7 +294,13 @@ mod tests {
                 "start_session",
                 "stop_session",
                 "record_agent_prompt",
-                "record_agent_response"
+                "record_agent_response",
+                "record_event",
+                "list_predictions",
+                "get_prediction",
+                "get_user_context",
+                "search_memory",
+                "why"
             ]
         );
         for tool in tools {
@@ -284,6 +327,12 @@ mod tests {
             ("stop_session", json!({"session_id": "s"})),
             ("record_agent_prompt", json!({"session_id": "s", "agent": "a", "prompt": "b"})),
             ("record_agent_response", json!({"session_id": "s", "agent": "a", "response": "b"})),
+            ("record_event", json!({"type": "app.focused", "app": "Cursor", "window_title": null})),
+            ("list_predictions", json!({"limit": 3})),
+            ("get_prediction", json!({"prediction_id": "p1"})),
+            ("get_user_context", json!({"max_facts": 3})),
+            ("search_memory", json!({"query": "commit"})),
+            ("why", json!({"id": "fct_1"})),
         ] {
             let (reply, _) = one(name, arguments.clone()).await;
             let described = tools::list().into_iter().find(|tool| tool.name == name).expect("listed");
@@ -300,15 +349,31 @@ mod tests {
         let (reply, calls) = one("predict_next_prompt", asked).await;
         assert_eq!(object(&reply)["predicted_response"], "yes");
         let sent = json!({"agent": "Codex", "agent_input": "next?", "k": 3, "threshold": 0.6});
-        assert_eq!(calls, [("predict".to_owned(), None, sent)]);
+        assert_eq!(calls, [Ask::post("predict", sent)]);
         let (reply, calls) = one("predict_continuation", json!({"agent": "a", "agent_input": "b"})).await;
         assert_eq!(object(&reply)["should_continue"], true);
-        assert_eq!(calls[0].0, "continuation");
+        assert_eq!(calls[0].operation, "continuation");
         let given = json!({"prediction_id": "p1", "status": "edited", "actual_response": "no"});
         let (reply, calls) = one("submit_feedback", given).await;
         assert_eq!(object(&reply), json!({"prediction_id": "p1", "status": "edited"}));
         let sent = json!({"status": "edited", "actual_response": "no"});
-        assert_eq!(calls, [("feedback".to_owned(), Some("p1".to_owned()), sent)]);
+        assert_eq!(calls, [Ask { id: Some("p1".to_owned()), ..Ask::post("feedback", sent) }]);
+    }
+
+    #[tokio::test]
+    async fn recalling_calls_its_operations_and_fences_what_comes_back() {
+        let (reply, calls) = one("list_predictions", json!({"status": "auto", "offset": 2, "agent": null})).await;
+        let query = vec![("status", "auto".to_owned()), ("limit", "20".to_owned()), ("offset", "2".to_owned())];
+        assert_eq!(calls, [Ask { query, ..Ask::get("predictions_list") }]);
+        let list = object(&reply);
+        let mark = list["fence"].as_str().expect("a mark");
+        assert_eq!(list["predictions"][0]["agent_input"], format!("<{mark}>Shall I?</{mark}>"));
+        let (_, calls) = one("get_prediction", json!({"prediction_id": "p1"})).await;
+        assert_eq!(calls, [Ask { id: Some("p1".to_owned()), ..Ask::get("predictions_get") }]);
+        let (_, calls) = one("search_memory", json!({"query": "commit", "tier": null})).await;
+        assert_eq!(calls, [Ask::post("search", json!({"query": "commit"}))]);
+        let (_, calls) = one("why", json!({"id": "fct_1"})).await;
+        assert_eq!(calls, [Ask { id: Some("fct_1".to_owned()), ..Ask::get("why") }]);
     }
 
     #[tokio::test]
@@ -318,10 +383,17 @@ mod tests {
             ("stop_session", json!({"session_id": "s", "source": "integration"}), "session.stopped"),
             ("record_agent_prompt", json!({"session_id": "s", "agent": "a", "prompt": ""}), "agent.prompt"),
             ("record_agent_response", json!({"session_id": "s", "agent": "a", "response": "b"}), "agent.response"),
+            ("record_event", json!({"type": "agent.prompt", "agent": "a", "prompt": "b"}), "agent.prompt"),
+            (
+                "record_event",
+                json!({"event": {"id": "e1", "session_id": "s", "type": "agent.prompt", "agent": "a", "prompt": "b",
+                    "occurred_at": "2026-01-01T00:00:00Z", "source": "strange", "meta": {"origin": "typed", "cwd": "/x"}}}),
+                "agent.prompt",
+            ),
         ] {
             let (reply, calls) = one(name, arguments).await;
-            assert_eq!((calls.len(), calls[0].0.as_str()), (1, "events_ingest"));
-            let event = Event::parse(&calls[0].2[0].to_string()).expect("a good event");
+            assert_eq!((calls.len(), calls[0].operation), (1, "events_ingest"));
+            let event = Event::parse(&calls[0].body[0].to_string()).expect("a good event");
             let ids = object(&reply);
             assert_eq!(event.topic(), topic);
             assert_eq!((&ids["session_id"], &ids["event_id"]), (&json!(event.session_id), &json!(event.id)));
@@ -342,7 +414,7 @@ mod tests {
             let arguments = json!({"session_id": "s", "agent": "a", "prompt": "b", "source": said});
             let (reply, calls) = one("record_agent_prompt", arguments).await;
             object(&reply);
-            let event = Event::parse(&calls[0].2[0].to_string()).expect("a good event");
+            let event = Event::parse(&calls[0].body[0].to_string()).expect("a good event");
             assert_eq!((event.source, event.origin()), (source, origin), "{said}");
             if !said.is_null() && said != "cli" {
                 assert_eq!(event.meta.and_then(|meta| meta.raw_source).as_deref(), said.as_str());

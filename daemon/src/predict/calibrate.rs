@@ -46,6 +46,18 @@ impl Row {
         Self { x: logit(raw), y: f64::from(u8::from(hit)), weight }
     }
 
+    /// The same, for the record alone: no fit reads it.
+    #[must_use]
+    pub fn unweighed(self) -> Self {
+        Self { weight: 0.0, ..self }
+    }
+
+    /// Whether a fit reads it.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        self.weight > 0.0
+    }
+
     /// Whether it was right.
     #[must_use]
     pub fn hit(&self) -> bool {

@@ -45,6 +45,24 @@ struct Labelled {
     kind: Kind,
     row: Row,
     stood: Stood,
+    /// The prediction that it judges, where one was made.
+    #[serde(default)]
+    of: Option<Judging>,
+}
+
+impl Labelled {
+    fn outcome(&self) -> Outcome {
+        Outcome { stood: self.stood, hit: self.row.hit(), acted: self.of.is_some_and(|of| of.acted) }
+    }
+}
+
+/// Which prediction a label judges, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Judging {
+    /// The position of the prediction in the log.
+    pub prediction: u64,
+    /// A client acted on it and nobody was asked: the trip-wire counts it, no curve does.
+    pub acted: bool,
 }
 
 /// What the curves say of one raw number.
@@ -56,6 +74,8 @@ pub struct Standing {
     pub stood: Stood,
     /// Labels of the kind that were given for raw numbers at least as high.
     pub peers: u32,
+    /// How many of those were wrong.
+    pub errors: u32,
     /// Labels of the kind.
     pub labels: u32,
     /// What became of answers of the kind that stood at [`LEAST`] or higher, oldest first.
@@ -85,21 +105,43 @@ impl Curves {
         self.seen[kind.index()]
     }
 
+    /// Takes what became of a prediction: in the place of what was said of it before, so that a verdict that is taken
+    /// back leaves no trace; else as [`add`](Self::add) does.
+    pub fn judge(&mut self, of: Judging, kind: Kind, row: Row, stood: Stood) {
+        let row = if of.acted { row.unweighed() } else { row };
+        let said = |label: &&mut Labelled| label.of.is_some_and(|known| known.prediction == of.prediction);
+        match self.rows.iter_mut().rev().find(said) {
+            Some(label) => (label.row, label.of) = (row, Some(of)),
+            None => self.push(Labelled { kind, row, stood, of: Some(of) }),
+        }
+        self.fitted = Default::default();
+    }
+
     /// Adds one label, with what the answer stood at when it was given; the next question fits again.
     pub fn add(&mut self, kind: Kind, row: Row, stood: Stood) {
+        self.push(Labelled { kind, row, stood, of: None });
+        self.fitted = Default::default();
+    }
+
+    fn push(&mut self, label: Labelled) {
         if self.rows.len() == MAX_LABELS {
             self.rows.pop_front();
         }
-        self.rows.push_back(Labelled { kind, row, stood });
-        let seen = &mut self.seen[kind.index()];
-        *seen = seen.saturating_add(1);
-        self.fitted = Default::default();
+        let seen = &mut self.seen[label.kind.index()];
+        *seen = seen.saturating_add(u32::from(label.of.is_none_or(|of| !of.acted)));
+        self.rows.push_back(label);
     }
 
     /// How many labels of this kind were given for raw numbers at least as high as this one.
     #[must_use]
     pub fn peers(&self, kind: Kind, raw: f64) -> usize {
-        self.of(kind).filter(|row| row.reaches(raw)).count()
+        self.of(kind).filter(|row| row.counts() && row.reaches(raw)).count()
+    }
+
+    /// How many labels of this kind for raw numbers at least as high were wrong; [`peers`](Self::peers) is of how many.
+    #[must_use]
+    pub fn errors(&self, kind: Kind, raw: f64) -> usize {
+        self.of(kind).filter(|row| row.counts() && row.reaches(raw) && !row.hit()).count()
     }
 
     /// What an answer with this raw number stands at.
@@ -117,8 +159,9 @@ impl Curves {
             probability: self.at(kind).probability(raw),
             stood: self.stood(kind, raw),
             peers: u32::try_from(self.peers(kind, raw)).unwrap_or(u32::MAX),
+            errors: u32::try_from(self.errors(kind, raw)).unwrap_or(u32::MAX),
             labels: self.labels(kind),
-            outcomes: mine.map(|label| Outcome { stood: label.stood, hit: label.row.hit() }).collect(),
+            outcomes: mine.map(Labelled::outcome).collect(),
         }
     }
 
@@ -127,8 +170,9 @@ impl Curves {
     pub fn at(&self, kind: Kind) -> &Belief {
         self.fitted[kind.index()].get_or_init(|| {
             let (shipped, apart) = self.scale.prior();
-            let others = self.rows.iter().rev().filter(|label| label.kind != kind).map(|label| &label.row);
-            shipped.after(others).widened(apart).after(self.of(kind))
+            let read = |row: &&Row| row.counts();
+            let others = self.rows.iter().rev().filter(|label| label.kind != kind).map(|label| &label.row).filter(read);
+            shipped.after(others).widened(apart).after(self.of(kind).filter(read))
         })
     }
 
@@ -179,6 +223,28 @@ mod tests {
         let (curves, scale) = (taught(Scale::Model, Kind::Offer, 10, true), Scale::Model.prior());
         let rows = [Row::new(0.6, true, 1.0); 10];
         assert_eq!(*curves.at(Kind::Offer), scale.0.widened(scale.1).after(rows.iter()));
+    }
+
+    /// Accepted, then rejected: as if it had been rejected at once. One that was acted on is no label of the curve.
+    #[test]
+    fn a_verdict_that_is_taken_back_leaves_no_trace() {
+        let stood = Stood { strict: 0.85, standard: 0.9 };
+        let said = |verdicts: &[(u64, bool, bool)]| {
+            let mut curves = taught(Scale::Shipped, Kind::Offer, 20, true);
+            for (prediction, hit, acted) in verdicts {
+                let of = Judging { prediction: *prediction, acted: *acted };
+                curves.judge(of, Kind::Offer, Row::new(0.9, *hit, 1.0), stood);
+            }
+            (serde_json::to_string(&curves).unwrap(), curves.standing(Kind::Offer, 0.5))
+        };
+        assert_eq!(
+            said(&[(1, true, false), (2, true, false), (1, false, false)]),
+            said(&[(1, false, false), (2, true, false)])
+        );
+        assert_eq!(said(&[(1, false, false), (1, true, false), (1, true, false)]), said(&[(1, true, false)]));
+        let (none, harmed) = (said(&[]).1, said(&[(1, true, true), (1, false, true)]).1);
+        assert_eq!((none.probability, none.peers, none.labels), (harmed.probability, harmed.peers, harmed.labels));
+        assert_eq!(harmed.outcomes, [Outcome { stood, hit: false, acted: true }]);
     }
 
     #[test]

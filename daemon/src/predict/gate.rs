@@ -142,7 +142,9 @@ fn in_order(candidates: Vec<Candidate>) -> Vec<Candidate> {
     kept
 }
 
-fn filler() -> Candidate {
+/// The candidate of a predictor that knows nothing.
+#[must_use]
+pub fn filler() -> Candidate {
     Candidate {
         response: FILLER.to_owned(),
         confidence: 0.0,
@@ -309,7 +311,7 @@ mod tests {
         let crossed = |stood: f64| {
             let mut sure = answer(vec![candidate("yes", 0.95)], 0.9, 8, 20);
             let stood = Stood { strict: stood, standard: stood };
-            sure.standing.outcomes = vec![Outcome { stood, hit: false }; 3];
+            sure.standing.outcomes = vec![Outcome { stood, hit: false, acted: false }; 3];
             decide(sure, 0.8, LIVE, "go on?", ID)
         };
         assert_eq!((crossed(0.85).gate, crossed(0.85).status), (Gate::TripWire, Status::Escalated));

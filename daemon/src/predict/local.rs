@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::assent::{self, Assent, Before};
 use super::calibrate::Row;
 use super::continuation::{Continuation, Endings};
-use super::curves::{Curves, Standing};
+use super::curves::{Curves, Judging, Standing};
 use super::fit::Sparse;
 use super::habits::Habits;
 use super::nearest::Nearest;
@@ -76,6 +76,15 @@ pub struct Label {
     pub weight: f64,
     /// What the answer stood at when it was given.
     pub stood: Stood,
+}
+
+/// What became of a prediction that was made; a later word on the same one takes the place of the earlier.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Judged {
+    /// Which prediction, and whether a client acted on it.
+    pub of: Judging,
+    /// How it fared.
+    pub label: Label,
 }
 
 /// A first candidate that nobody acts on.
@@ -257,6 +266,18 @@ impl Predictor {
     /// Learns how an answer fared; only a person's own word, or what they typed, may come here.
     pub fn judge(&mut self, label: Label) {
         self.curves.add(label.kind, Row::new(label.raw, label.hit, label.weight), label.stood);
+    }
+
+    /// Learns how a prediction that was made fared, as [`judge`](Self::judge) does.
+    pub fn judge_prediction(&mut self, judged: &Judged) {
+        let Label { raw, kind, hit, weight, stood } = judged.label;
+        self.curves.judge(judged.of, kind, Row::new(raw, hit, weight), stood);
+    }
+
+    /// What an answer with this raw number would stand at now.
+    #[must_use]
+    pub fn stood(&self, kind: Kind, raw: f64) -> Stood {
+        self.curves.stood(kind, raw)
     }
 
     /// How many pairs it has learned.

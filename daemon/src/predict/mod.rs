@@ -11,6 +11,7 @@
 //! - [`local`]: the predictor itself: learning and state. `view` and `answer`: the start and the end of a query.
 //! - [`calibrate`]: raw numbers to probabilities; [`curves`]: whose labels meet in one curve. [`gate`]: probabilities to the
 //!   confidence we stand behind; [`tripwire`]: whether what we stood behind held.
+//! - [`cosmetic`]: whether what was sent is what was predicted but for its looks.
 //! - [`assent`]: whether the person would say yes. [`fit`]: how shipped weights are made.
 //! - [`continuation`]: whether the person would go on at all. [`stratum`]: the closed channels, told apart by fixed rules.
 
@@ -18,6 +19,7 @@ mod answer;
 pub mod assent;
 pub mod calibrate;
 pub mod continuation;
+pub mod cosmetic;
 pub mod curves;
 pub mod fit;
 pub mod gate;
@@ -36,7 +38,9 @@ pub mod tripwire;
 mod view;
 
 pub use continuation::Continuation;
+pub use cosmetic::is_same;
+pub use curves::Judging;
 pub use gate::{Decided, Mode, decide};
-pub use local::{Answer, Forecast, Label, Pair, Predictor, Priors, Query};
+pub use local::{Answer, Forecast, Judged, Label, Pair, Predictor, Priors, Query};
 pub use situation::{Kind, hit};
 pub use tripwire::Stood;

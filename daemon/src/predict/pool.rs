@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::answer::STRICT;
 use super::calibrate::logit;
 use super::local::{Predictor, Query};
 use super::rank::{self, Facts};
@@ -11,6 +10,8 @@ use super::view::{View, log_share, vote};
 
 /// Recent replies in the pool.
 const RECENT: usize = 40;
+/// Deviations that the agreement of the closest situations is taken below its share.
+const DOUBT: f64 = 1.28;
 /// Closest situations that must agree before their agreement counts by itself.
 const AGREEING: usize = 6;
 
@@ -78,7 +79,7 @@ fn agreement(closest: &[u32], backing: &[u32]) -> f64 {
         return 0.0;
     }
     let count = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
-    let (n, z) = (count(closest.len()), STRICT);
+    let (n, z) = (count(closest.len()), DOUBT);
     let share = count(agree) / n;
     let middle = share + z * z / (2.0 * n);
     let spread = z * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).sqrt();

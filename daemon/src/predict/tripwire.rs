@@ -1,10 +1,13 @@
 //! The trip-wire of a stratum: whether answers that were sure enough to be automatic keep the promise.
 //!
-//! Every labelled outcome of a would-be auto (a person answered themselves, an audit, a wrong auto that was noticed) is a bet
-//! against "wrong at most as often as promised". The wealth never falls below 1, so that years of right answers cannot
-//! buy off a change; from `TRIPS` on nothing in the stratum is automatic until the opposite bet, begun at the trip, has
-//! earned `EARNED`. Both may be read after every outcome: the wealth of a fair bet is an e-process. Autos that nobody
-//! looked at are no outcomes.
+//! Every outcome of a would-be auto is a bet against "wrong at most as often as promised". There are two purses, because
+//! two things are known: what became of answers that were *asked* (the person answered themselves, or an audit), and
+//! which of those that were *acted on* somebody found wrong. Under the promise an acted-on answer is found wrong no more
+//! often than it is wrong, so the second bet is fair too, but one that nobody complained of is no success: it never
+//! touches the purse of the asked, and never earns trust back. No purse falls below 1, so that years of right answers
+//! cannot buy off a change; when one reaches `TRIPS` nothing in the stratum is automatic until the opposite bet, begun at
+//! the trip and fed by the asked alone, has earned `EARNED`. All may be read after every outcome: the wealth of a fair bet
+//! is an e-process.
 
 use serde::{Deserialize, Serialize};
 
@@ -41,8 +44,11 @@ impl Stood {
 pub struct Outcome {
     /// What it stood at.
     pub stood: Stood,
-    /// Whether it was right.
+    /// Whether it was right; of one that was acted on, whether nobody said that it was wrong.
     pub hit: bool,
+    /// A client acted on it and nobody was asked.
+    #[serde(default)]
+    pub acted: bool,
 }
 
 /// Whether the outcomes, oldest first, that would have been automatic at a threshold leave the wire tripped.
@@ -50,13 +56,17 @@ pub struct Outcome {
 pub fn tripped(outcomes: &[Outcome], threshold: f64, strict: bool) -> bool {
     let promised = (1.0 - threshold.max(LEAST)).max(1e-3);
     let (worse, better) = ((promised * WORSE).min(f64::midpoint(1.0, promised)), promised * BETTER);
-    let (mut wealth, mut held) = (1.0_f64, false);
+    let (mut purses, mut held) = ([1.0_f64; 2], false);
     for outcome in outcomes.iter().filter(|outcome| outcome.stood.under(strict) >= threshold) {
+        if held && outcome.acted {
+            continue;
+        }
         let against = if held { better } else { worse };
         let odds = if outcome.hit { (1.0 - against) / (1.0 - promised) } else { against / promised };
-        wealth = wealth.max(1.0) * odds;
-        if wealth >= if held { EARNED } else { TRIPS } {
-            (wealth, held) = (1.0, !held);
+        let purse = &mut purses[usize::from(outcome.acted)];
+        *purse = purse.max(1.0) * odds;
+        if *purse >= if held { EARNED } else { TRIPS } {
+            (purses, held) = ([1.0; 2], !held);
         }
     }
     held
@@ -68,7 +78,7 @@ mod tests {
 
     fn outcomes(hits: &str, at: f64) -> Vec<Outcome> {
         let stood = Stood { strict: at, standard: at + 0.05 };
-        hits.chars().map(|c| Outcome { stood, hit: c == '+' }).collect()
+        hits.chars().map(|c| Outcome { stood, hit: matches!(c, '+' | '.'), acted: matches!(c, '.' | 'x') }).collect()
     }
 
     #[test]
@@ -85,6 +95,13 @@ mod tests {
             (bad.clone() + &good + &bad, true),
             ("+++++++++-".repeat(30), false),
             ("+-".repeat(10), true),
+            // Acted on: `.` nobody complained, `x` found wrong.
+            ("xxx".to_owned(), true),
+            (".........x".repeat(30), false),
+            (".".repeat(300) + "xxx", true),
+            ("-..........-..........-".to_owned(), true),
+            (bad.clone() + &".".repeat(300), true),
+            (bad.clone() + &".".repeat(50) + &good, false),
         ];
         for (hits, expected) in table {
             assert_eq!(tripped(&outcomes(&hits, 0.85), 0.8, true), expected, "{hits}");

@@ -146,22 +146,13 @@ fn bearer(value: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-fn scope(caller: &Caller, operation: &Operation) -> Result<(), Fault> {
+/// Refuses a caller whose scope is too small.
+pub(super) fn scope(caller: &Caller, operation: &Operation) -> Result<(), Fault> {
     if caller.scope() >= operation.scope {
         return Ok(());
     }
-    let (has, needs) = (word(caller.scope()), word(operation.scope));
+    let (has, needs) = (caller.scope().name(), operation.scope.name());
     Err(Fault::new(Kind::Forbidden, format!("the key has the scope `{has}`, `{}` needs `{needs}`", operation.name)))
-}
-
-const fn word(scope: Scope) -> &'static str {
-    match scope {
-        Scope::Open => "open",
-        Scope::Read => "read",
-        Scope::Predict => "predict",
-        Scope::Write => "write",
-        Scope::Admin => "admin",
-    }
 }
 
 /// Refuses a client of another version before anything is done; a client that names none is not ours and may pass.

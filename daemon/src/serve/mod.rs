@@ -2,7 +2,8 @@
 //!
 //! What answers a call is not known here: the engine is two closures in a [`Handler`]. The order of a request is
 //! connection cap ([`seats`]) → Host and Origin → credential → scope → content type ([`guard`]) → body ([`body`]) →
-//! [`Handler::call`] ([`routes`]); a stream asks it again and again ([`feed`]). A handler runs on its own task, so a client that hangs up never cancels half a write.
+//! [`Handler::call`] ([`routes`]); a stream asks it again and again ([`feed`]), and so does MCP at `/mcp`, which is a shim in
+//! front of the same operations. A handler runs on its own task, so a client that hangs up never cancels half a write.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -19,6 +20,7 @@ pub mod guard;
 pub mod listen;
 pub mod routes;
 pub mod seats;
+mod tools;
 
 pub use bind::BindError;
 pub use feed::Feed;

@@ -12,6 +12,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Query, Request, State};
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::Response;
 use clone_schema::Fault;
@@ -20,7 +21,8 @@ use clone_schema::fault::Kind;
 use clone_schema::text::hex_byte;
 
 use super::seats::Busy;
-use super::{Call, Door, Handler, Reply, VERSION, body, feed, guard};
+use super::{Call, Door, Handler, Reply, VERSION, body, feed, guard, tools};
+use crate::mcp;
 
 /// The longest path parameter, in bytes after decoding.
 pub const MAX_ID: usize = 512;
@@ -61,19 +63,27 @@ struct Desk {
 async fn answer(State(desk): State<Desk>, request: Request) -> Response {
     // The seat stays taken until the handler is done, even when the client is gone by then.
     let in_work = request.extensions().get::<Arc<Busy>>().cloned();
-    let response = match take(&desk, request).await {
-        Ok(call) if feed::is_stream(call.operation) => {
-            feed::open(&desk.handler, call).await.unwrap_or_else(|fault| failure(&fault))
-        }
-        Ok(call) => run(&desk.handler, call, in_work).await,
+    let (head, body) = request.into_parts();
+    let response = match take(&desk, &head, body).await {
+        Ok(call) => match call.operation.name {
+            "events_stream" => feed::open(&desk.handler, call).await.unwrap_or_else(|fault| failure(&fault)),
+            "mcp" => tools::answer(&desk.handler, call, &head.headers).await,
+            "server_card" => json(Reply { status: 200, body: mcp::card::card().to_string() }),
+            _ => run(&desk.handler, call, in_work).await,
+        },
         Err(refusal) => *refusal,
     };
     sealed(response)
 }
 
+/// Whether the engine answers this operation, and not the doors themselves.
+#[must_use]
+pub fn by_engine(operation: &Operation) -> bool {
+    !matches!(operation.name, "events_stream" | "mcp" | "server_card")
+}
+
 /// Checks a request and reads its body.
-async fn take(desk: &Desk, request: Request) -> Result<Call, Box<Response>> {
-    let (head, body) = request.into_parts();
+async fn take(desk: &Desk, head: &Parts, body: Body) -> Result<Call, Box<Response>> {
     let authority = head.uri.authority().map(|authority| authority.as_str());
     let parts = guard::Parts { door: desk.door, authority, headers: &head.headers };
     guard::address(&parts).map_err(refused)?;
@@ -230,7 +240,8 @@ pub fn failure(fault: &Fault) -> Response {
     response
 }
 
-fn error(status: StatusCode, fault: &Fault) -> Response {
+/// A fault as a response of this status.
+pub(super) fn error(status: StatusCode, fault: &Fault) -> Response {
     let mut body = serde_json::Map::from_iter([("error".to_owned(), fault.message.clone().into())]);
     if let Some(hint) = &fault.hint {
         body.insert("hint".to_owned(), hint.clone().into());
@@ -333,7 +344,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_operation_answers_with_and_without_its_slash() {
-        for operation in OPERATIONS.iter().filter(|operation| !feed::is_stream(operation)) {
+        for operation in OPERATIONS.iter().filter(|operation| by_engine(operation)) {
             let path = operation.path.replace("{id}", "claude-code%3Aa%2Fb%23c");
             for path in [path.as_str(), path.trim_end_matches('/')] {
                 let (status, _, value, calls) = send(Door::Socket, request(operation.method, path)).await;
@@ -392,6 +403,7 @@ mod tests {
     async fn literal_paths_win_over_ids_and_head_asks_what_get_asks() {
         for (method, path, name) in [
             ("GET", "/api/predictions/stats/", "predictions_stats"),
+            ("GET", "/api/predictions/backtest/", "predictions_backtest"),
             ("GET", "/api/predictions/auto", "auto_get"),
             ("GET", "/api/predictions/0198/", "predictions_get"),
             ("POST", "/api/predictions/auto/", "auto_set"),

@@ -13,10 +13,14 @@ pub enum Table {
     Pairs,
     /// Position of the reply → calibration label. Owner: `derive`.
     Labels,
+    /// Position of what judged them → what became of predictions. Owner: `derive`.
+    Verdicts,
     /// Position of `session.closed` → what the agent said last. Owner: `derive`.
     Endings,
-    /// Position of `prediction.made` → position of its newest feedback, or none. Owner: `derive`.
+    /// Position of `prediction.made` → what is known of it, verdicts included. Owner: `derive`.
     Predictions,
+    /// Session id → its predictions that no prompt has judged yet. Owner: `derive`.
+    Waiting,
     /// Episode id → episode. Owner: `derive`.
     Episodes,
     /// Key id → key without the key. Owner: `derive`.
@@ -33,12 +37,14 @@ pub enum Table {
 
 impl Table {
     /// Every table but `meta`.
-    pub const DATA: [Self; 11] = [
+    pub const DATA: [Self; 13] = [
         Self::Sessions,
         Self::Pairs,
         Self::Labels,
+        Self::Verdicts,
         Self::Endings,
         Self::Predictions,
+        Self::Waiting,
         Self::Episodes,
         Self::Keys,
         Self::Vault,
@@ -50,7 +56,7 @@ impl Table {
     /// Whether the keys are positions and the table is read a stretch at a time.
     #[must_use]
     pub const fn is_by_position(self) -> bool {
-        matches!(self, Self::Pairs | Self::Labels | Self::Endings)
+        matches!(self, Self::Pairs | Self::Labels | Self::Verdicts | Self::Endings)
     }
 
     /// The name in the file.
@@ -61,8 +67,10 @@ impl Table {
             Self::Sessions => "sessions",
             Self::Pairs => "pairs",
             Self::Labels => "labels",
+            Self::Verdicts => "verdicts",
             Self::Endings => "endings",
             Self::Predictions => "predictions",
+            Self::Waiting => "waiting",
             Self::Episodes => "episodes",
             Self::Keys => "keys",
             Self::Vault => "vault",

@@ -29,6 +29,7 @@ const INTERNAL: &[(&str, &[Key])] = &[
         "feedback.given",
         &[("prediction_id", TEXT), ("status", TEXT), ("actual_response", TEXT_OR_NULL), ("judge", TEXT)],
     ),
+    ("choice.audited", &[("prediction_id", TEXT)]),
     ("key.created", &[("key_id", TEXT), ("label", TEXT), ("hash", TEXT)]),
     ("key.revoked", &[("key_id", TEXT)]),
     ("vault.written", FILE),

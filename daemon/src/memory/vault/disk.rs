@@ -235,7 +235,7 @@ impl Disk {
         Ok(())
     }
 
-    /// Writes a note, only where no file is or where the file is one of `ours`.
+    /// Writes a note, only where no file is or where the file's hash is one that may be written over.
     ///
     /// # Errors
     ///
@@ -244,13 +244,19 @@ impl Disk {
     /// # Durability
     ///
     /// The file and its directory entry are on disk when this returns.
-    pub fn write(&mut self, path: &str, bytes: &[u8], ours: &[String], now: i64) -> Result<(), VaultError> {
+    pub fn write(
+        &mut self,
+        path: &str,
+        bytes: &[u8],
+        is_ours: impl Fn(&str) -> bool,
+        now: i64,
+    ) -> Result<(), VaultError> {
         let io = |source| VaultError::Io { path: path.to_owned(), source };
         let full = self.root.join(path);
         let temp = self.temp(&full, bytes).map_err(io)?;
         let outcome = match read(&full) {
             Ok(current) if hash(&current) == hash(bytes) => std::fs::remove_file(&temp).map_err(io),
-            Ok(current) if ours.contains(&hash(&current)) => {
+            Ok(current) if is_ours(&hash(&current)) => {
                 let displaced = Displaced {
                     temp: temp.clone(),
                     path: path.to_owned(),
@@ -441,8 +447,8 @@ mod tests {
         (dir, disk)
     }
 
-    fn hashes(texts: &[&str]) -> Vec<String> {
-        texts.iter().map(|text| hash(text.as_bytes())).collect()
+    fn hashes(texts: &'static [&str]) -> impl Fn(&str) -> bool {
+        |known| texts.iter().any(|text| hash(text.as_bytes()) == known)
     }
 
     #[test]
@@ -465,11 +471,11 @@ mod tests {
     fn writes_new_files_and_replaces_only_its_own() {
         let (dir, mut disk) = disk();
         let full = dir.path().join("vault/facts/a.md");
-        disk.write("facts/a.md", b"one", &[], 0).unwrap();
-        disk.write("facts/a.md", b"two", &hashes(&["one"]), 0).unwrap();
+        disk.write("facts/a.md", b"one", |_| false, 0).unwrap();
+        disk.write("facts/a.md", b"two", hashes(&["one"]), 0).unwrap();
         assert_eq!(std::fs::read(&full).unwrap(), b"two");
         std::fs::write(&full, "mine").unwrap();
-        let refused = disk.write("facts/a.md", b"three", &hashes(&["one", "two"]), 0);
+        let refused = disk.write("facts/a.md", b"three", hashes(&["one", "two"]), 0);
         assert!(matches!(refused, Err(VaultError::Touched(_))));
         assert_eq!(std::fs::read(&full).unwrap(), b"mine");
     }
@@ -478,9 +484,9 @@ mod tests {
     fn a_late_write_to_the_displaced_file_is_put_back() {
         let (dir, mut disk) = disk();
         let full = dir.path().join("vault/a.md");
-        disk.write("a.md", b"one", &[], 0).unwrap();
+        disk.write("a.md", b"one", |_| false, 0).unwrap();
         let mut editor = OpenOptions::new().write(true).open(&full).unwrap();
-        disk.write("a.md", b"two", &hashes(&["one"]), 0).unwrap();
+        disk.write("a.md", b"two", hashes(&["one"]), 0).unwrap();
         editor.write_all(b"typed late").unwrap();
         assert_eq!(disk.settle(1), 1);
         assert_eq!(std::fs::read(&full).unwrap(), b"typed late");
@@ -492,9 +498,9 @@ mod tests {
         for (newer, names) in [(None, vec!["a.md"]), (Some("newer"), vec!["a.md", "recovered-clone"])] {
             let (dir, mut disk) = disk();
             let full = dir.path().join("vault/a.md");
-            disk.write("a.md", b"one", &[], 0).unwrap();
+            disk.write("a.md", b"one", |_| false, 0).unwrap();
             let mut editor = OpenOptions::new().write(true).open(&full).unwrap();
-            disk.write("a.md", b"two", &hashes(&["one"]), 0).unwrap();
+            disk.write("a.md", b"two", hashes(&["one"]), 0).unwrap();
             editor.write_all(b"typed late").unwrap();
             match newer {
                 Some(text) => std::fs::write(&full, text).unwrap(),
@@ -531,8 +537,8 @@ mod tests {
     #[test]
     fn displaced_files_go_after_a_while() {
         let (dir, mut disk) = disk();
-        disk.write("a.md", b"one", &[], 0).unwrap();
-        disk.write("a.md", b"two", &hashes(&["one"]), 0).unwrap();
+        disk.write("a.md", b"one", |_| false, 0).unwrap();
+        disk.write("a.md", b"two", hashes(&["one"]), 0).unwrap();
         assert_eq!(disk.settle(DISPLACED_SECONDS - 1), 0);
         assert_eq!(std::fs::read_dir(dir.path().join("vault")).unwrap().count(), 4);
         disk.settle(DISPLACED_SECONDS);

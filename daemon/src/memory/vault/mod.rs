@@ -1,9 +1,9 @@
 //! The vault: the folder of markdown that a person reads, edits and deletes with any editor.
 //!
-//! First, safe form: the daemon creates files and rewrites only what it wrote itself and nobody touched since. What a
-//! person writes, moves or deletes becomes an event first; the [`Ledger`] is folded from those events and is what the
-//! folder should look like. [`reconcile`] compares it with the [disk] and says what the person did;
-//! writing the difference back is the same operation whether a file is new, stale or lost.
+//! What a person writes, moves or deletes becomes an event first; the [`Ledger`] is folded from those events and is what the
+//! folder should look like. [`reconcile`] compares it with the [disk] and says what the person did; writing the difference
+//! back is the same operation whether a file is new, stale or lost. Where the person and the daemon both have something to
+//! say about one file, theirs and ours are merged before the file is written.
 
 pub mod disk;
 pub mod reconcile;
@@ -19,10 +19,28 @@ const OURS_MAX: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Author {
-    /// The daemon: it may write the file again.
+    /// The daemon alone.
     Daemon,
-    /// A person: the daemon never writes it again.
+    /// A person, perhaps with what the daemon merged into it.
     Person,
+}
+
+/// A text that the disk may still hold while a newer one waits to be written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Older {
+    /// Hash of the text.
+    pub hash: String,
+    /// Position of the text of ours that it was made of.
+    pub base: Option<u64>,
+}
+
+/// The text of ours that a person's was made of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Base {
+    /// Position of the event that holds it.
+    pub position: u64,
+    /// Hash of it.
+    pub hash: String,
 }
 
 /// What the log knows of one file.
@@ -40,10 +58,65 @@ pub struct Row {
     pub author: Author,
     /// The id in the front matter, which outranks the file's name.
     pub note: Option<String>,
-    /// Hashes of what the daemon wrote here since a person last did.
-    pub ours: Vec<String>,
+    /// What a person's text is merged with when ours changes; none where the file is theirs alone.
+    pub base: Option<Base>,
+    /// The texts that this one takes the place of, and this one: the disk may be written over where it holds one of them.
+    pub ours: Vec<Older>,
     /// Hash of what is known to be on the disk; none when the file was never seen there.
     pub seen: Option<String>,
+    /// Position of the event that tells what of ours the person's text left out.
+    pub conflict: Option<u64>,
+}
+
+impl Row {
+    /// Whether the disk is not known to hold this text.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        self.seen.as_ref() != Some(&self.hash)
+    }
+
+    /// Whether the disk may hold this text without anybody having touched it.
+    #[must_use]
+    pub fn knows(&self, hash: &str) -> bool {
+        self.ours.iter().any(|older| older.hash == hash)
+    }
+
+    /// The texts that the disk may hold once a newer one takes the place of this: of a person's, no earlier ones.
+    fn replaceable(&self) -> Vec<Older> {
+        if self.author == Author::Daemon || self.is_pending() {
+            return self.ours.clone();
+        }
+        vec![Older { hash: self.hash.clone(), base: self.base() }]
+    }
+
+    /// Position of the text of ours that this one was made of.
+    fn base(&self) -> Option<u64> {
+        match self.author {
+            Author::Daemon => Some(self.position),
+            Author::Person => self.base.as_ref().map(|base| base.position),
+        }
+    }
+
+    /// Position of the text of ours that an edit found now began with: of what was on the disk.
+    #[must_use]
+    pub fn edit_base(&self) -> Option<u64> {
+        let seen = self.seen.as_deref().filter(|_| self.is_pending());
+        let older = seen.and_then(|seen| self.ours.iter().find(|older| older.hash == seen));
+        older.map_or_else(|| self.base(), |older| older.base)
+    }
+}
+
+/// A text as the log tells it.
+#[derive(Clone, Debug, Default)]
+pub struct Text<'a> {
+    /// Where it stands.
+    pub path: &'a str,
+    /// What it is.
+    pub bytes: &'a [u8],
+    /// The id in its front matter.
+    pub note: Option<String>,
+    /// Position of the event that holds it.
+    pub position: u64,
 }
 
 /// What the folder should hold, by path relative to its root.
@@ -61,32 +134,62 @@ pub fn hash(bytes: &[u8]) -> String {
 }
 
 impl Ledger {
-    /// Folds `vault.written`.
-    pub fn written(&mut self, path: &str, bytes: &[u8], note: Option<String>, position: u64) {
-        let hash = hash(bytes);
-        let since = self.since(path, note.as_deref(), position);
-        let (mut ours, seen) = match self.remove(path) {
-            Some(row) if row.author == Author::Daemon => (row.ours, row.seen),
-            Some(row) => (Vec::new(), row.seen),
-            None => (Vec::new(), None),
-        };
-        ours.retain(|known| *known != hash);
-        ours.push(hash.clone());
-        let excess = ours.len().saturating_sub(OURS_MAX);
-        // However old, what the disk holds now is kept: it must never pass for a person's edit.
-        let oldest = ours.drain(..excess).find(|old| seen.as_ref() == Some(old));
-        ours.splice(..0, oldest);
-        self.put(path, Row { position, first: position, since, hash, author: Author::Daemon, note, ours, seen });
+    /// Folds `vault.written` of a text of ours alone.
+    pub fn written(&mut self, text: Text<'_>) {
+        self.supersede(text, Author::Daemon, None);
     }
 
-    /// Folds `vault.edited`; the edit was found on the disk, so it is there.
-    pub fn edited(&mut self, path: &str, bytes: &[u8], note: Option<String>, position: u64) {
+    /// Folds `vault.written` of ours merged into a person's: the text stays theirs.
+    ///
+    /// `derived` is the hash of ours, and `conflicted` says whether the person's text left some of it out.
+    pub fn merged(&mut self, text: Text<'_>, derived: String, conflicted: bool) {
+        let (path, position) = (text.path, text.position);
+        self.supersede(text, Author::Person, Some(Base { position, hash: derived }));
+        if let Some(row) = self.rows.get_mut(path) {
+            row.conflict = conflicted.then_some(position);
+        }
+    }
+
+    /// Folds `vault.edited` of a text that the person asked for and that the disk is yet to hold.
+    ///
+    /// A text that is the very base is ours again.
+    pub fn asked(&mut self, text: Text<'_>, base: Option<Base>) {
+        let is_ours = base.as_ref().is_some_and(|base| base.hash == hash(text.bytes));
+        let author = if is_ours { Author::Daemon } else { Author::Person };
+        self.supersede(text, author, base);
+    }
+
+    /// Folds `vault.edited` of a text that was found on the disk, and so is there.
+    ///
+    /// A text that is the very base is ours again.
+    pub fn edited(&mut self, text: Text<'_>, base: Option<Base>) {
+        let path = text.path;
+        self.asked(text, base);
+        if let Some(row) = self.rows.get_mut(path) {
+            row.ours.drain(..row.ours.len().saturating_sub(1));
+            row.seen = Some(row.hash.clone());
+        }
+    }
+
+    /// Puts a text in the place of what stood there, which the disk may hold for a while.
+    fn supersede(&mut self, text: Text<'_>, author: Author, base: Option<Base>) {
+        let Text { path, bytes, note, position } = text;
         let hash = hash(bytes);
         let since = self.since(path, note.as_deref(), position);
-        let known = self.remove(path).filter(|row| row.author == Author::Person);
-        let first = known.map_or(position, |row| row.first);
-        let seen = Some(hash.clone());
-        self.put(path, Row { position, first, since, hash, author: Author::Person, note, ours: Vec::new(), seen });
+        let old = self.remove(path);
+        let persons = old.as_ref().filter(|row| row.author == Author::Person && author == Author::Person);
+        let first = persons.map_or(position, |row| row.first);
+        let mut ours = old.as_ref().map(Row::replaceable).unwrap_or_default();
+        let seen = old.and_then(|row| row.seen);
+        let base = base.filter(|_| author == Author::Person);
+        let of = if author == Author::Daemon { Some(position) } else { base.as_ref().map(|base| base.position) };
+        ours.retain(|known| known.hash != hash);
+        ours.push(Older { hash: hash.clone(), base: of });
+        let excess = ours.len().saturating_sub(OURS_MAX);
+        // However old, what the disk holds now is kept: it must never pass for a person's edit.
+        let oldest = ours.drain(..excess).find(|old| seen.as_ref() == Some(&old.hash));
+        ours.splice(..0, oldest);
+        self.put(path, Row { position, first, since, hash, author, note, base, ours, seen, conflict: None });
     }
 
     /// Since when this path carries this id.
@@ -151,10 +254,10 @@ impl Ledger {
         }
     }
 
-    /// Files of the daemon that the disk does not hold as they should be.
+    /// Files that the disk does not hold as they should be.
     #[must_use]
     pub fn stale(&self) -> Vec<(String, Row)> {
-        let stale = self.rows.iter().filter(|(_, row)| row.seen.as_ref() != Some(&row.hash));
+        let stale = self.rows.iter().filter(|(_, row)| row.is_pending());
         stale.map(|(path, row)| (path.clone(), row.clone())).collect()
     }
 }
@@ -163,13 +266,17 @@ impl Ledger {
 mod tests {
     use super::*;
 
+    fn text<'a>(path: &'a str, bytes: &'a [u8], note: Option<&str>, position: u64) -> Text<'a> {
+        Text { path, bytes, note: note.map(str::to_owned), position }
+    }
+
     #[test]
     fn an_edit_takes_the_file_over_and_a_move_keeps_its_identity() {
         let mut ledger = Ledger::default();
-        ledger.written("facts/a.md", b"one", Some("fct_1".into()), 1);
-        ledger.written("facts/a.md", b"two", Some("fct_1".into()), 2);
-        assert_eq!(ledger.get("facts/a.md").unwrap().ours, [hash(b"one"), hash(b"two")]);
-        ledger.edited("facts/a.md", b"mine", Some("fct_1".into()), 3);
+        ledger.written(text("facts/a.md", b"one", Some("fct_1"), 1));
+        ledger.written(text("facts/a.md", b"two", Some("fct_1"), 2));
+        assert!([b"one", b"two"].iter().all(|text| ledger.get("facts/a.md").unwrap().knows(&hash(*text))));
+        ledger.edited(text("facts/a.md", b"mine", Some("fct_1"), 3), None);
         assert_eq!(ledger.get("facts/a.md").unwrap().author, Author::Person);
         assert!(ledger.stale().is_empty());
         ledger.moved("facts/a.md", "facts/b.md");
@@ -181,11 +288,11 @@ mod tests {
     #[test]
     fn of_two_files_with_one_id_the_older_is_the_note_in_any_order() {
         let mut ledger = Ledger::default();
-        ledger.written("facts/m.md", b"one", Some("fct_1".into()), 1);
+        ledger.written(text("facts/m.md", b"one", Some("fct_1"), 1));
         for (position, copy) in [(2, "facts/a.md"), (3, "facts/z.md")] {
-            ledger.edited(copy, b"copy", Some("fct_1".into()), position);
+            ledger.edited(text(copy, b"copy", Some("fct_1"), position), None);
         }
-        ledger.edited("facts/m.md", b"mine", Some("fct_1".into()), 4);
+        ledger.edited(text("facts/m.md", b"mine", Some("fct_1"), 4), None);
         assert_eq!(ledger.path_of("fct_1"), Some("facts/m.md"));
         let mut restarted = Ledger::default();
         ledger.rows().for_each(|(path, row)| restarted.put(path, row.clone()));
@@ -197,18 +304,18 @@ mod tests {
     #[test]
     fn the_version_on_the_disk_stays_ours_however_many_follow() {
         let mut ledger = Ledger::default();
-        ledger.written("a.md", b"on the disk", None, 1);
+        ledger.written(text("a.md", b"on the disk", None, 1));
         ledger.saw("a.md", Some(hash(b"on the disk")));
         for i in 0..200 {
-            ledger.written("a.md", format!("{i}").as_bytes(), None, i);
+            ledger.written(text("a.md", format!("{i}").as_bytes(), None, i));
         }
-        assert!(ledger.get("a.md").unwrap().ours.contains(&hash(b"on the disk")));
+        assert!(ledger.get("a.md").unwrap().knows(&hash(b"on the disk")));
     }
 
     #[test]
     fn a_file_never_seen_is_stale() {
         let mut ledger = Ledger::default();
-        ledger.written("a.md", b"one", None, 1);
+        ledger.written(text("a.md", b"one", None, 1));
         assert_eq!(ledger.stale().len(), 1);
         ledger.saw("a.md", Some(hash(b"one")));
         assert!(ledger.stale().is_empty());
@@ -218,8 +325,38 @@ mod tests {
     fn versions_of_ours_are_bounded() {
         let mut ledger = Ledger::default();
         for i in 0..200 {
-            ledger.written("a.md", format!("{i}").as_bytes(), None, i);
+            ledger.written(text("a.md", format!("{i}").as_bytes(), None, i));
         }
         assert_eq!(ledger.get("a.md").unwrap().ours.len(), OURS_MAX);
+    }
+
+    #[test]
+    fn a_merge_stays_the_persons_and_an_edit_of_what_was_on_the_disk_keeps_its_base() {
+        let mut ledger = Ledger::default();
+        ledger.written(text("a.md", b"ours", None, 1));
+        ledger.saw("a.md", Some(hash(b"ours")));
+        assert_eq!(ledger.get("a.md").unwrap().edit_base(), Some(1));
+        let base = |position, bytes: &[u8]| Some(Base { position, hash: hash(bytes) });
+        ledger.edited(text("a.md", b"mine", None, 2), base(1, b"ours"));
+        ledger.merged(text("a.md", b"mine, newer", None, 3), hash(b"newer"), true);
+        let row = ledger.get("a.md").unwrap();
+        assert_eq!((row.author, row.conflict, row.base.clone()), (Author::Person, Some(3), base(3, b"newer")));
+        assert!(row.is_pending() && row.knows(&hash(b"mine")));
+        assert_eq!(row.edit_base(), Some(1), "the disk still holds what was made of the first text");
+        ledger.saw("a.md", Some(hash(b"mine, newer")));
+        assert_eq!(ledger.get("a.md").unwrap().edit_base(), Some(3));
+        ledger.edited(text("a.md", b"mine alone", None, 4), base(3, b"newer"));
+        let row = ledger.get("a.md").unwrap();
+        assert!(!row.knows(&hash(b"mine")) && row.conflict.is_none());
+    }
+
+    #[test]
+    fn a_text_put_back_to_ours_is_ours_again() {
+        let mut ledger = Ledger::default();
+        let base = Some(Base { position: 1, hash: hash(b"ours") });
+        ledger.edited(text("a.md", b"mine", None, 2), base.clone());
+        ledger.edited(text("a.md", b"ours", None, 3), base);
+        let row = ledger.get("a.md").unwrap();
+        assert_eq!((row.author, row.is_pending(), row.edit_base()), (Author::Daemon, false, Some(3)));
     }
 }

@@ -1,0 +1,246 @@
+//! What becomes of predictions: how a typed prompt or a verdict judges the one before it.
+//!
+//! Nothing trains on itself: a prompt that repeats an automatic answer is the client's typing, whatever it says of its
+//! origin, and an automatic answer that nobody looked at teaches nothing. Only two voices are heard, the person's own
+//! verdict and, more softly, what they then typed; verdicts of programs are kept and shown.
+
+use std::collections::BTreeMap;
+
+use clone_schema::Position;
+use clone_schema::internal::{Feedback, Verdict};
+use clone_schema::prediction::{Prediction, Status};
+use serde::{Deserialize, Serialize};
+
+use crate::predict::{self, Judged, Judging, Kind, Label, Predictor, Stood, situation, stratum};
+
+/// What a prompt says of a prediction, beside a verdict: whoever has seen an answer may follow it.
+const IMPLICIT: f64 = 0.5;
+/// Predictions of one session that wait for its next prompt, at most; the oldest gives way.
+const WAITING_MAX: usize = 8;
+/// Sessions with waiting predictions, at most; the one that waits longest gives way.
+const SESSIONS_MAX: usize = 1_000;
+
+/// A prediction that is not judged yet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// Position of `prediction.made`.
+    pub position: u64,
+    /// What was predicted.
+    pub response: String,
+    raw: f64,
+    kind: Kind,
+    stood: Stood,
+    /// A client was told that it may act on it.
+    pub auto: bool,
+}
+
+impl Waiting {
+    /// A prediction as it waits; none for one that no curve stands behind, as a continuation's.
+    #[must_use]
+    pub fn new(position: Position, prediction: &Prediction, predictor: &Predictor) -> Option<Self> {
+        let raw = prediction.raw_confidence;
+        if prediction.should_continue.is_some() || raw <= 0.0 {
+            return None;
+        }
+        let kind = situation::Situation::read(&prediction.agent_input).kind;
+        Some(Self {
+            position: position.0,
+            response: prediction.predicted_response.clone(),
+            raw,
+            kind,
+            stood: predictor.stood(kind, raw),
+            auto: prediction.status == Status::Auto,
+        })
+    }
+
+    /// What it teaches that it was right or wrong, said so surely.
+    fn judged(&self, hit: bool, weight: f64) -> Judged {
+        let of = Judging { prediction: self.position, acted: self.auto };
+        Judged { of, label: Label { raw: self.raw, kind: self.kind, hit, weight, stood: self.stood } }
+    }
+
+    /// An automatic answer of which nobody has said anything yet.
+    #[must_use]
+    pub fn acted_on(&self) -> Option<Judged> {
+        self.auto.then(|| self.judged(true, 0.0))
+    }
+
+    /// What the person's own verdict teaches.
+    #[must_use]
+    pub fn by_person(&self, feedback: &Feedback) -> Judged {
+        let sent = feedback.actual_response.as_deref().unwrap_or_default();
+        let hit = match feedback.status {
+            Verdict::Accepted => true,
+            Verdict::Edited => predict::is_same(&self.response, sent),
+            Verdict::Rejected => false,
+        };
+        self.judged(hit, 1.0)
+    }
+
+    fn is_typed_by(&self, prompt: &str) -> bool {
+        let (one, two) = (situation::normal(&self.response), situation::normal(prompt));
+        one == two && (!one.is_empty() || self.response.trim() == prompt.trim())
+    }
+}
+
+/// The predictions of one session since its last prompt.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Open {
+    waiting: Vec<Waiting>,
+    /// The automatic answer that was the last prompt.
+    acted: Option<Waiting>,
+}
+
+/// What a prompt is, seen from the predictions before it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Prompted {
+    /// Nothing was predicted that it could speak of.
+    Plain,
+    /// A client typed an automatic answer.
+    Ours,
+    /// The person typed: what it says of the newest prediction, and what it teaches.
+    Judges {
+        /// Position of the newest prediction, and whether it was right; none where only an earlier answer is judged.
+        newest: Option<(u64, bool)>,
+        /// The lessons.
+        lessons: Vec<Judged>,
+    },
+}
+
+/// Waiting predictions by session.
+#[derive(Default)]
+pub struct Judgements(BTreeMap<String, Open>);
+
+impl Judgements {
+    /// The predictions of a session, where any wait.
+    #[must_use]
+    pub fn get(&self, session: &str) -> Option<&Open> {
+        self.0.get(session)
+    }
+
+    /// Puts back what the state kept.
+    pub fn restore(&mut self, session: String, open: Open) {
+        self.0.insert(session, open);
+    }
+
+    /// A prediction was made in a session; names the session that gives way to it, if one must.
+    pub fn made(&mut self, session: &str, waiting: Waiting) -> Option<String> {
+        let open = self.0.entry(session.to_owned()).or_default();
+        if open.waiting.len() == WAITING_MAX {
+            open.waiting.remove(0);
+        }
+        open.waiting.push(waiting);
+        if self.0.len() <= SESSIONS_MAX {
+            return None;
+        }
+        let oldest = self.0.iter().min_by_key(|(_, open)| open.newest()).map(|(session, _)| session.clone())?;
+        self.0.remove(&oldest);
+        Some(oldest)
+    }
+
+    /// A prompt came: what it is, and what is known of the session from now on. `said` is what the agent said before it.
+    pub fn prompted(&mut self, session: &str, prompt: &str, typed: bool, said: Option<&str>) -> Prompted {
+        let Some(open) = self.0.remove(session) else { return Prompted::Plain };
+        if let Some(auto) = open.waiting.iter().rev().find(|one| one.auto && one.is_typed_by(prompt)) {
+            self.0.insert(session.to_owned(), Open { waiting: Vec::new(), acted: Some(auto.clone()) });
+            return Prompted::Ours;
+        }
+        if !typed {
+            if open.acted.is_some() {
+                self.0.insert(session.to_owned(), Open { waiting: Vec::new(), acted: open.acted });
+            }
+            return Prompted::Plain;
+        }
+        let regrets = open.acted.filter(|_| is_regret(prompt, said)).map(|acted| acted.judged(false, 0.0));
+        let newest = open.waiting.last();
+        let judged = newest.map(|newest| newest.judged(predict::is_same(&newest.response, prompt), IMPLICIT));
+        if regrets.is_none() && judged.is_none() {
+            return Prompted::Plain;
+        }
+        let lessons: Vec<Judged> = regrets.into_iter().chain(judged).collect();
+        Prompted::Judges { newest: judged.map(|judged| (judged.of.prediction, judged.label.hit)), lessons }
+    }
+}
+
+impl Open {
+    fn newest(&self) -> u64 {
+        self.waiting.iter().chain(&self.acted).map(|one| one.position).max().unwrap_or_default()
+    }
+}
+
+/// Whether a prompt takes back the automatic answer before it: a no where the agent asked nothing that it could answer.
+fn is_regret(prompt: &str, said: Option<&str>) -> bool {
+    let asked = said.is_some_and(|said| {
+        matches!(situation::Situation::read(said).kind, Kind::Offer | Kind::Question | Kind::Options)
+    });
+    !asked && stratum::verdict(prompt) == stratum::Verdict::Rejected
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waiting(position: u64, response: &str, auto: bool) -> Waiting {
+        let stood = Stood { strict: 0.9, standard: 0.95 };
+        Waiting { position, response: response.to_owned(), raw: 0.9, kind: Kind::Report, stood, auto }
+    }
+
+    fn after(predictions: &[Waiting]) -> Judgements {
+        let mut judgements = Judgements::default();
+        predictions.iter().for_each(|one| assert_eq!(judgements.made("s", one.clone()), None));
+        judgements
+    }
+
+    fn heard(prompted: Prompted) -> Vec<(u64, bool, bool)> {
+        let Prompted::Judges { lessons, .. } = prompted else { return Vec::new() };
+        lessons.iter().map(|one| (one.of.prediction, one.of.acted, one.label.hit)).collect()
+    }
+
+    #[test]
+    fn what_is_typed_next_judges_the_newest_prediction() {
+        let made = [waiting(1, "commit it", false), waiting(2, "go on", false)];
+        for (prompt, typed, expected) in [
+            ("go on!", true, vec![(2, false, true)]),
+            ("now the parser", true, vec![(2, false, false)]),
+            ("go on", false, vec![]),
+        ] {
+            let mut judgements = after(&made);
+            assert_eq!(heard(judgements.prompted("s", prompt, typed, None)), expected, "{prompt}");
+            assert_eq!(judgements.prompted("s", prompt, true, None), Prompted::Plain, "once");
+        }
+        assert_eq!(after(&made).prompted("other", "go on", true, None), Prompted::Plain);
+    }
+
+    #[test]
+    fn a_client_that_types_an_automatic_answer_is_no_person_and_a_no_after_it_is_harm() {
+        let auto = || after(&[waiting(1, "go on", true)]);
+        for typed in [true, false] {
+            assert_eq!(auto().prompted("s", "Go on", typed, None), Prompted::Ours);
+        }
+        // The person answered themselves, and otherwise.
+        assert_eq!(heard(auto().prompted("s", "stop here", true, None)), [(1, true, false)]);
+        for (said, then, harm) in [
+            (Some("All of it is done."), "no, that was wrong, revert it", true),
+            (Some("All of it is done."), "thanks, now the parser", false),
+            (Some("Shall I also clean up?"), "no, leave that", false),
+        ] {
+            let mut judgements = auto();
+            assert_eq!(judgements.prompted("s", "go on", true, None), Prompted::Ours);
+            let expected = if harm { vec![(1, true, false)] } else { vec![] };
+            assert_eq!(heard(judgements.prompted("s", then, true, said)), expected, "{then}");
+        }
+    }
+
+    #[test]
+    fn what_waits_is_bounded() {
+        let mut judgements = Judgements::default();
+        for position in 0..20 {
+            judgements.made("s", waiting(position, "go on", false));
+        }
+        assert_eq!(judgements.get("s").map(|open| open.waiting.len()), Some(WAITING_MAX));
+        for position in 0..SESSIONS_MAX as u64 {
+            let gone = judgements.made(&format!("t{position}"), waiting(100 + position, "go on", false));
+            assert_eq!(gone.as_deref(), (position + 1 == SESSIONS_MAX as u64).then_some("s"));
+        }
+    }
+}
