@@ -251,7 +251,7 @@ mod tests {
             (br#""Blue \u201cheron\u201d 7f3a9c41 over\tthe weir""#.to_vec(), &["json"]),
             (utf16, &["utf-16"]),
             (hex.into_bytes(), &["hex"]),
-            ([b"garbage".to_vec(), packed(WORDS), b"tail".to_vec()].concat(), &["zstd plain"]),
+            ([b"garbage".to_vec(), packed(WORDS), b"tail".to_vec()].concat(), &["plain", "zstd plain"]),
             (b"Blue heron 7f3a9c41 over the weir".to_vec(), &[]),
             (packed("nothing of it"), &[]),
         ];
