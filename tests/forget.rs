@@ -270,3 +270,31 @@ fn whatever_kills_it_forgetting_is_finished_by_the_next_start_or_was_not_begun()
     eprintln!("{rounds} kills over {whole:?}: {resumed} resumed, {begun_anew} not begun, none left anything behind");
     assert!(resumed > 0, "not one kill met it at work");
 }
+
+#[test]
+fn one_event_goes_by_its_row_and_what_is_left_is_looked_for() {
+    let home = Home::new();
+    let daemon = home.start();
+    ingest(&daemon, &life(KEPT, "kept", 0));
+    let noted = daemon.post("/api/memory/raw/", &json!({"text": format!("The spare key is {CANARY}.")}));
+    assert_eq!(noted.status, 201);
+    let path = format!("/api/memory/raw/{}/", noted.body["id"].as_str().unwrap());
+    let look = |text: &str| daemon.post("/api/memory/forget/verify/", &json!({"text": text})).body["remains"].clone();
+    daemon.sync();
+    assert_ne!(look(CANARY), json!([]));
+    assert_eq!(daemon.call("DELETE", &path, None).status, 204);
+    assert_eq!((daemon.get(&path).status, daemon.call("DELETE", &path, None).status), (404, 404));
+    assert_eq!(look(CANARY), json!([]));
+    assert_ne!(look(KEPT), json!([]));
+    for (body, status) in [(json!({}), 400), (json!({"what": 1}), 400), (json!({"session_id": "none"}), 200)] {
+        let answer = daemon.post("/api/memory/forget/", &body);
+        assert_eq!(answer.status, status, "{}", answer.body);
+    }
+    let gone = home.json(&["forget", "--session", "kept-1", "--yes"]);
+    assert_eq!((&gone["events"]["agent.prompt"], &gone["remains"]), (&json!(2), &json!([])), "{gone}");
+    assert_eq!(home.json(&["forget", "--text", "anything"])["events"], json!({}));
+    // Nobody can be asked here, so nothing goes.
+    assert_eq!(home.run(&["forget", "--text", KEPT]).status.code(), Some(2));
+    assert_eq!(daemon.get("/api/recording/sessions/kept-1/events/").status, 404);
+    assert_eq!(daemon.get("/api/recording/sessions/kept-2/events/").body.as_array().map(Vec::len), Some(5));
+}

@@ -1,5 +1,6 @@
 //! The table of operations: one name, one method, one path each; engine, routes, client, CLI and MCP all read it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -106,7 +107,13 @@ pub const OPERATIONS: &[Operation] = &[
     op("auto_get", "GET", "/api/predictions/auto/", Read),
     op("auto_set", "POST", "/api/predictions/auto/", Admin),
     op("import_batch", "POST", "/api/sources/import/", Admin),
+    op("sources_list", "GET", "/api/sources/", Read),
+    op("warmstart_sources", "GET", "/api/warmstart/sources/", Read),
+    op("jobs_list", "GET", "/api/jobs/", Read),
+    op("monitoring", "GET", "/api/monitoring/", Read),
     op("mcp", "POST", "/mcp/", Read),
+    op("mcp_health", "GET", "/mcp/health/", Open),
+    op("openapi", "GET", "/openapi.json/", Open),
     op("server_card", "GET", "/.well-known/mcp/server-card.json/", Open),
 ];
 
@@ -117,22 +124,27 @@ pub fn find(name: &str) -> Option<&'static Operation> {
 }
 
 /// `POST /api/predictions/predict/`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PredictRequest {
     /// The agent that asks.
+    #[schemars(length(min = 1))]
     pub agent: String,
     /// The exact text that the agent shows the person, or a document that ends in it.
+    #[schemars(regex(pattern = r"[^\s]"))]
     pub agent_input: String,
     /// How many candidates, 1 to 10.
+    #[schemars(range(min = 1, max = 10))]
     #[serde(default = "one")]
     pub k: usize,
     /// From which confidence the caller acts.
+    #[schemars(range(min = 0.001, max = 1.0))]
     #[serde(default = "threshold")]
     pub threshold: f64,
     /// `local`, or absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// Kept for the wire; 1 to 10080.
+    #[schemars(range(min = 1, max = 10080))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recency_minutes: Option<u32>,
     /// The session that the question belongs to.
@@ -146,20 +158,24 @@ pub const PROMPTS_MAX: usize = 100;
 /// `POST /api/predictions/predict/batch/`: requests that are answered over one state of memory.
 ///
 /// The original's documents name the route and its limit, not its shape; this one is ours.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PredictBatchRequest {
     /// The requests, each as [`PredictRequest`].
+    #[schemars(length(min = 1, max = 100))]
     pub prompts: Vec<PredictRequest>,
 }
 
 /// `POST /api/predictions/continuation/`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ContinuationRequest {
     /// The agent that asks.
+    #[schemars(length(min = 1))]
     pub agent: String,
     /// What the agent last said.
+    #[schemars(regex(pattern = r"[^\s]"))]
     pub agent_input: String,
     /// From which confidence the caller acts.
+    #[schemars(range(min = 0.001, max = 1.0))]
     #[serde(default = "threshold")]
     pub threshold: f64,
     /// The session that the question belongs to.
@@ -191,7 +207,7 @@ pub struct ContinuationReply {
 }
 
 /// `POST /api/predictions/{id}/feedback/`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct FeedbackRequest {
     /// `accepted`, `edited` or `rejected`.
     pub status: crate::internal::Verdict,
@@ -201,7 +217,7 @@ pub struct FeedbackRequest {
 }
 
 /// `POST /api/memory/context/`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ContextRequest {
     /// Substring of a fact's text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -210,15 +226,19 @@ pub struct ContextRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<String>>,
     /// Window for episodes and raw rows, 1 to 10080 (default 60).
+    #[schemars(range(min = 1, max = 10080))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recency_minutes: Option<u32>,
     /// 1 to 100 (default 20).
+    #[schemars(range(min = 1, max = 100))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_facts: Option<usize>,
     /// 1 to 50 (default 10).
+    #[schemars(range(min = 1, max = 50))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_episodes: Option<usize>,
     /// 1 to 500 (default 50).
+    #[schemars(range(min = 1, max = 500))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_raw: Option<usize>,
 }
@@ -308,7 +328,7 @@ pub struct VerifyRequest {
 }
 
 /// `POST /api/memory/search/`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SearchRequest {
     /// The words to look for.
     pub query: String,
@@ -319,6 +339,7 @@ pub struct SearchRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_id: Option<String>,
     /// How many, 1 to 100 (default 10).
+    #[schemars(range(min = 1, max = 100))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
 }

@@ -10,6 +10,7 @@
 //! - [`api`]: one table of operations: name, method, path, and the request and response of each.
 //! - [`id`], [`time`], [`text`], [`confidence`], [`fault`]: the small words the others are written in.
 //! - [`sabotage`]: bugs to plant, so that the tests are tested; nothing without the feature of that name.
+//! - [`openapi`]: generates `openapi.json` from the table of operations.
 //! - [`publish`]: generates `events.schema.json` and `events.ts` from the tables.
 //!
 //! # What is absent
@@ -23,6 +24,7 @@ pub mod fault;
 pub mod id;
 pub mod internal;
 pub mod memory;
+pub mod openapi;
 pub mod prediction;
 pub mod publish;
 pub mod sabotage;

@@ -24,7 +24,7 @@ const BATCH_BYTES: usize = 4 << 20;
 /// `clone import`
 #[derive(Args)]
 pub struct Import {
-    /// Whose history: claude-code, specstory or turns
+    /// Whose history: claude-code, codex, gemini, specstory or turns
     format: String,
     /// Files, or folders that are walked
     #[arg(required = true)]
@@ -47,7 +47,8 @@ pub struct Import {
 /// The format is not known, a path cannot be read, or the daemon is not reachable. What was sent before is kept.
 pub fn run(context: &Context, arguments: Import) -> Result<u8, Failure> {
     let format = Format::from_name(&arguments.format).ok_or_else(|| {
-        Failure::usage(format!("no importer for `{}`", arguments.format)).hint("try claude-code, specstory or turns")
+        Failure::usage(format!("no importer for `{}`", arguments.format))
+            .hint(format!("try {}", Format::ALL.map(Format::name).join(", ")))
     })?;
     let config = Config::read(&context.paths.config).map_err(Failure::new)?;
     let mut exclude = config.import.exclude;
@@ -55,7 +56,7 @@ pub fn run(context: &Context, arguments: Import) -> Result<u8, Failure> {
     let filter = Filter { include: arguments.include, exclude };
     let mut files = Vec::new();
     for path in &arguments.paths {
-        files.extend(sources::files(format, path).map_err(|error| {
+        files.extend(sources::transcripts(format, path).map_err(|error| {
             Failure::new(error).hint("give files that you can read, or folders of them, such as `~/.claude/projects`")
         })?);
     }

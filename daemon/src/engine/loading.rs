@@ -15,6 +15,8 @@ use crate::index::Index;
 const GROUND: &[&str] = &[
     "health",
     "status",
+    "monitoring",
+    "mcp_health",
     "me",
     "events_ingest",
     "events_get",

@@ -6,6 +6,7 @@
 mod backtest;
 pub mod events;
 pub mod forget;
+pub mod jobs;
 pub mod keys;
 mod loading;
 pub mod memory;
@@ -101,8 +102,11 @@ impl Engine {
             self.derived()?;
         }
         match call.operation.name {
-            "health" => self.health(),
-            "status" => self.status(),
+            "health" | "mcp_health" => self.health(),
+            "status" | "monitoring" => self.status(),
+            "sources_list" => self.sources_list(),
+            "warmstart_sources" => self.warmstart_sources(),
+            "jobs_list" => self.jobs_list(&call.query),
             "doctor" => self.doctor(),
             "me" => self.me(call),
             "token_create" => self.token_create(&body(call)?),
@@ -219,6 +223,9 @@ fn log_fault(error: &LogError) -> Fault {
     Fault::new(kind, error.to_string()).hint(format!("nothing was recorded: {}; then send it again", error.mend()))
 }
 
+/// The farthest that a list is entered.
+const OFFSET_MAX: usize = 1_000_000_000;
+
 /// A page of a list: `limit` and `offset`, checked.
 struct Page {
     limit: usize,
@@ -231,7 +238,7 @@ impl Page {
         if !(1..=max).contains(&limit) {
             return Err(Fault::invalid(format!("limit must be 1 to {max}")));
         }
-        Ok(Self { limit, offset: number(query, "offset")?.unwrap_or(0) })
+        Ok(Self { limit, offset: within("offset", number(query, "offset")?, 0, 0, OFFSET_MAX)? })
     }
 
     fn cut<T>(&self, rows: impl Iterator<Item = T>) -> Vec<T> {

@@ -15,10 +15,10 @@ use axum::http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_A
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::Response;
-use clone_schema::Fault;
 use clone_schema::api::{OPERATIONS, Operation};
 use clone_schema::fault::Kind;
 use clone_schema::text::hex_byte;
+use clone_schema::{Fault, openapi};
 
 use super::seats::Busy;
 use super::{Call, Door, Handler, Reply, VERSION, body, feed, guard, tools};
@@ -31,7 +31,7 @@ pub const MAX_ID: usize = 512;
 const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
 /// Routes of the hosted product that one person's daemon does not have, and what to use instead.
-const HOSTED: &[(&str, &str)] = &[
+pub const HOSTED: &[(&str, &str)] = &[
     ("/api/auth/signup", "no account is needed; make an API key with `clone keys create --label NAME`"),
     ("/api/auth/login", "use the Unix socket, or make an API key with `clone keys create --label NAME`"),
     ("/api/auth/logout", "end a key with `clone keys revoke ID`"),
@@ -40,6 +40,8 @@ const HOSTED: &[(&str, &str)] = &[
     ("/api/access", "share with an API key of a narrow scope: `clone keys create --label NAME`"),
     ("/api/voice", "send what was said as events to `POST /api/recording/events/`"),
     ("/api/news", "see CHANGELOG.md"),
+    ("/api/warmstart/github/oauth", "no callback is needed: this daemon connects to nobody outside"),
+    ("/admin", "use the command line: `clone status`, `clone memory list`, `clone keys list`"),
 ];
 
 /// The router of one door.
@@ -69,6 +71,7 @@ async fn answer(State(desk): State<Desk>, request: Request) -> Response {
             "events_stream" => feed::open(&desk.handler, call).await.unwrap_or_else(|fault| failure(&fault)),
             "mcp" => tools::answer(&desk.handler, call, &head.headers).await,
             "server_card" => json(Reply { status: 200, body: mcp::card::card().to_string() }),
+            "openapi" => json(Reply { status: 200, body: openapi::document(VERSION).to_string() }),
             _ => run(&desk.handler, call, in_work).await,
         },
         Err(refusal) => *refusal,
@@ -79,7 +82,7 @@ async fn answer(State(desk): State<Desk>, request: Request) -> Response {
 /// Whether the engine answers this operation, and not the doors themselves.
 #[must_use]
 pub fn by_engine(operation: &Operation) -> bool {
-    !matches!(operation.name, "events_stream" | "mcp" | "server_card")
+    !matches!(operation.name, "events_stream" | "mcp" | "openapi" | "server_card")
 }
 
 /// Checks a request and reads its body.

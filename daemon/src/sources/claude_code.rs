@@ -56,19 +56,13 @@ pub(super) fn is_sub_agent(path: &Path) -> bool {
     name.starts_with("agent-") || folder.is_some_and(|folder| folder == "subagents")
 }
 
+/// Reads a whole file.
 pub(super) fn read(input: &mut dyn BufRead, sub_agent: bool, tally: &mut Tally<'_>) -> io::Result<()> {
-    let mut lines = Lines::new(input);
-    let mut reader = Reader::new(tally);
+    let (mut lines, mut past) = (Lines::new(input), Past::new(sub_agent));
     while let Some(line) = lines.next()? {
-        reader.tally.counts.read += 1;
-        match line {
-            _ if sub_agent => reader.tally.counts.skip("sub-agent"),
-            Line::Whole(bytes) => reader.line(bytes, "bad JSON"),
-            Line::Unfinished(bytes) => reader.line(bytes, "unfinished line"),
-            Line::TooLong => reader.tally.counts.skip("line too long"),
-        }
+        past.line(&line, tally);
     }
-    reader.finish();
+    past.finish(tally);
     Ok(())
 }
 
@@ -87,8 +81,11 @@ struct Place {
     made: u32,
 }
 
-struct Reader<'t, 'a> {
-    tally: &'t mut Tally<'a>,
+/// What carries over from line to line; all of it is bounded.
+#[derive(Default)]
+pub(super) struct Past {
+    /// The file is a sub-agent's side of a session.
+    sub_agent: bool,
     sessions: Vec<Session>,
     cwd: Option<String>,
     /// The last thing the person typed.
@@ -101,20 +98,35 @@ struct Reader<'t, 'a> {
     refused: bool,
 }
 
-impl<'t, 'a> Reader<'t, 'a> {
-    fn new(tally: &'t mut Tally<'a>) -> Self {
-        Self {
-            tally,
-            sessions: Vec::new(),
-            cwd: None,
-            prompt: None,
-            said: None,
-            tools: Tools::default(),
-            queue: Queue::default(),
-            refused: false,
+impl Past {
+    pub(super) fn new(sub_agent: bool) -> Self {
+        Self { sub_agent, ..Self::default() }
+    }
+
+    /// Takes the next line of the file.
+    pub(super) fn line(&mut self, line: &Line<'_>, tally: &mut Tally<'_>) {
+        tally.counts.read += 1;
+        let mut reader = Reader { tally, past: self };
+        match line {
+            _ if reader.past.sub_agent => reader.skip("sub-agent"),
+            Line::Whole(bytes) => reader.line(bytes, "bad JSON"),
+            Line::Unfinished(bytes) => reader.line(bytes, "unfinished line"),
+            Line::TooLong => reader.skip("line too long"),
         }
     }
 
+    /// The end of a file that is not followed.
+    pub(super) fn finish(&mut self, tally: &mut Tally<'_>) {
+        Reader { tally, past: self }.finish();
+    }
+}
+
+struct Reader<'t, 'a> {
+    tally: &'t mut Tally<'a>,
+    past: &'t mut Past,
+}
+
+impl Reader<'_, '_> {
     fn line(&mut self, bytes: &[u8], broken: &str) {
         match serde_json::from_slice::<Record<'_>>(bytes) {
             Ok(record) => self.record(record),
@@ -125,7 +137,7 @@ impl<'t, 'a> Reader<'t, 'a> {
     }
 
     fn record(&mut self, mut record: Record<'_>) {
-        self.cwd = record.cwd.take().or_else(|| self.cwd.take());
+        self.past.cwd = record.cwd.take().or_else(|| self.past.cwd.take());
         let kind = record.kind.take().unwrap_or_default();
         match kind.as_str() {
             "user" | "assistant" | "attachment" | "queue-operation" => {}
@@ -137,7 +149,7 @@ impl<'t, 'a> Reader<'t, 'a> {
             return self.skip("no session");
         };
         self.meet(&session, at);
-        if !self.tally.filter.takes(self.cwd.as_deref().unwrap_or_default()) {
+        if !self.tally.filter.takes(self.past.cwd.as_deref().unwrap_or_default()) {
             return self.skip("excluded project");
         }
         if kind == "queue-operation" {
@@ -158,18 +170,20 @@ impl<'t, 'a> Reader<'t, 'a> {
 
     /// Remembers when a session was first seen.
     fn meet(&mut self, id: &str, first: Timestamp) {
-        if self.sessions.iter().all(|session| session.id != id) {
-            if self.sessions.len() >= MAX_SESSIONS {
-                self.sessions.remove(0);
+        if self.past.sessions.iter().all(|session| session.id != id) {
+            if self.past.sessions.len() >= MAX_SESSIONS {
+                self.past.sessions.remove(0);
             }
-            self.sessions.push(Session { id: id.to_owned(), first, opened: false });
+            self.past.sessions.push(Session { id: id.to_owned(), first, opened: false });
         }
     }
 
     /// Hands out an event and gives its id back; the first one of a session opens it.
     fn emit(&mut self, place: &mut Place, origin: Origin, body: Body) -> String {
-        let cwd = self.cwd.as_deref();
-        if let Some(session) = self.sessions.iter_mut().find(|session| session.id == place.session && !session.opened) {
+        let cwd = self.past.cwd.as_deref();
+        if let Some(session) =
+            self.past.sessions.iter_mut().find(|session| session.id == place.session && !session.opened)
+        {
             session.opened = true;
             self.tally.open(&session.id, session.first, cwd, None);
         }
@@ -190,13 +204,13 @@ impl<'t, 'a> Reader<'t, 'a> {
             return self.skip("not the model");
         }
         self.send_queued();
-        self.refused = false;
+        self.past.refused = false;
         let mut reason = "empty answer";
         for block in wire::blocks(message.content) {
             match (block.kind.as_str(), &block.text) {
                 ("text", Some(text)) if !text.trim().is_empty() => self.answer(text, place),
                 ("tool_use", _) => {
-                    self.tools.used(&block);
+                    self.past.tools.used(&block);
                     reason = "tool use";
                 }
                 ("thinking" | "redacted_thinking", _) => reason = "thinking",
@@ -209,13 +223,13 @@ impl<'t, 'a> Reader<'t, 'a> {
     }
 
     fn answer(&mut self, text: &str, place: &mut Place) {
-        let in_response_to = self.prompt.clone();
+        let in_response_to = self.past.prompt.clone();
         let body = Body::AgentResponse { agent: AGENT.to_owned(), response: text.to_owned(), in_response_to };
         let id = self.emit(place, Origin::Agent, body);
         // The end of an answer is what the person was looking at.
         let mut from = text.len().saturating_sub(MAX_SAID_BYTES);
         from = text.ceil_char_boundary(from);
-        self.said = Some((id, text[from..].to_owned()));
+        self.past.said = Some((id, text[from..].to_owned()));
     }
 
     fn user(&mut self, record: &Record<'_>, place: &mut Place) {
@@ -227,7 +241,7 @@ impl<'t, 'a> Reader<'t, 'a> {
         }
         let texts: Vec<String> = blocks.into_iter().filter(|b| b.kind == "text").filter_map(|b| b.text).collect();
         let origin = wire::origin_kind(record.origin);
-        if self.queue.take_untyped(&place.session, texts.join("\n").trim()) {
+        if self.past.queue.take_untyped(&place.session, texts.join("\n").trim()) {
             self.skip("injected: task notification");
         }
         let act = human::act(&Said {
@@ -244,7 +258,7 @@ impl<'t, 'a> Reader<'t, 'a> {
         let acted = matches!(act, Act::Prompt(_) | Act::Command(_) | Act::Shell(_));
         self.act(act, place);
         if acted {
-            self.tools.clear();
+            self.past.tools.clear();
         }
     }
 
@@ -252,9 +266,10 @@ impl<'t, 'a> Reader<'t, 'a> {
     fn results(&mut self, blocks: &[Block<'_>], details: Option<&RawValue>, place: &mut Place) {
         for block in blocks {
             if block.kind == "tool_result" {
-                let answers = self.tools.answered(block, details);
+                let answers = self.past.tools.answered(block, details);
                 self.answered(answers, place);
-            } else if block.text.as_deref().is_some_and(|text| text.starts_with(human::INTERRUPT)) && !self.refused {
+            } else if block.text.as_deref().is_some_and(|text| text.starts_with(human::INTERRUPT)) && !self.past.refused
+            {
                 self.interrupt(place);
             }
         }
@@ -289,7 +304,7 @@ impl<'t, 'a> Reader<'t, 'a> {
         };
         let text = self.act(act, place);
         if let Some(text) = text {
-            self.queue.sent(&place.session, &text, place.at);
+            self.past.queue.sent(&place.session, &text, place.at);
         }
     }
 
@@ -308,15 +323,15 @@ impl<'t, 'a> Reader<'t, 'a> {
             Act::Scripted(text) => (text, Origin::Unknown),
             Act::Prompt(text) | Act::Command(text) | Act::Shell(text) => (text, Origin::Typed),
         };
-        if self.queue.was_sent(&place.session, &text, place.at) {
+        if self.past.queue.was_sent(&place.session, &text, place.at) {
             self.skip("queued prompt repeated");
             return None;
         }
-        if self.queue.take(&place.session, &text) {
+        if self.past.queue.take(&place.session, &text) {
             self.skip("queued prompt repeated");
         }
         let body = if shell {
-            let (command, cwd) = (text.clone(), self.cwd.clone());
+            let (command, cwd) = (text.clone(), self.past.cwd.clone());
             Body::TerminalCommand { command, cwd, exit_code: None, duration_ms: None }
         } else {
             Body::AgentPrompt { agent: AGENT.to_owned(), prompt: text.clone() }
@@ -332,33 +347,33 @@ impl<'t, 'a> Reader<'t, 'a> {
             _ => false,
         };
         self.tally.counts.commands += u64::from(command && origin == Origin::Typed);
-        self.refused = false;
+        self.past.refused = false;
         let id = self.emit(place, origin, body);
-        self.prompt = Some(id);
+        self.past.prompt = Some(id);
         // What the agent said before this is no longer what it would be stopped in.
-        self.said = None;
+        self.past.said = None;
     }
 
     fn answered(&mut self, answers: Vec<Answer>, place: &mut Place) {
         for answer in answers {
-            self.refused |= answer.outcome == clone_schema::event::Outcome::Rejected;
+            self.past.refused |= answer.outcome == clone_schema::event::Outcome::Rejected;
             self.choice(answer, place);
         }
     }
 
     fn choice(&mut self, answer: Answer, place: &mut Place) {
         let Answer { kind, question, options, choice, outcome } = answer;
-        let in_response_to = self.said.as_ref().map(|(id, _)| id.clone());
+        let in_response_to = self.past.said.as_ref().map(|(id, _)| id.clone());
         let choice = Choice { agent: AGENT.to_owned(), kind, question, options, choice, outcome, in_response_to };
         self.emit(place, Origin::Typed, Body::AgentChoice(choice));
     }
 
     fn interrupt(&mut self, place: &mut Place) {
-        if std::mem::take(&mut self.refused) {
+        if std::mem::take(&mut self.past.refused) {
             return self.skip("interrupt after a refusal");
         }
-        let said = self.said.as_ref().map(|(_, text)| text.clone()).unwrap_or_default();
-        let answer = self.tools.interrupted(said);
+        let said = self.past.said.as_ref().map(|(_, text)| text.clone()).unwrap_or_default();
+        let answer = self.past.tools.interrupted(said);
         self.choice(answer, place);
     }
 
@@ -372,7 +387,7 @@ impl<'t, 'a> Reader<'t, 'a> {
                     }
                     _ => Queued::new(session, at, texts.join("\n").trim(), false),
                 };
-                if self.queue.enqueue(queued) {
+                if self.past.queue.enqueue(queued) {
                     self.skip("queue overflow");
                 }
             }
@@ -381,7 +396,7 @@ impl<'t, 'a> Reader<'t, 'a> {
                 self.skip("queue-operation");
             }
             Some("dequeue" | "remove") => {
-                self.queue.ready();
+                self.past.queue.ready();
                 self.skip("queue-operation");
             }
             _ => self.skip("queue-operation"),
@@ -390,14 +405,14 @@ impl<'t, 'a> Reader<'t, 'a> {
 
     /// Hands out the queued prompts that went to the agent without a record of their own.
     fn send_queued(&mut self) {
-        while let Some(queued) = self.queue.next_ready() {
+        while let Some(queued) = self.past.queue.next_ready() {
             let Some(text) = queued.text else {
                 self.skip("injected: task notification");
                 continue;
             };
             let time = queued.at.to_string();
             let key = format!("queued-{}", clone_schema::id::digest(&[&queued.session, &time, &text], 16));
-            self.queue.sent(&queued.session, &text, queued.at);
+            self.past.queue.sent(&queued.session, &text, queued.at);
             let mut place = Place { session: queued.session, at: queued.at, key, made: 0 };
             let body = Body::AgentPrompt { agent: AGENT.to_owned(), prompt: text };
             self.typed(body, Origin::Typed, &mut place);
@@ -405,13 +420,13 @@ impl<'t, 'a> Reader<'t, 'a> {
     }
 
     /// What still waits at the end of the file never went to the agent; it comes when the file has grown.
-    fn finish(mut self) {
+    fn finish(&mut self) {
         self.send_queued();
         self.drop_queued("still queued");
     }
 
     fn drop_queued(&mut self, reason: &str) {
-        for queued in self.queue.clear() {
+        for queued in self.past.queue.clear() {
             self.skip(if queued.text.is_some() { reason } else { "injected: task notification" });
         }
     }

@@ -24,6 +24,8 @@ pub(super) struct Lines<R> {
     input: R,
     limit: usize,
     buffer: Vec<u8>,
+    /// Bytes of the lines that have an end.
+    used: u64,
 }
 
 impl<R: BufRead> Lines<R> {
@@ -32,11 +34,28 @@ impl<R: BufRead> Lines<R> {
     }
 
     fn with_limit(input: R, limit: usize) -> Self {
-        Self { input, limit, buffer: Vec::new() }
+        Self { input, limit, buffer: Vec::new(), used: 0 }
+    }
+
+    /// How many bytes all lines so far have with their ends; one without an end does not count.
+    pub(super) fn used(&self) -> u64 {
+        self.used
     }
 
     /// The next line, or none at the end.
     pub(super) fn next(&mut self) -> io::Result<Option<Line<'_>>> {
+        let (ended, length) = self.fill()?;
+        Ok((ended || length > 0).then(|| self.line(ended, length)))
+    }
+
+    /// The next line that has its end, or none where the last one is still being written.
+    pub(super) fn next_ended(&mut self) -> io::Result<Option<Line<'_>>> {
+        let (ended, length) = self.fill()?;
+        Ok(ended.then(|| self.line(ended, length)))
+    }
+
+    /// Reads up to the next line end into the buffer; whether there was one, and how long the line is.
+    fn fill(&mut self) -> io::Result<(bool, usize)> {
         self.buffer.clear();
         let (mut length, mut ended) = (0_usize, false);
         while !ended {
@@ -58,12 +77,16 @@ impl<R: BufRead> Lines<R> {
             let used = part.len() + usize::from(ended);
             self.input.consume(used);
         }
-        Ok(match (ended, length) {
-            (false, 0) => None,
-            (_, length) if length > self.limit => Some(Line::TooLong),
-            (true, _) => Some(Line::Whole(self.buffer.strip_suffix(b"\r").unwrap_or(&self.buffer))),
-            (false, _) => Some(Line::Unfinished(&self.buffer)),
-        })
+        self.used += if ended { length as u64 + 1 } else { 0 };
+        Ok((ended, length))
+    }
+
+    fn line(&self, ended: bool, length: usize) -> Line<'_> {
+        match ended {
+            _ if length > self.limit => Line::TooLong,
+            true => Line::Whole(self.buffer.strip_suffix(b"\r").unwrap_or(&self.buffer)),
+            false => Line::Unfinished(&self.buffer),
+        }
     }
 }
 

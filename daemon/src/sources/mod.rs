@@ -6,13 +6,17 @@
 //! [`Counts::skipped`] under exactly one reason.
 
 mod claude_code;
+mod codex;
+mod follow;
+mod gemini;
 mod lines;
 mod specstory;
+mod tail;
 mod turns;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use clone_schema::event::Choice;
@@ -28,7 +32,10 @@ pub const MAX_PEEK_BYTES: u64 = 64 * 1024;
 pub const MAX_REASONS: usize = 64;
 /// How many bytes of one text are kept; the rest of a longer one is cut at a character.
 pub const MAX_TEXT_BYTES: usize = 1024 * 1024;
+/// How the name of a compressed transcript ends.
+const COMPRESSED: &str = ".jsonl.zst";
 
+pub use follow::{Folder, Follower, Memory};
 pub use lines::MAX_LINE_BYTES;
 
 /// Why a transcript could not be read.
@@ -55,6 +62,10 @@ pub enum SourceError {
 pub enum Format {
     /// Claude Code's own session files.
     ClaudeCode,
+    /// Codex CLI's rollout files, compressed ones too.
+    Codex,
+    /// Gemini CLI's session files, and the single object of its older versions.
+    Gemini,
     /// Markdown exports of SpecStory (Cursor, Copilot, Codex, Gemini, Claude).
     Specstory,
     /// One exchange per line: `{user, session, turn, ts, agent, agent_prompt, reply, kind}`.
@@ -63,7 +74,7 @@ pub enum Format {
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 3] = [Self::ClaudeCode, Self::Specstory, Self::Turns];
+    pub const ALL: [Self; 5] = [Self::ClaudeCode, Self::Codex, Self::Gemini, Self::Specstory, Self::Turns];
 
     /// The format of that name.
     #[must_use]
@@ -76,15 +87,28 @@ impl Format {
     pub const fn name(self) -> &'static str {
         match self {
             Self::ClaudeCode => "claude-code",
+            Self::Codex => "codex",
+            Self::Gemini => "gemini",
             Self::Specstory => "specstory",
             Self::Turns => "turns",
         }
     }
 
-    const fn extension(self) -> &'static str {
+    /// Whether a file of a walked folder is a transcript of this format, by its name.
+    fn takes(self, path: &Path) -> bool {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         match self {
-            Self::ClaudeCode | Self::Turns => "jsonl",
-            Self::Specstory => "md",
+            Self::ClaudeCode | Self::Turns => name.ends_with(".jsonl"),
+            Self::Codex if name.ends_with(COMPRESSED) => {
+                // The plain file is the newer of the two.
+                name.starts_with("rollout-") && !path.with_extension("").exists()
+            }
+            Self::Codex => name.starts_with("rollout-") && name.ends_with(".jsonl"),
+            Self::Gemini => {
+                let session = name.starts_with("session-") && name.ends_with(".json");
+                session || (name.ends_with(".jsonl") && path.components().any(|part| part.as_os_str() == "chats"))
+            }
+            Self::Specstory => name.ends_with(".md"),
         }
     }
 }
@@ -161,7 +185,12 @@ impl Counts {
 ///
 /// The path is missing or unreadable, or holds more than [`MAX_FILES`]. A folder inside that cannot be read is an error
 /// too: leaving it out silently would lose sessions.
-pub fn files(format: Format, path: &Path) -> Result<Vec<PathBuf>, SourceError> {
+pub fn transcripts(format: Format, path: &Path) -> Result<Vec<PathBuf>, SourceError> {
+    files(format, path, &mut |_| true)
+}
+
+/// [`transcripts`], of which only those are looked into that are wanted.
+fn files(format: Format, path: &Path, wanted: &mut dyn FnMut(&Path) -> bool) -> Result<Vec<PathBuf>, SourceError> {
     let meta = fs::metadata(path).map_err(|error| unreadable(path, error))?;
     if meta.is_file() {
         return Ok(vec![path.to_owned()]);
@@ -171,6 +200,7 @@ pub fn files(format: Format, path: &Path) -> Result<Vec<PathBuf>, SourceError> {
     }
     let mut found = Vec::new();
     walk(format, path, 0, MAX_FILES, &mut found)?;
+    found.retain(|file| wanted(file));
     let mut keyed: Vec<_> = found.into_iter().map(|file| (instants(&file), file)).collect();
     keyed.sort_by(|(a, a_path), (b, b_path)| (a.is_none(), a, a_path).cmp(&(b.is_none(), b, b_path)));
     Ok(keyed.into_iter().map(|(_, file)| file).collect())
@@ -189,7 +219,7 @@ fn walk(
         let (kind, path) = (entry.file_type().map_err(unreadable)?, entry.path());
         if kind.is_dir() && depth < MAX_DEPTH {
             walk(format, &path, depth + 1, limit, found)?;
-        } else if kind.is_file() && path.extension().is_some_and(|ext| ext == format.extension()) {
+        } else if kind.is_file() && format.takes(&path) {
             if found.len() >= limit {
                 return Err(SourceError::TooMany(folder.to_owned()));
             }
@@ -203,6 +233,10 @@ fn walk(
 fn instants(path: &Path) -> Option<(Timestamp, Timestamp)> {
     let mut file = File::open(path).ok()?;
     let mut window = Vec::new();
+    if path.to_string_lossy().ends_with(COMPRESSED) {
+        zstd::Decoder::new(file).ok()?.take(MAX_PEEK_BYTES).read_to_end(&mut window).ok()?;
+        return dates(&String::from_utf8_lossy(&window)).next().map(|first| (first, first));
+    }
     file.by_ref().take(MAX_PEEK_BYTES).read_to_end(&mut window).ok()?;
     let first = dates(&String::from_utf8_lossy(&window)).next()?;
     let length = file.metadata().ok()?.len();
@@ -227,15 +261,26 @@ pub fn read(format: Format, path: &Path, filter: &Filter, out: &mut dyn FnMut(Ev
     if !fs::metadata(path).map_err(unreadable)?.is_file() {
         return Err(SourceError::NotRegular(path.to_owned()));
     }
-    let mut input = BufReader::with_capacity(64 * 1024, File::open(path).map_err(unreadable)?);
+    let mut input = opened(path).map_err(unreadable)?;
     let mut tally = Tally { format, filter, out, counts: Counts::default() };
     match format {
         Format::ClaudeCode => claude_code::read(&mut input, claude_code::is_sub_agent(path), &mut tally),
+        Format::Codex => codex::read(&mut input, &mut tally),
+        Format::Gemini => gemini::read(&mut input, path, &mut tally),
         Format::Specstory => specstory::read(&mut input, path, &mut tally),
         Format::Turns => turns::read(&mut input, &mut tally),
     }
     .map_err(unreadable)?;
     Ok(tally.counts)
+}
+
+/// A file as its readers see it: decompressed where its name says that it is compressed.
+fn opened(path: &Path) -> io::Result<Box<dyn BufRead>> {
+    let file = File::open(path)?;
+    Ok(match path.to_string_lossy().ends_with(COMPRESSED) {
+        true => Box::new(BufReader::with_capacity(64 * 1024, zstd::Decoder::new(file)?)),
+        false => Box::new(BufReader::with_capacity(64 * 1024, file)),
+    })
 }
 
 fn unreadable(path: &Path, error: io::Error) -> SourceError {

@@ -10,7 +10,7 @@ fn root() -> PathBuf {
 
 fn import(format: Format, path: &Path) -> (Vec<Event>, Counts) {
     let (mut events, mut total) = (Vec::new(), Counts::default());
-    for file in files(format, path).expect("readable") {
+    for file in transcripts(format, path).expect("readable") {
         let counts = read(format, &file, &Filter::default(), &mut |event| events.push(event)).expect("readable");
         total.add(&counts);
     }
@@ -42,11 +42,11 @@ fn a_folder_is_walked_older_sessions_first() {
     write("p/notes.md", &old);
     fs::create_dir(home.path().join("folder.jsonl")).expect("made");
     std::os::unix::fs::symlink(home.path().join("p/new.jsonl"), home.path().join("link.jsonl")).expect("linked");
-    let found = files(Format::ClaudeCode, home.path()).expect("readable");
+    let found = transcripts(Format::ClaudeCode, home.path()).expect("readable");
     let names: Vec<_> = found.iter().filter_map(|path| path.file_name()?.to_str()).collect();
     assert_eq!(names, ["old.jsonl", "a-copy-of-old.jsonl", "new.jsonl", "a-without.jsonl"]);
     let one = home.path().join("p/notes.md");
-    assert_eq!(files(Format::ClaudeCode, &one).expect("readable"), [one], "a file that is named is taken");
+    assert_eq!(transcripts(Format::ClaudeCode, &one).expect("readable"), [one], "a file that is named is taken");
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn a_walk_ends_at_its_limits() {
     fs::write(deep.parent().expect("a parent").join("found.jsonl"), "").expect("written");
     fs::write(home.path().join("top.jsonl"), "").expect("written");
     let names: Vec<_> =
-        files(Format::Turns, home.path()).expect("readable").iter().map(|p| p.ends_with("lost.jsonl")).collect();
+        transcripts(Format::Turns, home.path()).expect("readable").iter().map(|p| p.ends_with("lost.jsonl")).collect();
     assert_eq!(names, [false, false], "a file below the deepest folder is not found");
     let walk = |limit| walk(Format::Turns, home.path(), 0, limit, &mut Vec::new());
     assert!(walk(2).is_ok());
@@ -68,13 +68,13 @@ fn a_walk_ends_at_its_limits() {
 #[test]
 fn what_cannot_be_read_is_an_error() {
     let gone = Path::new("/nonexistent/transcripts");
-    assert!(matches!(files(Format::Turns, gone), Err(SourceError::Read { .. })));
+    assert!(matches!(transcripts(Format::Turns, gone), Err(SourceError::Read { .. })));
     let mut out = |_| {};
     assert!(matches!(read(Format::Turns, gone, &Filter::default(), &mut out), Err(SourceError::Read { .. })));
     let folder = root();
     assert!(matches!(read(Format::Turns, &folder, &Filter::default(), &mut out), Err(SourceError::NotRegular(_))));
     let device = Path::new("/dev/null");
-    assert!(matches!(files(Format::Turns, device), Err(SourceError::NotRegular(_))));
+    assert!(matches!(transcripts(Format::Turns, device), Err(SourceError::NotRegular(_))));
 }
 
 #[test]
@@ -147,15 +147,19 @@ fn the_sample_shows_every_rule() {
 #[test]
 fn real_transcripts_are_read_in_full() {
     let data = root().join("../shared/data");
-    let tables =
-        [(Format::ClaudeCode, "raw/claude-code"), (Format::Specstory, "raw/specstory"), (Format::Turns, "turns")];
+    let tables = [
+        (Format::ClaudeCode, "raw/claude-code"),
+        (Format::Codex, "raw/codex"),
+        (Format::Specstory, "raw/specstory"),
+        (Format::Turns, "turns"),
+    ];
     for (format, folder) in tables {
         let folder = data.join(folder);
         if !folder.is_dir() {
             note(&format!("SKIPPED: no real {} transcripts beside the project", format.name()));
             continue;
         }
-        for file in files(format, &folder).expect("readable") {
+        for file in transcripts(format, &folder).expect("readable") {
             let (mut seen, mut last) = (BTreeSet::new(), None);
             let counts = read(format, &file, &Filter::default(), &mut |event| {
                 assert_eq!(Event::parse(&event.to_json()).as_ref(), Ok(&event), "the wire takes it");
@@ -178,4 +182,22 @@ fn real_transcripts_are_read_in_full() {
 #[allow(clippy::print_stderr)]
 fn note(text: &str) {
     eprintln!("{text}");
+}
+
+#[test]
+fn a_compressed_rollout_is_read_like_the_plain_one_which_wins() {
+    let home = tempfile::tempdir().expect("a folder");
+    let (plain, packed) = (home.path().join("rollout-1.jsonl"), home.path().join("rollout-1.jsonl.zst"));
+    let line = |kind: &str, payload: &str| {
+        format!("{{\"timestamp\":\"2026-01-01T10:00:00Z\",\"type\":\"{kind}\",\"payload\":{payload}}}\n")
+    };
+    let text =
+        line("session_meta", "{\"id\":\"t\"}") + &line("event_msg", "{\"type\":\"user_message\",\"message\":\"go\"}");
+    fs::write(&plain, &text).expect("written");
+    let from_plain = import(Format::Codex, &plain);
+    fs::write(&packed, zstd::encode_all(text.as_bytes(), 3).expect("compressed")).expect("written");
+    assert_eq!(transcripts(Format::Codex, home.path()).expect("readable"), std::slice::from_ref(&plain));
+    fs::remove_file(&plain).expect("removed");
+    assert_eq!(import(Format::Codex, home.path()), from_plain);
+    assert_eq!(from_plain.1.human, 1);
 }

@@ -1,0 +1,248 @@
+//! `openapi.json`: the table of operations as OpenAPI 3.1, generated and never written by hand.
+//!
+//! Names, methods, paths and scopes come from [`OPERATIONS`]; requests from the types that the daemon reads them into; what
+//! neither knows (queries, replies, one line of prose) from [`routes::ROUTES`]. An operation without a row there is shown
+//! with what the table of operations knows.
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+
+use crate::api::{OPERATIONS, Operation, Scope};
+use crate::topic::TOPICS;
+
+pub mod routes;
+
+use routes::{Body, Param, Reply, Route, Takes};
+
+/// The whole document, for a daemon of this version.
+#[must_use]
+pub fn document(version: &str) -> Value {
+    let mut paths = Map::new();
+    for operation in OPERATIONS {
+        let path = paths.entry(shown(operation.path)).or_insert_with(|| json!({}));
+        path[operation.method.to_lowercase()] = described(operation);
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Clone",
+            "version": version,
+            "description": "One person's daemon: records, remembers, predicts. Paths answer alike with and without the last slash.",
+        },
+        "servers": [{"url": "http://127.0.0.1:8001", "description": "loopback; the Unix socket speaks the same"}],
+        "security": [{"apiKey": []}, {"bearer": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "apiKey": {"type": "apiKey", "in": "header", "name": "X-Clone-API-Key"},
+                "bearer": {"type": "http", "scheme": "bearer"},
+            },
+            "schemas": {"Error": {
+                "type": "object",
+                "required": ["error"],
+                "properties": {"error": {"type": "string"}, "hint": {"type": "string"}},
+            }},
+        },
+    })
+}
+
+/// A path as it is shown; documents are known without the last slash.
+fn shown(path: &str) -> String {
+    path.strip_suffix(".json/").map_or_else(|| path.to_owned(), |name| format!("{name}.json"))
+}
+
+fn described(operation: &Operation) -> Value {
+    let route = routes::find(operation.name);
+    let mut shown = json!({
+        "operationId": operation.name,
+        "tags": [operation.path.trim_start_matches("/api/").split('/').find(|part| !part.is_empty())],
+        "summary": route.map_or("", |route| route.summary),
+        "x-scope": operation.scope.name(),
+        "responses": responses(operation, route),
+    });
+    let parameters = parameters(operation, route);
+    if !parameters.is_empty() {
+        shown["parameters"] = parameters.into();
+    }
+    if operation.scope == Scope::Open {
+        shown["security"] = json!([]);
+    }
+    if operation.method == "POST" || operation.method == "PATCH" {
+        let (required, schema) = body(route);
+        shown["requestBody"] = json!({"required": required, "content": {"application/json": {"schema": schema}}});
+    }
+    shown
+}
+
+fn parameters(operation: &Operation, route: Option<&Route>) -> Vec<Value> {
+    let id = operation.path.contains("{id}").then(|| {
+        let schema = json!({"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[A-Za-z0-9_:.-]+$"});
+        json!({"name": "id", "in": "path", "required": true, "schema": schema})
+    });
+    let query = route.into_iter().flat_map(|route| route.query);
+    let query = query.map(|(name, takes)| json!({"name": name, "in": "query", "schema": query_schema(takes)}));
+    id.into_iter().chain(query).collect()
+}
+
+fn query_schema(takes: &Takes) -> Value {
+    match takes {
+        Takes::Text => json!({"type": "string"}),
+        Takes::Time => json!({"type": "string", "format": "date-time"}),
+        Takes::Int(low, high) => json!({"type": "integer", "minimum": low, "maximum": high}),
+        Takes::OneOf(words) => json!({"type": "string", "enum": words}),
+        Takes::Topic => {
+            let names: Vec<&str> = TOPICS.iter().map(|topic| topic.name).collect();
+            json!({"type": "string", "enum": names})
+        }
+    }
+}
+
+/// Whether a body must be sent, and its schema.
+fn body(route: Option<&Route>) -> (bool, Value) {
+    match route.map(|route| &route.body) {
+        Some(Body::Of(schema)) => (true, schema()),
+        Some(Body::Fields(fields)) => (true, object(fields)),
+        Some(Body::Nothing) | None => (false, json!({"type": "object"})),
+    }
+}
+
+/// The schema of a type of ours, whole in itself.
+#[must_use]
+pub fn of<T: JsonSchema>() -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.inline_subschemas = true;
+        settings.meta_schema = None;
+    });
+    SchemaGenerator::new(settings).into_root_schema_for::<T>().to_value()
+}
+
+/// An object of these fields; the schema of each is JSON text, and a name with `?` may be missing.
+fn object(fields: &[Param]) -> Value {
+    let (mut properties, mut required) = (Map::new(), Vec::new());
+    for (name, schema) in fields {
+        let bare = name.trim_end_matches('?');
+        if bare == *name {
+            required.push(bare);
+        }
+        properties.insert(bare.to_owned(), serde_json::from_str(schema).unwrap_or_default());
+    }
+    json!({"type": "object", "properties": properties, "required": required})
+}
+
+fn responses(operation: &Operation, route: Option<&Route>) -> Value {
+    let mut shown = Map::new();
+    for (status, reply) in route.map_or(&[(200, Reply::Any)][..], |route| route.replies) {
+        let description = route.map_or("", |route| route.summary);
+        let mut response = json!({"description": description});
+        if let Some((kind, schema)) = content(reply) {
+            response["content"] = json!({kind: {"schema": schema}});
+        }
+        shown.insert(status.to_string(), response);
+    }
+    for (status, description) in failures(operation) {
+        let content = json!({"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}});
+        shown.insert(status.to_owned(), json!({"description": description, "content": content}));
+    }
+    Value::Object(shown)
+}
+
+fn content(reply: &Reply) -> Option<(&'static str, Value)> {
+    const JSON: &str = "application/json";
+    match reply {
+        Reply::Nothing => None,
+        Reply::Any => Some((JSON, json!({}))),
+        Reply::Object(fields) => Some((JSON, object(fields))),
+        Reply::List(fields) => Some((JSON, json!({"type": "array", "items": object(fields)}))),
+        Reply::Stream => Some(("text/event-stream", json!({"type": "string"}))),
+    }
+}
+
+/// What any operation of this kind may be answered with instead.
+fn failures(operation: &Operation) -> Vec<(&'static str, &'static str)> {
+    let mut all = vec![
+        ("400", "the request does not fit"),
+        ("403", "a foreign Host or Origin, or a scope that is too small"),
+        ("409", "the client is of another version"),
+        ("503", "not now; Retry-After says when"),
+    ];
+    if operation.scope != Scope::Open || operation.name == "token_refresh" {
+        all.push(("401", "no good credential"));
+    }
+    if operation.path.contains("{id}") {
+        all.push(("404", "there is nothing of this id"));
+    }
+    if operation.method != "GET" {
+        all.extend([
+            ("408", "the body did not arrive in time"),
+            ("413", "the body is too large"),
+            ("415", "the body is not JSON"),
+            ("507", "the disk is full; nothing was recorded"),
+        ]);
+    }
+    if operation.name == "mcp" {
+        all.extend([("406", "the client takes no JSON"), ("422", "the body is no JSON-RPC")]);
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_is_described_once_and_every_description_has_its_operation() {
+        let document = document("0.0.0");
+        for operation in OPERATIONS {
+            let shown = &document["paths"][shown(operation.path)][operation.method.to_lowercase()];
+            assert_eq!(shown["operationId"], operation.name);
+            assert_eq!(shown["x-scope"], operation.scope.name());
+            assert_eq!(shown["requestBody"].is_object(), matches!(operation.method, "POST" | "PATCH"), "{shown}");
+        }
+        for route in routes::ROUTES {
+            assert!(crate::api::find(route.name).is_some(), "`{}` is no operation", route.name);
+            assert!(!route.summary.is_empty() && !route.replies.is_empty(), "{}", route.name);
+            for fields in route.replies.iter().map(|(_, reply)| reply) {
+                if let Reply::Object(fields) | Reply::List(fields) = fields {
+                    good(fields);
+                }
+            }
+            if let Body::Fields(fields) = route.body {
+                good(fields);
+            }
+        }
+    }
+
+    fn good(fields: &[Param]) {
+        for (name, schema) in fields {
+            assert!(serde_json::from_str::<Value>(schema).is_ok_and(|schema| schema.is_object()), "{name}: {schema}");
+        }
+    }
+
+    #[test]
+    fn requests_come_from_the_types_that_read_them() {
+        let document = document("0.0.0");
+        let predict = &document["paths"]["/api/predictions/predict/"]["post"]["requestBody"];
+        let schema = &predict["content"]["application/json"]["schema"];
+        assert_eq!(schema["required"], json!(["agent", "agent_input"]));
+        assert_eq!(schema["properties"]["k"]["maximum"], 10);
+        let feedback = &document["paths"]["/api/predictions/{id}/feedback/"]["post"]["requestBody"];
+        assert!(feedback.to_string().contains("rejected") && !feedback.to_string().contains("$ref"), "{feedback}");
+    }
+
+    #[test]
+    fn every_schema_in_it_is_a_schema() {
+        let document = document("0.0.0");
+        let mut seen = 0;
+        for operation in document["paths"].as_object().expect("paths").values().flat_map(|path| path.as_object()) {
+            for shown in operation.values() {
+                let body = &shown["requestBody"]["content"]["application/json"]["schema"];
+                if body.is_object() {
+                    jsonschema::validator_for(body).expect("a schema");
+                    seen += 1;
+                }
+            }
+        }
+        assert!(seen > 10, "{seen}");
+    }
+}

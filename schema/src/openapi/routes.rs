@@ -1,0 +1,434 @@
+//! What the table of operations does not know of a route: one line of prose, its query, its body, its replies.
+//!
+//! A field's schema is JSON text, so that the table stays a table. Replies name the fields that are always there; more may
+//! come.
+
+use serde_json::Value;
+
+use super::of;
+use crate::api::{
+    ContextRequest, ContinuationRequest, FeedbackRequest, PAGE_MAX, PredictBatchRequest, PredictRequest, SearchRequest,
+};
+
+/// The name of a field, `?` behind it where it may be missing, and its schema as JSON text.
+pub type Param = (&'static str, &'static str);
+
+/// What a parameter of the query takes.
+#[derive(Clone, Copy, Debug)]
+pub enum Takes {
+    /// Any text.
+    Text,
+    /// An instant with an offset.
+    Time,
+    /// A whole number of this range.
+    Int(u64, u64),
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+    /// The name of a topic.
+    Topic,
+}
+
+/// What a request carries.
+#[derive(Clone, Copy, Debug)]
+pub enum Body {
+    /// Nothing, or an empty object.
+    Nothing,
+    /// An object of these fields.
+    Fields(&'static [Param]),
+    /// What a type of ours says.
+    Of(fn() -> Value),
+}
+
+/// What an answer carries.
+#[derive(Clone, Copy, Debug)]
+pub enum Reply {
+    /// No body.
+    Nothing,
+    /// Any JSON.
+    Any,
+    /// An object that has these fields.
+    Object(&'static [Param]),
+    /// An array of such objects.
+    List(&'static [Param]),
+    /// Server-sent events.
+    Stream,
+}
+
+/// One operation, described.
+#[derive(Debug)]
+pub struct Route {
+    /// Its name in the table of operations.
+    pub name: &'static str,
+    /// One line.
+    pub summary: &'static str,
+    /// The parameters of its query.
+    pub query: &'static [(&'static str, Takes)],
+    /// Its body.
+    pub body: Body,
+    /// Its good answers, by status.
+    pub replies: &'static [(u16, Reply)],
+}
+
+/// The description of this operation.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Route> {
+    ROUTES.iter().find(|route| route.name == name)
+}
+
+const TEXT: &str = r#"{"type":"string"}"#;
+const TEXT_OR_NULL: &str = r#"{"type":["string","null"]}"#;
+const NOT_BLANK: &str = r#"{"type":"string","pattern":"[^\\s]"}"#;
+const INT: &str = r#"{"type":"integer"}"#;
+const SHARE: &str = r#"{"type":"number","minimum":0,"maximum":1}"#;
+const BOOL: &str = r#"{"type":"boolean"}"#;
+const LIST: &str = r#"{"type":"array"}"#;
+const OBJECT: &str = r#"{"type":"object"}"#;
+const ANY: &str = "{}";
+const INSTANT: &str = r#"{"type":"string","format":"date-time"}"#;
+const LABEL: &str = r#"{"type":"string","minLength":1,"maxLength":200,"pattern":"[^\\s]"}"#;
+const SCOPE: &str = r#"{"enum":["read","predict","write","admin",null]}"#;
+const EVENTS: &str = r#"{"type":"array","minItems":1,"maxItems":1000,"items":{"type":"object"}}"#;
+
+const KEY: &[Param] = &[
+    ("id", TEXT),
+    ("label", TEXT),
+    ("scope", TEXT),
+    ("kind", TEXT),
+    ("created_at", INSTANT),
+    ("last_used", TEXT_OR_NULL),
+];
+const ACCESS: &[Param] =
+    &[("access", TEXT), ("expires_in", INT), ("expires_at", INSTANT), ("key_id", TEXT), ("scope", TEXT)];
+const EVENT: &[Param] = &[("id", TEXT), ("session_id", TEXT), ("type", TEXT), ("occurred_at", TEXT), ("source", TEXT)];
+const RAW: &[Param] = &[
+    ("id", TEXT),
+    ("text", TEXT),
+    ("occurred_at", TEXT),
+    ("source", TEXT),
+    ("session_id", TEXT_OR_NULL),
+    ("event_id", TEXT),
+];
+const EPISODE: &[Param] = &[("id", TEXT), ("title", TEXT), ("summary", TEXT), ("evidence", LIST)];
+const FACT: &[Param] = &[
+    ("id", TEXT),
+    ("kind", TEXT),
+    ("text", TEXT),
+    ("tier", TEXT),
+    ("importance", SHARE),
+    ("tags", LIST),
+    ("evidence", LIST),
+];
+const PREDICTION: &[Param] = &[
+    ("id", TEXT),
+    ("predicted_response", TEXT),
+    ("confidence", SHARE),
+    ("raw_confidence", SHARE),
+    ("probability", SHARE),
+    ("candidates", LIST),
+    ("k", INT),
+    ("status", TEXT),
+    ("threshold", SHARE),
+    ("model", TEXT),
+    ("latency_ms", INT),
+    ("stop_recommended", BOOL),
+];
+const STATUS: &[Param] =
+    &[("version", TEXT), ("pid", INT), ("started_at", INSTANT), ("log", OBJECT), ("problems", LIST)];
+const SOURCE: &[Param] = &[("id", TEXT), ("events", INT), ("last", TEXT_OR_NULL)];
+const HEALTH: &[Param] = &[("status", TEXT), ("version", TEXT)];
+
+const SINCE: (&str, Takes) = ("since", Takes::Time);
+const UNTIL: (&str, Takes) = ("until", Takes::Time);
+const WINDOW: &[(&str, Takes)] = &[SINCE, UNTIL];
+const OFFSET: (&str, Takes) = ("offset", Takes::Int(0, 1_000_000_000));
+const LIMIT_200: (&str, Takes) = ("limit", Takes::Int(1, 200));
+const STATUSES: &[&str] = &["auto", "escalated", "accepted", "edited", "rejected"];
+const FROM: (&str, Takes) = ("from", Takes::Int(0, 1 << 53));
+
+const fn get(
+    name: &'static str,
+    summary: &'static str,
+    query: &'static [(&'static str, Takes)],
+    replies: &'static [(u16, Reply)],
+) -> Route {
+    Route { name, summary, query, body: Body::Nothing, replies }
+}
+
+const fn post(name: &'static str, summary: &'static str, body: Body, replies: &'static [(u16, Reply)]) -> Route {
+    Route { name, summary, query: &[], body, replies }
+}
+
+/// Every description, in the order of the table of operations.
+pub const ROUTES: &[Route] = &[
+    get("health", "Whether the daemon runs", &[], &[(200, Reply::Object(HEALTH))]),
+    get("status", "What runs, what it holds and what is wrong", &[], &[(200, Reply::Object(STATUS))]),
+    get("monitoring", "The same as the status", &[], &[(200, Reply::Object(STATUS))]),
+    post(
+        "doctor",
+        "Check everything with a live round trip",
+        Body::Nothing,
+        &[(200, Reply::Object(&[("checks", LIST)]))],
+    ),
+    get(
+        "me",
+        "Who the credential is",
+        &[],
+        &[(200, Reply::Object(&[("id", TEXT), ("scope", TEXT), ("version", TEXT)]))],
+    ),
+    post(
+        "token_create",
+        "Sign a page in",
+        Body::Fields(&[("label?", LABEL), ("scope?", SCOPE)]),
+        &[(201, Reply::Object(ACCESS))],
+    ),
+    post(
+        "token_refresh",
+        "Exchange a refresh token for an access token of 60 minutes",
+        Body::Fields(&[("refresh", TEXT)]),
+        &[(200, Reply::Object(ACCESS))],
+    ),
+    get("keys_list", "List the API keys", &[], &[(200, Reply::List(KEY))]),
+    post(
+        "keys_create",
+        "Make an API key; it is shown once",
+        Body::Fields(&[("label", LABEL), ("scope?", SCOPE)]),
+        &[(
+            201,
+            Reply::Object(&[("id", TEXT), ("key", TEXT), ("label", TEXT), ("scope", TEXT), ("created_at", INSTANT)]),
+        )],
+    ),
+    get("keys_get", "One API key", &[], &[(200, Reply::Object(KEY))]),
+    get("keys_revoke", "End an API key at once", &[], &[(204, Reply::Nothing)]),
+    post(
+        "events_ingest",
+        "Record 1 to 1000 CloneEvents; one bad event never fails the batch",
+        Body::Of(|| serde_json::from_str(EVENTS).unwrap_or_default()),
+        &[(200, Reply::Object(INGESTED)), (201, Reply::Object(INGESTED))],
+    ),
+    get("events_get", "One event", &[], &[(200, Reply::Object(EVENT))]),
+    get(
+        "events_list",
+        "Events of every topic, in the order of the log",
+        &[
+            FROM,
+            ("limit", Takes::Int(1, PAGE_MAX as u64)),
+            ("topic", Takes::Topic),
+            SINCE,
+            UNTIL,
+            ("last", Takes::Int(1, PAGE_MAX as u64)),
+        ],
+        &[(200, Reply::Object(&[("events", LIST), ("next", INT), ("more", BOOL), ("head", INT)]))],
+    ),
+    get(
+        "events_stream",
+        "Events as they are appended",
+        &[FROM, ("topic", Takes::Topic), SINCE, UNTIL],
+        &[(200, Reply::Stream)],
+    ),
+    get(
+        "sessions_list",
+        "The 50 newest sessions",
+        &[],
+        &[(200, Reply::List(&[("id", TEXT), ("started_at", TEXT), ("event_count", INT)]))],
+    ),
+    get(
+        "sessions_events",
+        "The events of a session, oldest first",
+        &[("limit", Takes::Int(1, 2000)), OFFSET],
+        &[(200, Reply::List(EVENT))],
+    ),
+    get(
+        "raw_list",
+        "Events as sentences, newest first",
+        &[("limit", Takes::Int(1, 500)), OFFSET, ("session_id", Takes::Text)],
+        &[(200, Reply::List(RAW))],
+    ),
+    post(
+        "raw_add",
+        "Note something down",
+        Body::Fields(&[("text", NOT_BLANK), ("session_id?", TEXT_OR_NULL)]),
+        &[(201, Reply::Object(RAW))],
+    ),
+    get("raw_get", "One event as a sentence", &[], &[(200, Reply::Object(RAW))]),
+    get("episodes_list", "Episodes, newest first", &[LIMIT_200, OFFSET], &[(200, Reply::List(EPISODE))]),
+    get("episodes_get", "One episode", &[], &[(200, Reply::Object(EPISODE))]),
+    get(
+        "facts_list",
+        "Facts, newest first",
+        &[
+            LIMIT_200,
+            OFFSET,
+            ("tier", Takes::OneOf(&["candidate", "tentative", "strong"])),
+            ("kind", Takes::Text),
+            ("status", Takes::OneOf(&["active", "archived", "pending"])),
+            ("tag", Takes::Text),
+        ],
+        &[(200, Reply::List(FACT))],
+    ),
+    get("facts_get", "One fact", &[], &[(200, Reply::Object(FACT))]),
+    get(
+        "profile_get",
+        "The profile and the soul card",
+        &[],
+        &[(200, Reply::Object(&[("body", TEXT), ("soul", TEXT)]))],
+    ),
+    post(
+        "context",
+        "The bundle that a predictor sees",
+        Body::Of(of::<ContextRequest>),
+        &[(
+            200,
+            Reply::Object(&[("profile", OBJECT), ("facts", LIST), ("episodes", LIST), ("raw", LIST), ("meta", OBJECT)]),
+        )],
+    ),
+    post("search", "Search memory by words", Body::Of(of::<SearchRequest>), &[(200, Reply::List(FOUND))]),
+    post(
+        "forget",
+        "Forget events and all that rests on them, for good; every criterion that is given must hold",
+        Body::Fields(&[
+            ("id?", TEXT_OR_NULL),
+            ("session_id?", TEXT_OR_NULL),
+            ("app?", TEXT_OR_NULL),
+            ("project?", TEXT_OR_NULL),
+            ("from?", INSTANT),
+            ("to?", INSTANT),
+            ("text?", TEXT_OR_NULL),
+            ("vault?", BOOL),
+            ("dry_run?", BOOL),
+        ]),
+        &[(
+            200,
+            Reply::Object(&[
+                ("dry_run", BOOL),
+                ("events", OBJECT),
+                ("facts", LIST),
+                ("episodes", LIST),
+                ("notes", LIST),
+                ("yours", LIST),
+                ("quarantined", INT),
+                ("remains", LIST),
+            ]),
+        )],
+    ),
+    post(
+        "forget_verify",
+        "Look for words in every file, decoded",
+        Body::Fields(&[("text", NOT_BLANK)]),
+        &[(200, Reply::Object(&[("remains", LIST)]))],
+    ),
+    get("raw_forget", "Forget one event", &[], &[(204, Reply::Nothing)]),
+    post(
+        "sync",
+        "Wait until everything recorded so far is derived",
+        Body::Nothing,
+        &[(200, Reply::Object(&[("derived_upto", INT), ("facts", INT), ("episodes", INT)]))],
+    ),
+    get(
+        "memory_stats",
+        "Counts and last updates of each tier",
+        &[("since", Takes::Time)],
+        &[(200, Reply::Object(&[("profile", OBJECT), ("facts", OBJECT), ("episodes", OBJECT), ("raw", OBJECT)]))],
+    ),
+    post("predict", "Predict the person's reply", Body::Of(of::<PredictRequest>), &[(201, Reply::Object(PREDICTION))]),
+    post(
+        "predict_batch",
+        "Predict up to 100 replies over one state of memory",
+        Body::Of(of::<PredictBatchRequest>),
+        &[(201, Reply::Object(&[("predictions", LIST)]))],
+    ),
+    post(
+        "continuation",
+        "Predict whether the person would go on",
+        Body::Of(of::<ContinuationRequest>),
+        &[(201, Reply::Object(CONTINUATION)), (200, Reply::Object(CONTINUATION))],
+    ),
+    post(
+        "feedback",
+        "Say what became of a prediction",
+        Body::Of(of::<FeedbackRequest>),
+        &[(200, Reply::Object(&[("id", TEXT), ("status", TEXT), ("actual_response", TEXT_OR_NULL)]))],
+    ),
+    get(
+        "predictions_stats",
+        "Counts by the documented formulas, and what a person verified",
+        WINDOW,
+        &[(200, Reply::Object(&[("total", INT), ("by_status", OBJECT), ("precision", ANY), ("automation_rate", ANY)]))],
+    ),
+    get(
+        "predictions_list",
+        "Predictions, newest first",
+        &[
+            LIMIT_200,
+            OFFSET,
+            ("status", Takes::OneOf(STATUSES)),
+            ("agent", Takes::Text),
+            ("session_id", Takes::Text),
+            SINCE,
+            UNTIL,
+        ],
+        &[(200, Reply::List(PREDICTION))],
+    ),
+    get("predictions_get", "One prediction whole", &[], &[(200, Reply::Object(PREDICTION))]),
+    get(
+        "why",
+        "What a prediction, fact or episode rests on",
+        &[],
+        &[(200, Reply::Object(&[("what", TEXT), ("id", TEXT), ("facts", LIST), ("episodes", LIST), ("events", LIST)]))],
+    ),
+    get(
+        "auto_get",
+        "Whether answers may be automatic",
+        &[],
+        &[(200, Reply::Object(&[("auto", TEXT), ("meaning", TEXT)]))],
+    ),
+    post(
+        "auto_set",
+        "Allow or end automatic answers everywhere",
+        Body::Fields(&[("auto", r#"{"enum":["on","off"]}"#)]),
+        &[(200, Reply::Object(&[("auto", TEXT), ("meaning", TEXT)]))],
+    ),
+    post(
+        "import_batch",
+        "Mark the end of an import",
+        Body::Fields(&[
+            ("format", r#"{"type":"string","minLength":1}"#),
+            ("imported?", ANY),
+            ("duplicates?", ANY),
+            ("skipped?", ANY),
+        ]),
+        &[(201, Reply::Object(&[("marked", BOOL)]))],
+    ),
+    get("sources_list", "What events come from", &[], &[(200, Reply::List(SOURCE))]),
+    get(
+        "warmstart_sources",
+        "What a new home can be filled from, and what came",
+        &[],
+        &[(200, Reply::Object(&[("sources", LIST), ("imports", LIST)]))],
+    ),
+    get(
+        "jobs_list",
+        "Work in the background: what runs, and what ended",
+        &[LIMIT_200, OFFSET],
+        &[(200, Reply::List(&[("id", TEXT), ("kind", TEXT), ("status", TEXT), ("detail", OBJECT)]))],
+    ),
+    post(
+        "mcp",
+        "MCP over Streamable HTTP",
+        Body::Of(|| serde_json::from_str(JSON_RPC).unwrap_or_default()),
+        &[(200, Reply::Any), (202, Reply::Nothing)],
+    ),
+    get("mcp_health", "Whether MCP is served", &[], &[(200, Reply::Object(HEALTH))]),
+    get("openapi", "This document", &[], &[(200, Reply::Object(&[("openapi", TEXT), ("paths", OBJECT)]))]),
+    get(
+        "server_card",
+        "What a registry shows of the MCP server",
+        &[],
+        &[(200, Reply::Object(&[("serverInfo", OBJECT), ("tools", LIST)]))],
+    ),
+];
+
+const INGESTED: &[Param] = &[("accepted", INT), ("duplicates", INT), ("invalid", LIST)];
+const FOUND: &[Param] = &[("id", TEXT), ("tier", TEXT), ("score", r#"{"type":"number"}"#), ("snippet", TEXT)];
+const CONTINUATION: &[Param] =
+    &[("id", TEXT), ("should_continue", BOOL), ("confidence", SHARE), ("status", TEXT), ("threshold", SHARE)];
+const JSON_RPC: &str = r#"{"type":"object","required":["jsonrpc","id","method"],"properties":{"jsonrpc":{"const":"2.0"},"id":{"type":"integer"},"method":{"enum":["ping","tools/list"]}}}"#;
