@@ -11,6 +11,7 @@ mod cli;
 mod context;
 mod crash;
 mod decide;
+mod forget;
 mod full;
 mod honesty;
 mod http;

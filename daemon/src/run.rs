@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use crate::clock;
 use crate::config::Config;
 use crate::derive::progress::Progress;
-use crate::derive::{Derive, DeriveError, Wake};
+use crate::derive::{Derive, DeriveError, Wake, forget};
 use crate::engine::{Engine, Parts};
 use crate::env::Env;
 use crate::failure::Failure;
@@ -192,6 +192,7 @@ fn open_log(
 
 /// Opens what is derived; a state that is damaged, or does not fit the log, is set aside and folded anew.
 fn open_derived(paths: &Paths, log: &Log, progress: &Progress) -> Result<(Arc<Index>, Derive), Failure> {
+    forget::resume(log, paths).map_err(Failure::new)?;
     let state = open_state(paths)?;
     let index = Arc::new(Index::open(&paths.index).map_err(Failure::new)?);
     let derive = match Derive::open(log.clone(), state, index.clone(), paths, progress) {

@@ -97,6 +97,9 @@ pub const OPERATIONS: &[Operation] = &[
     op("memory_undo", "POST", "/api/memory/undo/", Write),
     op("deletions_list", "GET", "/api/memory/deletions/", Read),
     op("deletions_decide", "POST", "/api/memory/deletions/", Write),
+    op("forget", "POST", "/api/memory/forget/", Admin),
+    op("forget_verify", "POST", "/api/memory/forget/verify/", Admin),
+    op("raw_forget", "DELETE", "/api/memory/raw/{id}/", Admin),
     op("sync", "POST", "/api/memory/sync/", Write),
     op("memory_stats", "GET", "/api/memory/stats/", Read),
     op("predict", "POST", "/api/predictions/predict/", Predict),
@@ -279,6 +282,90 @@ pub struct ContextRequest {
     pub project: Option<String>,
 }
 
+/// `POST /api/memory/forget/`: every criterion that is given must hold, and one must be given.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForgetRequest {
+    /// One event; or a fact or an episode, which stands for the events that it rests on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Only of this session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<String>,
+    /// Only of this agent, application or source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
+    /// Only of this project, or of a folder below it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// Only what happened then or later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Timestamp>,
+    /// Only what happened before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Timestamp>,
+    /// Only what holds these words, whatever their case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Also takes what quotes it out of notes that the person wrote.
+    #[serde(default)]
+    pub vault: bool,
+    /// Tells what would go and changes nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// The answer to [`ForgetRequest`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForgetReply {
+    /// Whether nothing was changed.
+    pub dry_run: bool,
+    /// Events that go, by topic: what was asked for, and what the daemon had written because of it.
+    pub events: std::collections::BTreeMap<String, u64>,
+    /// Facts that go or change.
+    pub facts: Vec<Followed>,
+    /// Episodes that go or change.
+    pub episodes: Vec<Followed>,
+    /// Notes of the daemon that are written anew or go.
+    pub notes: Vec<String>,
+    /// Notes of the person that quote it; they are changed only where that was asked for.
+    pub yours: Vec<String>,
+    /// Quarantined files that went along.
+    pub quarantined: usize,
+    /// What a search of every file still finds; empty where nothing is left, and in a dry run.
+    pub remains: Vec<Remain>,
+}
+
+/// A fact or an episode that follows from what is forgotten.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Followed {
+    /// Its id.
+    pub id: String,
+    /// Whether it goes; else it is derived anew from what is left.
+    pub gone: bool,
+    /// What it says, in a dry run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
+/// A place that still holds something.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Remain {
+    /// The file.
+    pub path: String,
+    /// How it is written there: `plain`, `name`, `zstd`, `stored`, `term`, ...
+    pub form: String,
+    /// How many places.
+    pub count: u64,
+}
+
+/// `POST /api/memory/forget/verify/`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct VerifyRequest {
+    /// The words to look for in every file.
+    pub text: String,
+}
+
 /// `POST /api/memory/search/`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SearchRequest {
@@ -379,6 +466,9 @@ pub struct IngestReply {
     pub accepted: usize,
     /// Events whose id was known; unchanged.
     pub duplicates: usize,
+    /// Events that were forgotten before, and stay so.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub forgotten: usize,
     /// Events that were refused, by index.
     pub invalid: Vec<Invalid>,
 }
@@ -390,6 +480,11 @@ pub struct Invalid {
     pub index: usize,
     /// The first three things wrong with it.
     pub errors: Vec<String>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_none(count: &usize) -> bool {
+    *count == 0
 }
 
 const fn one() -> usize {

@@ -12,6 +12,7 @@ pub mod daemon;
 pub mod demo;
 pub mod events;
 pub mod export;
+pub mod forget;
 pub mod hook;
 pub mod import;
 pub mod ingest;
@@ -72,6 +73,8 @@ enum Verb {
     Why(why::Why),
     /// List, show and search what is remembered
     Memory(memory::Memory),
+    /// Forget events and everything that rests on them, in every file, for good
+    Forget(forget::Forget),
     /// Show the bundle that a predictor sees
     Context(memory::Context),
     /// Make, list and revoke API keys for the HTTP door
@@ -186,6 +189,7 @@ fn run(context: &Context, verb: Verb) -> Result<u8, Failure> {
         Verb::Wrong(arguments) => ask::wrong(context, &arguments),
         Verb::Why(arguments) => why::run(context, &arguments),
         Verb::Memory(arguments) => memory::run(context, &arguments),
+        Verb::Forget(arguments) => forget::run(context, &arguments),
         Verb::Context(arguments) => memory::context(context, &arguments),
         Verb::Keys(arguments) => keys::run(context, &arguments),
         Verb::Path(arguments) => look::path(context, &arguments),

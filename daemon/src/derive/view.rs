@@ -9,12 +9,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use clone_schema::api::Scope;
 use clone_schema::event::{Body, Choice, Event, Origin};
 use clone_schema::id::Claim;
-use clone_schema::internal::{Feedback, FileText, Internal, Judge, Key, Payload, Verdict};
+use clone_schema::internal::{Feedback, FileText, Forgotten, Internal, Judge, Key, Payload, Verdict};
 use clone_schema::memory::{Episode, Fact, Profile};
 use clone_schema::prediction::{Gate, Prediction, Status};
 use clone_schema::{Position, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::forget::unhex;
 use super::judging::{Heard, Judgements, Prompted, Waiting};
 use super::lessons::{Ending, Learned, Lesson};
 use super::notes::{self, Note};
@@ -150,6 +151,8 @@ pub struct Changes {
 /// Everything derived.
 #[derive(Default)]
 pub struct View {
+    /// Something is being forgotten, and nobody is answered from here meanwhile.
+    pub forgetting: bool,
     /// The next position to fold.
     pub cursor: Position,
     /// Sessions and their open stretches.
@@ -354,12 +357,25 @@ impl View {
             Payload::SessionClosed { session_id, upto, .. } => {
                 self.closed(record.position, &session_id, upto, log, changes, documents);
             }
+            Payload::EventForgotten(forgotten) => self.forgotten(&forgotten, at, log, changes),
             // For the record: which answers were asked only to see how such answers fare.
             Payload::ChoiceAudited { .. } => {}
             Payload::ImportMarked { .. } => changes.import_ended = Some(record.position),
             Payload::MemoryNoted { text, session_id } => {
                 documents.push(noted(record.position, &id, &text, session_id.as_deref(), at));
             }
+        }
+    }
+
+    /// What was withdrawn stays so; the log learns what it does not take again, should it have lost that.
+    fn forgotten(&mut self, forgotten: &Forgotten, at: Timestamp, log: &Log, changes: &mut Changes) {
+        for key in &forgotten.withdrawn {
+            changes.rows.put(Table::Withdrawn, key.as_bytes(), &true);
+            self.withdrawn.insert(key.clone());
+        }
+        let hashes = |digits: &[String]| digits.iter().filter_map(|one| unhex(one)).collect::<Vec<_>>();
+        if let Err(error) = log.bury(&hashes(&forgotten.ids), &hashes(&forgotten.texts), at) {
+            tracing::error!(%error, "what was forgotten can come back until the next start");
         }
     }
 

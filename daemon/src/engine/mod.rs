@@ -7,6 +7,7 @@ mod auto;
 mod backtest;
 pub mod events;
 pub mod following;
+pub mod forget;
 pub mod jobs;
 pub mod keys;
 mod loading;
@@ -140,6 +141,9 @@ impl Engine {
             "memory_undo" => self.memory_undo(&body(call)?),
             "deletions_list" => self.deletions_list(),
             "deletions_decide" => self.deletions_decide(&body(call)?),
+            "forget" => self.forget(body(call)?),
+            "forget_verify" => self.forget_verify(&body(call)?),
+            "raw_forget" => self.raw_forget(id),
             "sync" => self.sync(),
             "memory_stats" => self.memory_stats(&call.query),
             "predict" => self.predict(body(call)?),
@@ -178,7 +182,13 @@ impl Engine {
 
     /// The derived view, for reading.
     fn read(&self) -> Result<RwLockReadGuard<'_, View>, Fault> {
-        self.derived()?.view.read().map_err(|_| Fault::internal("the derived view is broken; restart the daemon"))
+        let view = self.derived()?.view.read();
+        let view = view.map_err(|_| Fault::internal("the derived view is broken; restart the daemon"))?;
+        if view.forgetting {
+            let message = "something is being forgotten, and everything derived is derived anew; try again";
+            return Err(Fault::new(fault::Kind::Unavailable, message).hint("events are recorded meanwhile"));
+        }
+        Ok(view)
     }
 
     /// Appends one internal event and waits until it is on disk.
