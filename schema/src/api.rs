@@ -393,12 +393,10 @@ pub struct SearchRequest {
     /// Only what happened at or after this instant.
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
     pub from: Option<crate::Timestamp>,
     /// Only what happened before this instant.
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
     pub to: Option<crate::Timestamp>,
     /// How many, 1 to 100 (default 10).
     #[schemars(range(min = 1, max = 100))]

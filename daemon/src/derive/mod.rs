@@ -67,6 +67,9 @@ const RETRY: Duration = Duration::from_secs(1);
 /// How soon a displaced or half-written file is looked at again.
 const SETTLE: Duration = Duration::from_secs(2);
 
+/// Where the answer to a wish to forget goes.
+type Told = SyncSender<Result<Forgot, String>>;
+
 /// What `status` says meanwhile.
 const BUILDING_INDEX: &str = "the search index was damaged and is built again from the log; nothing is lost, searches \
     answer again when it is done; wait";
@@ -83,7 +86,7 @@ pub enum Wake {
     /// Somebody said whether notes that are gone all at once were meant to be; answered with how many that was.
     Deletions(bool, SyncSender<Result<usize, String>>),
     /// Somebody wants something forgotten; answered when it is.
-    Forget(Box<Wish>, SyncSender<Result<Forgot, String>>),
+    Forget(Box<Wish>, Told),
     /// Write what is pending and end.
     Shutdown,
 }
@@ -135,7 +138,7 @@ pub struct Derive {
     blocked: Blocked,
     paths: Paths,
     /// What is to be forgotten next.
-    wishes: Vec<(Box<Wish>, SyncSender<Result<Forgot, String>>)>,
+    wishes: Vec<(Box<Wish>, Told)>,
     /// Everything derived was thrown away and is not folded anew yet.
     emptied: bool,
     /// When files may be written again, after the system refused one.

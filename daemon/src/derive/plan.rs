@@ -334,7 +334,9 @@ impl Planner<'_> {
         while std::mem::take(&mut more) {
             for (_, _, paths) in &named {
                 if paths.iter().any(|path| kept.contains(path)) {
-                    more |= paths.iter().fold(false, |more, path| kept.insert(path.clone()) || more);
+                    for path in *paths {
+                        more |= kept.insert(path.clone());
+                    }
                 }
             }
         }

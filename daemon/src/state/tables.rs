@@ -41,7 +41,7 @@ pub enum Table {
 
 impl Table {
     /// Every table but `meta`.
-    pub const DATA: [Self; 14] = [
+    pub const DATA: [Self; 15] = [
         Self::Sessions,
         Self::Pairs,
         Self::Labels,

@@ -138,8 +138,8 @@ impl Call<'_> {
         }
         let mut events = self.bookend();
         match self.transcript() {
-            Some(transcript) => events.extend(self.from_transcript(transcript)),
-            None => events.extend(self.from_call()),
+            Some(transcript) => events.extend(self.of_transcript(transcript)),
+            None => events.extend(self.of_call()),
         }
         events
     }
@@ -151,7 +151,7 @@ impl Call<'_> {
     }
 
     /// What the end of the transcript holds; the agent's last words are waited for a moment.
-    fn from_transcript(&self, path: &Path) -> Vec<Event> {
+    fn of_transcript(&self, path: &Path) -> Vec<Event> {
         let began = Instant::now();
         loop {
             let mut events = Vec::new();
@@ -170,7 +170,7 @@ impl Call<'_> {
     }
 
     /// What the call itself tells, where the agent keeps no transcript.
-    fn from_call(&self) -> Vec<Event> {
+    fn of_call(&self) -> Vec<Event> {
         let agent = self.agent().to_owned();
         let body = match self.text("hook_event_name") {
             "UserPromptSubmit" | "BeforeAgent" if !self.text("prompt").trim().is_empty() => {
