@@ -10,6 +10,7 @@ mod cli;
 mod crash;
 mod decide;
 mod full;
+mod honesty;
 mod http;
 mod joints;
 mod leak;
