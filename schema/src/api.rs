@@ -1,7 +1,9 @@
 //! The table of operations: one name, one method, one path each; engine, routes, client, CLI and MCP all read it.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Number;
 use serde_json::value::RawValue;
 
 use crate::event::ChoiceKind;
@@ -134,7 +136,7 @@ pub struct PredictRequest {
     pub agent_input: String,
     /// How many candidates, 1 to 10.
     #[schemars(range(min = 1, max = 10))]
-    #[serde(default = "one")]
+    #[serde(default = "one", deserialize_with = "whole")]
     pub k: usize,
     /// From which confidence the caller acts.
     #[schemars(range(min = 0.001, max = 1.0))]
@@ -158,11 +160,12 @@ pub struct PredictRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
     /// `local`, or absent.
+    #[schemars(extend("enum" = ["local", null]))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// Kept for the wire; 1 to 10080.
     #[schemars(range(min = 1, max = 10080))]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "maybe_whole", skip_serializing_if = "Option::is_none")]
     pub recency_minutes: Option<u32>,
     /// The session that the question belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -177,9 +180,9 @@ pub const PROMPTS_MAX: usize = 100;
 /// The original's documents name the route and its limit, not its shape; this one is ours.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PredictBatchRequest {
-    /// The requests, each as [`PredictRequest`].
+    /// The requests, each as [`PredictRequest`]; one that is none is refused alone.
     #[schemars(length(min = 1, max = 100))]
-    pub prompts: Vec<PredictRequest>,
+    pub prompts: Vec<serde_json::Value>,
 }
 
 /// `POST /api/predictions/continuation/`.
@@ -244,19 +247,19 @@ pub struct ContextRequest {
     pub tags: Option<Vec<String>>,
     /// Window for episodes and raw rows, 1 to 10080 (default 60).
     #[schemars(range(min = 1, max = 10080))]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "maybe_whole", skip_serializing_if = "Option::is_none")]
     pub recency_minutes: Option<u32>,
     /// 1 to 100 (default 20).
     #[schemars(range(min = 1, max = 100))]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "maybe_whole", skip_serializing_if = "Option::is_none")]
     pub max_facts: Option<usize>,
     /// 1 to 50 (default 10).
     #[schemars(range(min = 1, max = 50))]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "maybe_whole", skip_serializing_if = "Option::is_none")]
     pub max_episodes: Option<usize>,
     /// 1 to 500 (default 50).
     #[schemars(range(min = 1, max = 500))]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "maybe_whole", skip_serializing_if = "Option::is_none")]
     pub max_raw: Option<usize>,
 }
 
@@ -266,6 +269,7 @@ pub struct SearchRequest {
     /// The words to look for.
     pub query: String,
     /// `fact`, `episode`, `raw`, or absent for all.
+    #[schemars(extend("enum" = ["fact", "episode", "raw", null]))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<String>,
     /// Only this session.
@@ -273,7 +277,7 @@ pub struct SearchRequest {
     pub session_id: Option<String>,
     /// How many, 1 to 100 (default 10).
     #[schemars(range(min = 1, max = 100))]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "maybe_whole", skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
 }
 
@@ -336,4 +340,49 @@ const fn one() -> usize {
 
 const fn threshold() -> f64 {
     DEFAULT_THRESHOLD
+}
+
+/// A whole number however JSON writes it: to JSON, and to languages that know one kind of number, `5.0` is one too.
+fn whole<'de, D, T>(from: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: TryFrom<u64>,
+{
+    let given = Number::deserialize(from)?;
+    number(&given).ok_or_else(|| D::Error::custom(format!("`{given}` is not a whole number of this range")))
+}
+
+fn maybe_whole<'de, D, T>(from: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: TryFrom<u64>,
+{
+    let Some(given) = Option::<Number>::deserialize(from)? else { return Ok(None) };
+    let whole = number(&given);
+    whole.map(Some).ok_or_else(|| D::Error::custom(format!("`{given}` is not a whole number of this range")))
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+fn number<T: TryFrom<u64>>(given: &Number) -> Option<T> {
+    let exact = |float: f64| (float.fract() == 0.0 && (0.0..=u32::MAX as f64).contains(&float)).then_some(float as u64);
+    T::try_from(given.as_u64().or_else(|| given.as_f64().and_then(exact))?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_number_may_be_written_as_a_float_and_nothing_else_may() {
+        for (k, expected) in
+            [("5", Some(5)), ("5.0", Some(5)), ("1e1", Some(10)), ("5.5", None), ("-1", None), ("\"5\"", None)]
+        {
+            let text = format!(r#"{{"agent":"a","agent_input":"b","k":{k},"recency_minutes":{k}}}"#);
+            let read = serde_json::from_str::<PredictRequest>(&text).ok();
+            assert_eq!(read.as_ref().map(|read| read.k), expected, "{k}");
+            assert_eq!(read.and_then(|read| read.recency_minutes), expected.map(|k| k as u32), "{k}");
+        }
+        let none = serde_json::from_str::<ContextRequest>(r#"{"max_raw":null}"#).expect("null is absent");
+        assert_eq!((none.max_raw, none.max_facts), (None, None));
+    }
 }

@@ -197,6 +197,10 @@ impl Engine {
 
 /// The typed body of a call.
 fn body<T: DeserializeOwned>(call: &Call) -> Result<T, Fault> {
+    // An array would be read as the fields in their order.
+    if call.body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Fault::invalid("the body is not a JSON object"));
+    }
     serde_json::from_slice(&call.body).map_err(|error| Fault::invalid(error.to_string()))
 }
 
@@ -243,6 +247,16 @@ impl Page {
 fn number(query: &BTreeMap<String, String>, name: &str) -> Result<Option<usize>, Fault> {
     let Some(text) = query.get(name) else { return Ok(None) };
     text.parse().map(Some).map_err(|_| Fault::invalid(format!("`{name}` is not a whole number: `{text}`")))
+}
+
+/// Refuses a word in the query that is none of these.
+fn one_of(query: &BTreeMap<String, String>, name: &str, words: &[&str]) -> Result<(), Fault> {
+    match query.get(name) {
+        Some(given) if !words.contains(&given.as_str()) => {
+            Err(Fault::invalid(format!("`{name}` must be one of {}, not `{given}`", words.join(", "))))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// An instant in the query.

@@ -14,7 +14,7 @@ use clone_schema::text::tail;
 use clone_schema::{Fault, Position, id};
 use serde_json::{Value, json};
 
-use super::{Engine, Page, instant, log_fault, ok, reply, stats};
+use super::{Engine, Page, instant, log_fault, ok, one_of, reply, stats};
 use crate::derive::view::{Mark, View};
 use crate::predict::{self, Decided, Mode, Offered, Query};
 use crate::serve::{Call, Caller, Reply};
@@ -48,8 +48,12 @@ impl Engine {
             return Err(Fault::invalid(format!("a batch holds 1 to {PROMPTS_MAX} prompts, not {count}")));
         }
         let view = self.read()?;
-        let answered: Vec<Result<Prediction, Fault>> =
-            request.prompts.iter().map(|one| admit(one).map(|()| self.answer(&view, one))).collect();
+        let one = |given: Value| {
+            let one: PredictRequest =
+                serde_json::from_value(given).map_err(|error| Fault::invalid(error.to_string()))?;
+            admit(&one).map(|()| self.answer(&view, &one))
+        };
+        let answered: Vec<Result<Prediction, Fault>> = request.prompts.into_iter().map(one).collect();
         drop(view);
         self.keep(answered.iter().flatten().cloned().collect())?;
         let rows = answered.into_iter().enumerate().map(|(index, one)| match one {
@@ -263,10 +267,7 @@ impl Engine {
         let page = Page::of(query, 50, 200)?;
         let (since, until) = (instant(query, "since")?, instant(query, "until")?);
         for name in ["status", "made"] {
-            if let Some(status) = query.get(name).filter(|status| Status::from_name(status).is_none()) {
-                return Err(Fault::invalid(format!("there is no {name} `{status}`"))
-                    .hint("`auto`, `escalated`, `accepted`, `edited` or `rejected`"));
-            }
+            one_of(query, name, &["pending", "auto", "escalated", "accepted", "edited", "rejected"])?;
         }
         let wanted = |mark: &Mark| {
             let is = |name: &str, value: &str| query.get(name).is_none_or(|wanted| wanted == value);

@@ -136,7 +136,11 @@ impl Engine {
         let text = body["text"].as_str().filter(|text| !text.trim().is_empty());
         let text = text.ok_or_else(|| Fault::invalid("'text' is a required property"))?;
         let text = scrub::scrub(text).text.into_owned();
-        let session_id = body["session_id"].as_str().map(str::to_owned);
+        let session_id = match &body["session_id"] {
+            Value::Null => None,
+            Value::String(session) => Some(session.clone()),
+            other => return Err(Fault::invalid(format!("'session_id' is not a string: {other}"))),
+        };
         let id = self.note(Payload::MemoryNoted { text: text.clone(), session_id: session_id.clone() })?;
         reply(
             201,

@@ -3,7 +3,7 @@
 //! A field's schema is JSON text, so that the table stays a table. Replies name the fields that are always there; more may
 //! come.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::of;
 use crate::api::{
@@ -88,7 +88,7 @@ const ANY: &str = "{}";
 const INSTANT: &str = r#"{"type":"string","format":"date-time"}"#;
 const LABEL: &str = r#"{"type":"string","minLength":1,"maxLength":200,"pattern":"[^\\s]"}"#;
 const SCOPE: &str = r#"{"enum":["read","predict","write","admin",null]}"#;
-const EVENTS: &str = r#"{"type":"array","minItems":1,"maxItems":1000,"items":{"type":"object"}}"#;
+const EVENTS: &str = r#"{"type":"array","minItems":1,"maxItems":1000,"items":{}}"#;
 
 const KEY: &[Param] = &[
     ("id", TEXT),
@@ -153,7 +153,7 @@ const UNTIL: (&str, Takes) = ("until", Takes::Time);
 const WINDOW: &[(&str, Takes)] = &[SINCE, UNTIL];
 const OFFSET: (&str, Takes) = ("offset", Takes::Int(0, 1_000_000_000));
 const LIMIT_200: (&str, Takes) = ("limit", Takes::Int(1, 200));
-const STATUSES: &[&str] = &["auto", "escalated", "accepted", "edited", "rejected"];
+const STATUSES: &[&str] = &["pending", "auto", "escalated", "accepted", "edited", "rejected"];
 const FROM: (&str, Takes) = ("from", Takes::Int(0, 1 << 53));
 
 const fn get(
@@ -309,7 +309,7 @@ pub const ROUTES: &[Route] = &[
     post(
         "predict_batch",
         "Predict up to 100 replies over one state of memory",
-        Body::Of(of::<PredictBatchRequest>),
+        Body::Of(batch),
         &[(201, Reply::Object(&[("predictions", LIST)]))],
     ),
     post(
@@ -321,7 +321,7 @@ pub const ROUTES: &[Route] = &[
     post(
         "feedback",
         "Say what became of a prediction",
-        Body::Of(of::<FeedbackRequest>),
+        Body::Of(verdict),
         &[(200, Reply::Object(&[("id", TEXT), ("status", TEXT), ("actual_response", TEXT_OR_NULL)]))],
     ),
     get(
@@ -406,4 +406,19 @@ const INGESTED: &[Param] = &[("accepted", INT), ("duplicates", INT), ("invalid",
 const FOUND: &[Param] = &[("id", TEXT), ("tier", TEXT), ("score", r#"{"type":"number"}"#), ("snippet", TEXT)];
 const CONTINUATION: &[Param] =
     &[("id", TEXT), ("should_continue", BOOL), ("confidence", SHARE), ("status", TEXT), ("threshold", SHARE)];
-const JSON_RPC: &str = r#"{"type":"object","required":["jsonrpc","id","method"],"properties":{"jsonrpc":{"const":"2.0"},"id":{"type":"integer"},"method":{"enum":["ping","tools/list"]}}}"#;
+const JSON_RPC: &str = r#"{"type":"object","required":["jsonrpc","method"],"properties":{"jsonrpc":{"const":"2.0"},"id":{"type":["integer","string"]},"method":{"type":"string"}}}"#;
+
+/// The request of `feedback`: an edit says what was really sent.
+fn verdict() -> Value {
+    let mut schema = of::<FeedbackRequest>();
+    schema["if"] = json!({"properties": {"status": {"const": "edited"}}});
+    schema["then"] = json!({"required": ["actual_response"], "properties": {"actual_response": {"type": "string"}}});
+    schema
+}
+
+/// The request of `predict_batch`: each prompt is judged apart, so the batch takes anything.
+fn batch() -> Value {
+    let mut schema = of::<PredictBatchRequest>();
+    schema["properties"]["prompts"]["items"] = json!({});
+    schema
+}
