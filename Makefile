@@ -1,6 +1,6 @@
 # Each target is one line of work; `make run` and `make test` need nothing but Rust.
 
-.PHONY: run test test-recorder lint update interop interop-mcp interop-mcap conformance schemathesis kills disk-full power-cut failing-sync fuzz states sabotage bench curve lives racing-saves follow hooks
+.PHONY: run test test-recorder lint update interop interop-mcp interop-mcap conformance schemathesis kills disk-full power-cut failing-sync fuzz states sabotage bench curve lives racing-saves follow hooks latency numbers
 
 # Builds, starts a daemon in a demo home, imports the shipped sample, shows what it learned and predicts. The tests are
 # built along, because they widen the features of the dependencies: built apart, `make test` would build those again.
@@ -71,7 +71,6 @@ racing-saves:
 sabotage:
 	python3 tests/rigs/sabotage.py
 
-# The paths of the daemon beside the limits of this machine: a table here, JSON in target/bench.
 # The paths of the daemon and its log beside the limits of this machine: a table here, JSON in target/bench.
 bench:
 	cargo build --release --quiet -p clone-daemon && mkdir -p target/bench && target/release/clone bench all --dir target/bench --out target/bench/all-100000.json
@@ -83,6 +82,14 @@ follow:
 # What a hook costs: agents' hooks with process start, and a prompt of each shell.
 hooks:
 	cargo build --release --quiet -p clone-daemon && python3 tests/bench/hooks.py target/release/clone
+
+# A prediction over the socket at three sizes of a history, beside a bare query and `health`; takes some minutes.
+latency:
+	cargo build --release --quiet -p clone-daemon && mkdir -p target/bench && for events in 10000 100000 1000000; do target/release/clone bench latency --events $$events --dir target/bench --out target/bench/latency-$$events.json || exit 1; done
+
+# The rows of docs/numbers.json, on TURNS=DIR; the README must say the same.
+numbers:
+	cargo build --release --quiet -p clone-daemon && mkdir -p target/bench && target/release/clone bench honesty --data $(TURNS) --out target/bench/honesty.json
 
 # The log at four lengths up to ten million events, each figure beside its limit; takes some minutes and 4 GB.
 curve:
