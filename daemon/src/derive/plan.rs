@@ -334,7 +334,7 @@ impl Planner<'_> {
         while std::mem::take(&mut more) {
             for (_, _, paths) in &named {
                 if paths.iter().any(|path| kept.contains(path)) {
-                    for path in *paths {
+                    for path in paths {
                         more |= kept.insert(path.clone());
                     }
                 }
