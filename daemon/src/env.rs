@@ -23,6 +23,8 @@ pub struct Env {
     pub no_color: bool,
     /// `NOTIFY_SOCKET`: where systemd waits to hear that the daemon is ready.
     pub notify_socket: Option<String>,
+    /// `VISUAL`, else `EDITOR`: what `clone memory edit` opens a note with.
+    pub editor: Option<String>,
     /// `HOME`.
     pub home: Option<PathBuf>,
     /// `XDG_CONFIG_HOME`.
@@ -58,6 +60,7 @@ impl Env {
             log_filter: text("CLONE_LOG_FILTER"),
             no_color: text("NO_COLOR").is_some(),
             notify_socket: text("NOTIFY_SOCKET"),
+            editor: text("VISUAL").or_else(|| text("EDITOR")),
             home: path("HOME"),
             xdg_config: path("XDG_CONFIG_HOME"),
             xdg_data: path("XDG_DATA_HOME"),

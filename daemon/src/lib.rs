@@ -17,10 +17,11 @@
 //! | [`mod@derive`] | the one loop: fold events → write files → index → cursor; the snapshot of what was learned | the five above |
 //! | [`engine`] | one method per operation | the same, and `derive`'s view |
 //! | [`sources`], [`scrub`] | foreign transcripts to events; secrets out of them | `schema` |
+//! | [`remains`] | finds words in every file of a home, decoded: what is left after `forget` | `schema`, `index` |
 //! | [`serve`] | one table of operations on the Unix socket and loopback TCP | its own seam, `mcp` |
 //! | [`client`], [`mcp`], [`cli`] | the typed client; MCP over stdio and HTTP; the command line | `client`; `cli` names `log` where no daemon runs |
 //! | [`backtest`] | replays turns, and the person's own history, through the live predictor; its figures and plots | `predict` |
-//! | [`mod@bench`] | each path beside the limit of the machine, in scratch homes | `log`, the socket |
+//! | [`mod@bench`] | each path beside the limit of the machine, in scratch homes | `log`, the socket, a bare index |
 //! | [`run`] | the life of the process | everything |
 //! | [`paths`], [`mod@env`], [`config`], [`clock`], [`failure`] | one place for each concern | nothing |
 //!
@@ -69,6 +70,7 @@ pub mod mcp;
 pub mod memory;
 pub mod paths;
 pub mod predict;
+pub mod remains;
 pub mod run;
 pub mod scrub;
 pub mod serve;

@@ -13,6 +13,8 @@ pub struct Paths {
     pub vault: PathBuf,
     /// The L0 log.
     pub log: PathBuf,
+    /// What the recorder wrote: a windowed cache.
+    pub recordings: PathBuf,
     /// The folder that holds everything derived.
     pub state_dir: PathBuf,
     /// `state.redb`.
@@ -60,6 +62,7 @@ impl Paths {
             config: dir.join("config.toml"),
             vault: dir.join("vault"),
             log: dir.join("log"),
+            recordings: dir.join("recordings"),
             state_dir: dir.to_owned(),
             state: dir.join("state.redb"),
             model: dir.join("model.snapshot"),
@@ -85,6 +88,7 @@ impl Paths {
             config: config.join("config.toml"),
             vault: home.join("Clone"),
             log: data.join("log"),
+            recordings: data.join("recordings"),
             state: state.join("state.redb"),
             model: state.join("model.snapshot"),
             index: state.join("index"),

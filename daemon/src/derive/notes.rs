@@ -15,8 +15,8 @@ use clone_schema::memory::{Evidence, Fact, Provenance, Status, Tier};
 use super::view::{View, claim_key, memory_document};
 use crate::index::{self, Document};
 use crate::log::Log;
-use crate::memory::profile;
 use crate::memory::vault::{Author, hash};
+use crate::memory::{gate, profile};
 
 /// Tokens that the soul card may take.
 pub const SOUL_TOKENS: usize = 600;
@@ -143,7 +143,8 @@ impl View {
     #[must_use]
     pub fn documents(&self) -> Vec<Document> {
         let note = |id: &str| self.stated.get(id).and_then(|path| self.notes.get(path));
-        let facts = self.facts.iter().map(|(id, fact)| fact_document(fact, note(id)));
+        let used = self.facts.iter().filter(|(_, fact)| fact.status != Status::Pending);
+        let facts = used.map(|(id, fact)| fact_document(fact, note(id)));
         let episodes = self.episodes.values().map(memory_document);
         let plain = self.plain.keys().filter_map(|path| Some(plain_document(path, self.notes.get(path)?)));
         facts.chain(episodes).chain(plain).collect()
@@ -152,13 +153,14 @@ impl View {
     fn refresh_facts(&mut self, told: &mut Told) {
         let (facts, stated) = self.facts_now();
         self.stated = stated;
-        for (id, fact) in &facts {
+        let waits = |fact: &Fact| fact.status == Status::Pending;
+        for (id, fact) in facts.iter().filter(|(_, fact)| !waits(fact)) {
             if self.facts.get(id) != Some(fact) {
                 let note = self.stated.get(id).and_then(|path| self.notes.get(path));
                 told.documents.push(fact_document(fact, note));
             }
         }
-        told.removed.extend(self.facts.keys().filter(|id| !facts.contains_key(*id)).cloned());
+        told.removed.extend(self.facts.keys().filter(|id| facts.get(*id).is_none_or(waits)).cloned());
         self.facts = facts;
     }
 
@@ -166,7 +168,7 @@ impl View {
     fn facts_now(&mut self) -> (BTreeMap<String, Fact>, BTreeMap<String, String>) {
         let kept =
             |fact: &Fact| !self.withdrawn.contains(&fact.id) && !self.withdrawn.contains(&claim_key(&fact.claim));
-        let inferred = self.learned.miner.facts().into_iter().filter(kept);
+        let inferred = self.learned.miner.facts().into_iter().filter(kept).map(gate::gated);
         let mut facts: BTreeMap<String, Fact> = inferred.map(|fact| (fact.id.clone(), fact)).collect();
         let mut taken = BTreeMap::new();
         self.beneath.clear();
@@ -188,14 +190,14 @@ impl View {
     }
 
     fn refresh_episodes(&mut self, told: &mut Told) {
-        for note in self.notes.values() {
-            if let Reading::Episode(draft) = &note.reading
-                && let Some(episode) = draft.clone().into_episode()
-                && self.episodes.get(&episode.id) != Some(&episode)
-            {
-                told.documents.push(memory_document(&episode));
-                self.episodes.insert(episode.id.clone(), episode);
-            }
+        let drafts = self.notes.values().filter_map(|note| match &note.reading {
+            Reading::Episode(draft) => draft.clone().into_episode(),
+            _ => None,
+        });
+        let told_anew = drafts.filter(|episode| self.episodes.get(&episode.id) != Some(episode));
+        for episode in told_anew.collect::<Vec<_>>() {
+            told.documents.push(memory_document(&episode));
+            self.hold(episode);
         }
     }
 
@@ -226,7 +228,7 @@ impl View {
     fn tell_facts(&self, log: &Log, told: &mut Told) {
         let holders = self.holders();
         let inferred = self.facts.values().filter(|fact| !self.stated.contains_key(&fact.id));
-        for fact in inferred.chain(self.beneath.values()).filter(|fact| fact.tier != Tier::Candidate) {
+        for fact in inferred.chain(self.beneath.values()).filter(|fact| is_told(fact)) {
             let path = self.ledger.path_of(&fact.id).map_or_else(|| fact::file_name(fact), str::to_owned);
             let stems: BTreeSet<&str> =
                 fact.evidence.iter().filter_map(|one| holders.get(one.id.as_str())).map(String::as_str).collect();
@@ -279,7 +281,8 @@ impl View {
 
     /// A file is told when its text differs from what the log holds.
     fn tell_file(&self, path: &str, text: &str, log: &Log, told: &mut Told) {
-        told.files.extend(super::vault::due(self.ledger.get(path), path, text, log));
+        let known = (self.ledger.get(path), self.versions.of(path));
+        told.files.extend(super::vault::due(known, path, text, log));
     }
 
     fn note_problems(&mut self) {
@@ -316,7 +319,9 @@ fn persons_fact(draft: &FactDraft, note: &Note, inferred: &BTreeMap<String, Fact
     {
         draft.text = sentence;
     }
-    if draft.provenance.is_none_or(|provenance| provenance == Provenance::Inferred) && draft.id.is_some() {
+    // What the miner took from the person's words is `stated` in our file; once they change the file it is theirs.
+    let ours = |provenance| provenance == Provenance::Inferred || known.is_some();
+    if draft.provenance.is_none_or(ours) && draft.id.is_some() {
         draft.provenance = Some(Provenance::Edited);
     }
     if let Some(known) = known {
@@ -333,6 +338,11 @@ fn persons_fact(draft: &FactDraft, note: &Note, inferred: &BTreeMap<String, Fact
     fact
 }
 
+/// What waits for the person stands in `review.md` only, until they decide.
+fn is_told(fact: &Fact) -> bool {
+    fact.tier != Tier::Candidate && fact.status != Status::Pending
+}
+
 /// The text of a fact file with its status set to archived, every other byte the same.
 fn archived(text: &str) -> String {
     let status = Value::Text(Status::Archived.name().to_owned());
@@ -344,16 +354,8 @@ fn plain_id(path: &str) -> String {
 }
 
 fn plain_document(path: &str, note: &Note) -> Document {
-    Document {
-        id: plain_id(path),
-        tier: index::Tier::Raw,
-        text: note.text.clone(),
-        title: name::stem(path).to_owned(),
-        tags: Vec::new(),
-        at: note.at,
-        session: String::new(),
-        agent: String::new(),
-    }
+    let document = Document::new(plain_id(path), index::Tier::Raw, &note.text, note.at);
+    Document { title: name::stem(path).to_owned(), ..document }
 }
 
 fn with_body(claim: &str, text: &str) -> String {
@@ -367,14 +369,6 @@ fn fact_document(fact: &Fact, note: Option<&Note>) -> Document {
     let Claim { kind, scope, .. } = &fact.claim;
     let mut tags = fact.tags.clone();
     tags.extend([kind.clone(), fact.tier.name().to_owned()]);
-    Document {
-        id: fact.id.clone(),
-        tier: index::Tier::Fact,
-        text: note.map_or_else(|| fact.text.clone(), |note| with_body(&fact.text, &note.text)),
-        title: scope.clone(),
-        tags,
-        at: fact.updated,
-        session: String::new(),
-        agent: String::new(),
-    }
+    let text = note.map_or_else(|| fact.text.clone(), |note| with_body(&fact.text, &note.text));
+    Document { title: scope.clone(), tags, ..Document::new(&fact.id, index::Tier::Fact, text, fact.updated) }
 }

@@ -18,7 +18,7 @@ impl Engine {
     #[must_use]
     pub fn followed(&self) -> Vec<Format> {
         let switched = self.read().ok().and_then(|view| view.settings.get(FOLLOW).cloned());
-        let names = switched.map_or_else(|| self.config.follow.agents.join(","), |names| names);
+        let names = switched.unwrap_or_else(|| self.config.follow.agents.join(","));
         Format::FOLLOWED.into_iter().filter(|format| names.split(',').any(|name| name == format.name())).collect()
     }
 

@@ -1,5 +1,7 @@
 //! What a predictor sees of the memory: the bundle of `/api/memory/context/`.
 
+pub mod pack;
+
 use clone_schema::api::ContextRequest;
 use clone_schema::memory::{Episode, Fact, Raw, Status};
 use clone_schema::{Fault, Timestamp};
@@ -117,13 +119,10 @@ mod tests {
             context.facts.into_iter().map(|fact| fact.claim.value).collect::<Vec<_>>()
         };
         let request = ContextRequest::default();
-        assert_eq!(texts(&request), ["commit to main", "use tabs for indentation"]);
+        assert_eq!(texts(&request), ["commit to main", "tabs"]);
         assert_eq!(texts(&ContextRequest { max_facts: Some(1), ..request.clone() }), ["commit to main"]);
-        assert_eq!(
-            texts(&ContextRequest { goal: Some("TABS".into()), ..request.clone() }),
-            ["use tabs for indentation"]
-        );
-        assert_eq!(texts(&ContextRequest { tags: Some(vec!["tool".into()]), ..request }), ["use tabs for indentation"]);
+        assert_eq!(texts(&ContextRequest { goal: Some("TABS".into()), ..request.clone() }), ["tabs"]);
+        assert_eq!(texts(&ContextRequest { tags: Some(vec!["indentation".into()]), ..request }), ["tabs"]);
     }
 
     #[test]

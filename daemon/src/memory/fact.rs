@@ -1,13 +1,21 @@
-//! Facts from what the person typed: standing rules they stated, replies they repeat, commands they use.
+//! Facts from what the person typed: what they state, what replaces it, what they ask for again and again, the replies they
+//! repeat, the commands and tools they use.
 //!
-//! Only events of origin `typed` support anything. The miner folds event after event and holds counts, never events.
+//! Only events of origin `typed` support anything. The miner folds event after event and holds counts, never events; what
+//! it says is a function of the events alone, and the newest of them is its clock.
 
+mod about;
+mod ask;
+mod change;
 mod cue;
+mod guard;
 mod habit;
+mod named;
+mod slot;
+mod stated;
 mod support;
 mod wide;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use clone_schema::event::{Choice, Outcome};
@@ -16,11 +24,13 @@ use clone_schema::memory::{Fact, Provenance, Status, Tier};
 use clone_schema::{Body, Origin, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::memory::fact::cue::{Cue, cues};
+use crate::memory::fact::ask::Asks;
+use crate::memory::fact::cue::cues;
 use crate::memory::fact::habit::Habits;
+use crate::memory::fact::named::Named;
+use crate::memory::fact::stated::Stated;
 use crate::memory::fact::support::{Support, lower_bound};
 use crate::memory::session::Told;
-use crate::memory::words::clip;
 
 /// The most stated rules and the most commands that are held.
 pub const MAX_CLAIMS: usize = 2_000;
@@ -28,33 +38,27 @@ pub const MAX_CLAIMS: usize = 2_000;
 pub const MAX_TEXT: usize = 240;
 /// Importance of a strong fact.
 pub const STRONG: f64 = 0.9;
-/// Importance of a tentative fact.
-pub const TENTATIVE: f64 = 0.5;
+/// Importance of a candidate.
+pub const CANDIDATE: f64 = 0.3;
+/// How long a candidate waits for a second time, in seconds.
+pub const STAGED_SECONDS: i64 = 14 * 24 * 3_600;
+
+/// The importance of a tentative fact whose weight is from 0 to 1.
+fn tentative(weight: f64) -> f64 {
+    ((0.4 + 0.2 * weight.clamp(0.0, 1.0)) * 1000.0).round() / 1000.0
+}
 
 /// Counts what the person does, and says it as facts.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Miner {
-    stated: BTreeMap<Stated, Rule>,
+    stated: Stated,
     commands: BTreeMap<String, Support>,
     habits: Habits,
+    asks: Asks,
+    named: Named,
     prompts: u32,
-}
-
-/// What makes two statements the same.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-struct Stated {
-    attribute: Cow<'static, str>,
-    scope: String,
-    value: String,
-    positive: bool,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Rule {
-    text: String,
-    /// Shown only when it was said in two sessions.
-    weak: bool,
-    support: Support,
+    /// When the newest event happened.
+    now: Timestamp,
 }
 
 impl Miner {
@@ -64,10 +68,11 @@ impl Miner {
         if event.origin() != Origin::Typed {
             return;
         }
+        self.now = self.now.max(event.occurred_at);
         let prompt = match &event.body {
             Body::AgentPrompt { prompt, .. } => prompt,
             Body::AgentChoice(Choice { outcome: Outcome::Other, choice: Some(words), .. }) => {
-                cues(words).into_iter().for_each(|cue| self.state(cue, told));
+                cues(words).into_iter().for_each(|cue| self.stated.observe(cue, told));
                 return;
             }
             _ => return,
@@ -80,60 +85,23 @@ impl Miner {
             }
             return;
         }
-        cues(prompt).into_iter().for_each(|cue| self.state(cue, told));
+        cues(prompt).into_iter().for_each(|cue| self.stated.observe(cue, told));
+        self.asks.observe(told, prompt);
+        self.named.observe(told, prompt);
         if let Some(before) = before {
             self.habits.observe(told, before, prompt);
         }
     }
 
-    fn state(&mut self, cue: Cue, told: &Told) {
-        let scope = if cue.scoped { told.event.project().unwrap_or_default().to_owned() } else { String::new() };
-        let key = Stated { attribute: cue.attribute.into(), scope, value: cue.value, positive: cue.positive };
-        if self.stated.len() >= MAX_CLAIMS && !self.stated.contains_key(&key) {
-            return;
-        }
-        let fresh = || Rule { text: clip(&cue.text, MAX_TEXT), weak: cue.weak, support: Support::default() };
-        let rule = self.stated.entry(key).or_insert_with(fresh);
-        rule.weak &= cue.weak;
-        rule.support.add(told);
-    }
-
-    /// Every fact that the events so far support, by id.
+    /// Every fact that the events so far support, by id; a candidate that was not said again in time is none.
     #[must_use]
     pub fn facts(&self) -> Vec<Fact> {
-        let stated = self.stated.iter().filter_map(|(key, rule)| self.rule(key, rule));
         let commands = self.commands.iter().filter_map(|(name, support)| self.command(name, support));
-        let mut facts: Vec<Fact> = stated.chain(commands).chain(self.habits.facts()).collect();
+        let stated = self.stated.facts(self.now).chain(commands).chain(self.habits.facts());
+        let mut facts: Vec<Fact> =
+            stated.chain(self.asks.facts(self.prompts)).chain(self.named.facts(self.prompts)).collect();
         facts.sort_by(|a, b| a.id.cmp(&b.id));
         facts
-    }
-
-    fn rule(&self, key: &Stated, rule: &Rule) -> Option<Fact> {
-        let repeated = rule.support.sessions() >= 2;
-        if rule.weak && !repeated {
-            return None;
-        }
-        let claim = Claim {
-            kind: if key.attribute == "remember" { "statement" } else { "preference" }.into(),
-            subject: "user".into(),
-            attribute: key.attribute.clone().into_owned(),
-            scope: key.scope.clone(),
-            value: key.value.clone(),
-            polarity: if key.positive { "+" } else { "-" }.into(),
-        };
-        let tier = if repeated && !rule.weak { Tier::Strong } else { Tier::Tentative };
-        let mut fact = rule.support.fact(claim, rule.text.clone(), rule.support.count(), tier)?;
-        fact.valid_until = self.contradicted(key, &rule.support);
-        if fact.valid_until.is_some() {
-            fact.status = Status::Archived;
-        }
-        Some(fact)
-    }
-
-    /// When the opposite was stated after this, if it was.
-    fn contradicted(&self, key: &Stated, support: &Support) -> Option<Timestamp> {
-        let opposite = self.stated.get(&Stated { positive: !key.positive, ..key.clone() })?;
-        (opposite.support.last() > support.last()).then(|| opposite.support.first_since(support.newest())).flatten()
     }
 
     fn command(&self, name: &str, support: &Support) -> Option<Fact> {
@@ -148,10 +116,9 @@ impl Miner {
             value: name.to_owned(),
             polarity: "+".into(),
         };
-        let text =
-            format!("Often uses the command {name} ({} times in {} sessions)", support.count(), support.sessions());
-        let tier = if support.count() >= 5 { Tier::Strong } else { Tier::Tentative };
-        support.fact(claim, text, self.prompts, tier)
+        let mut fact = support.fact(claim, format!("Uses the command {name}"), self.prompts, Tier::Tentative)?;
+        fact.importance = tentative(f64::from(support.sessions()) / 10.0);
+        Some(fact)
     }
 }
 
@@ -177,7 +144,7 @@ impl Support {
             claim,
             text,
             tier,
-            importance: if tier == Tier::Strong { STRONG } else { TENTATIVE },
+            importance: importance(tier, self.count()),
             confidence: (confidence * 1000.0).floor() / 1000.0,
             support: self.count(),
             opportunities,
@@ -191,6 +158,15 @@ impl Support {
             created: self.first_at()?,
             updated: self.newest()?,
         })
+    }
+}
+
+/// The importance of a tier; the more a strong fact was seen, the higher it stands.
+fn importance(tier: Tier, count: u32) -> f64 {
+    match tier {
+        Tier::Strong => STRONG + 0.01 * f64::from(count.saturating_sub(5).min(9)),
+        Tier::Tentative => 0.5,
+        Tier::Candidate => CANDIDATE,
     }
 }
 
@@ -211,17 +187,115 @@ pub(crate) mod tests {
         miner.facts()
     }
 
+    /// Statements a day apart in one project each, in as many sessions: (project, words).
+    fn told_daily(statements: &[(&str, &str)]) -> Vec<Fact> {
+        let mut miner = Miner::default();
+        for (n, (project, text)) in statements.iter().enumerate() {
+            let mut event = prompt(&format!("e{n}"), &format!("s{n}"), n as i64 * 86_400, text);
+            event.meta =
+                Some(Meta { origin: Some(Origin::Typed), project: Some((*project).to_owned()), ..Meta::default() });
+            miner.observe(&Told { position: Position(n as u64), event }, None);
+        }
+        miner.facts()
+    }
+
+    fn active(facts: &[Fact]) -> Vec<(&str, &str)> {
+        let active = facts.iter().filter(|fact| fact.status == Status::Active);
+        let mut active: Vec<_> = active.map(|fact| (fact.claim.value.as_str(), fact.claim.scope.as_str())).collect();
+        active.sort_unstable();
+        active
+    }
+
     #[test]
-    fn a_rule_said_twice_is_strong() {
-        let once = mined(&[("s1", "Always run the linter before you commit.")]);
-        assert_eq!((once.len(), once[0].tier, once[0].importance), (1, Tier::Tentative, TENTATIVE));
-        assert_eq!(once[0].text, "Always run the linter before you commit.");
-        let twice = mined(&[
-            ("s1", "Always run the linter before you commit."),
-            ("s2", "always run the linter before you commit"),
+    fn five_times_in_two_sessions_is_strong() {
+        let rule = "Always run the linter before you commit.";
+        let once = mined(&[("s1", rule)]);
+        assert_eq!((once.len(), once[0].tier, once[0].importance), (1, Tier::Tentative, 0.55));
+        assert_eq!((once[0].text.as_str(), once[0].provenance), (rule, Provenance::Stated));
+        let often = mined(&[
+            ("s1", rule),
+            ("s2", rule),
+            ("s2", rule),
+            ("s3", rule),
+            ("s3", "before you commit, always run the linter"),
         ]);
-        assert_eq!((twice.len(), twice[0].tier, twice[0].support), (1, Tier::Strong, 2));
-        assert_eq!(twice[0].id, once[0].id);
+        assert_eq!((often.len(), often[0].tier, often[0].support), (1, Tier::Strong, 5));
+        assert!(often[0].importance >= STRONG);
+        assert_eq!(often[0].id, once[0].id);
+        let one_session = mined(&[("s1", rule); 6]);
+        assert_eq!(one_session[0].tier, Tier::Tentative);
+    }
+
+    #[test]
+    fn wordings_of_one_rule_are_one() {
+        let facts = mined(&[
+            ("s1", "Always run the tests before you commit."),
+            ("s2", "Please always run tests before committing"),
+            ("s3", "never commit without running the tests"),
+            ("s4", "From now on run the tests before every commit"),
+            ("s5", "Before every commit, always run the tests"),
+        ]);
+        let facts: Vec<_> = facts.into_iter().filter(|fact| fact.claim.kind == "preference").collect();
+        assert_eq!((facts.len(), facts[0].tier, facts[0].sessions), (1, Tier::Strong, 5), "{facts:?}");
+    }
+
+    #[test]
+    fn once_without_a_standing_word_waits_two_weeks() {
+        let facts = told_daily(&[("a", "use pnpm please")]);
+        assert_eq!((facts[0].tier, facts[0].status), (Tier::Candidate, Status::Pending));
+        let day = |days: i64| prompt("later", "s9", days * 86_400, "what is next");
+        for (days, kept) in [(14, true), (15, false)] {
+            let mut miner = Miner::default();
+            let event = prompt("e", "s", 0, "use pnpm please");
+            miner.observe(&Told { position: Position(0), event }, None);
+            miner.observe(&Told { position: Position(1), event: day(days) }, None);
+            assert_eq!(!miner.facts().is_empty(), kept, "after {days} days");
+        }
+        let again = told_daily(&[("a", "use pnpm please"), ("a", "use pnpm")]);
+        assert_eq!((again.len(), again[0].tier, again[0].status), (1, Tier::Tentative, Status::Active));
+    }
+
+    #[test]
+    fn the_newer_word_closes_the_older() {
+        for newer in [
+            "We switched from npm to pnpm.",
+            "From now on use pnpm instead of npm",
+            "I no longer use npm, it's pnpm now",
+            "Actually, we've moved over to pnpm",
+            "npm is out, pnpm is in",
+            "Always use pnpm",
+            "My package manager of choice is pnpm",
+        ] {
+            let facts = told_daily(&[("a", "Always use npm"), ("a", newer)]);
+            assert_eq!(active(&facts), [("pnpm", "")], "{newer:?}: {facts:?}");
+            let old = facts.iter().find(|fact| fact.claim.value == "npm").expect("kept");
+            assert_eq!(old.valid_until.map(|at| at.as_second()), Some(86_400), "{newer:?}");
+        }
+        let backwards = told_daily(&[("a", "We switched from npm to pnpm."), ("a", "We switched from pnpm to npm.")]);
+        assert_eq!(active(&backwards), [("npm", "")]);
+    }
+
+    #[test]
+    fn an_old_transcript_imported_late_closes_nothing() {
+        let mut miner = Miner::default();
+        for (n, (second, text)) in [(86_400, "Always use pnpm"), (0, "Always use npm")].iter().enumerate() {
+            let event = prompt(&n.to_string(), &n.to_string(), *second, text);
+            miner.observe(&Told { position: Position(n as u64), event }, None);
+        }
+        assert_eq!(active(&miner.facts()), [("pnpm", "")]);
+    }
+
+    #[test]
+    fn what_differs_between_projects_holds_in_each() {
+        let facts = told_daily(&[("atlas", "Always use tabs"), ("borea", "Always use spaces")]);
+        assert_eq!(active(&facts), [("spaces", "borea"), ("tabs", "atlas")]);
+        let facts = told_daily(&[
+            ("x", "In the atlas repo, use tabs from now on"),
+            ("x", "In the borea repo always use spaces"),
+        ]);
+        assert_eq!(active(&facts), [("spaces", "borea"), ("tabs", "atlas")]);
+        let facts = told_daily(&[("atlas", "Always use tabs"), ("borea", "From now on use spaces instead of tabs")]);
+        assert_eq!(active(&facts), [("spaces", "")]);
     }
 
     #[test]
@@ -230,15 +304,30 @@ pub(crate) mod tests {
         let find = |polarity: &str| facts.iter().find(|fact| fact.claim.polarity == polarity).expect("both");
         assert_eq!((find("+").status, find("+").valid_until), (Status::Archived, Some(find("-").created)));
         assert_eq!((find("-").status, find("-").valid_until), (Status::Active, None));
+        let loose = mined(&[("s1", "always add comments to tests"), ("s2", "never add any comments to the tests")]);
+        assert_eq!(active(&loose).len(), 1);
+    }
+
+    #[test]
+    fn what_takes_the_place_of_something_strong_is_asked_about() {
+        let strong = [("a", "Always use tabs"); 5];
+        let facts = told_daily(&[&strong[..], &[("a", "Always use spaces")]].concat());
+        let new = facts.iter().find(|fact| fact.claim.value == "spaces").expect("there");
+        assert_eq!((new.gate.as_deref(), new.status), (Some("contradiction"), Status::Active));
+        let facts = told_daily(&[&strong[..], &[("a", "We switched from tabs to spaces")]].concat());
+        assert!(facts.iter().all(|fact| fact.gate.is_none()));
+        assert_eq!(active(&facts), [("spaces", "")]);
     }
 
     #[test]
     fn the_opposite_counts_at_the_same_instant_and_not_in_another_scope() {
         let mut miner = Miner::default();
         for (n, text) in
-            ["never use tabs here", "always use tabs here", "never use tabs here in this project"].iter().enumerate()
+            ["never use tabs here", "always use tabs here", "never use tabs in this project"].iter().enumerate()
         {
-            miner.observe(&Told { position: Position(n as u64), event: prompt(&n.to_string(), "s", 7, text) }, None);
+            let mut event = prompt(&n.to_string(), "s", 7, text);
+            event.meta = Some(Meta { origin: Some(Origin::Typed), project: Some("p".into()), ..Meta::default() });
+            miner.observe(&Told { position: Position(n as u64), event }, None);
         }
         let status: Vec<_> = miner.facts().into_iter().map(|fact| (fact.evidence[0].id.clone(), fact.status)).collect();
         assert!(status.contains(&("0".into(), Status::Archived)) && status.contains(&("1".into(), Status::Active)));

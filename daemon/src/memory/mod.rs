@@ -6,6 +6,7 @@
 pub mod context;
 pub mod episode;
 pub mod fact;
+pub mod gate;
 pub mod profile;
 pub mod raw;
 pub mod scene;

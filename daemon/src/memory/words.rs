@@ -1,5 +1,8 @@
 //! The person's own sentences: prompts without code, quotes and pasted lines.
 
+use std::collections::BTreeSet;
+
+use clone_schema::id::normal;
 use clone_schema::text::one_line;
 
 /// The longest prompt that is read for what the person says, in characters; longer ones are mostly pasted.
@@ -8,13 +11,43 @@ pub const MAX_SPOKEN: usize = 1_200;
 pub const MAX_LINES: usize = 12;
 
 /// The sentences that the person wrote, without fences, quotes, lists and lines that look like code; none from a prompt
-/// that is too long to be typed.
+/// that is too long to be typed, or that gives itself out as somebody else's.
 #[must_use]
 pub fn spoken(prompt: &str) -> Vec<&str> {
-    if prompt.chars().count() > MAX_SPOKEN || prompt.lines().count() > MAX_LINES {
+    if prompt.chars().count() > MAX_SPOKEN || prompt.lines().count() > MAX_LINES || is_posing(prompt) {
         return Vec::new();
     }
-    own_lines(prompt).into_iter().flat_map(sentences).filter(|sentence| !is_code(sentence)).collect()
+    let lines = own_lines(prompt);
+    // What stands behind `here is the page:` was pasted.
+    let own = lines.iter().position(|line| introduces(line)).unwrap_or(lines.len());
+    lines[..own].iter().flat_map(|line| sentences(line)).filter(|sentence| !is_code(sentence)).collect()
+}
+
+/// Whether a prompt carries the marks of words that were made for a model to obey.
+fn is_posing(prompt: &str) -> bool {
+    const LABELS: &[&str] =
+        &["system:", "assistant:", "user:", "human:", "[system", "<system", "### instruction", "[inst]", "developer:"];
+    #[rustfmt::skip]
+    const ORDERS: &[&str] = &[
+        "ignore previous", "ignore all previous", "disregard previous", "disregard all", "ignore the above",
+        "ignore your instructions",
+    ];
+    let lower = prompt.to_lowercase();
+    ORDERS.iter().any(|order| lower.contains(order))
+        || lower.lines().any(|line| LABELS.iter().any(|label| line.trim_start().starts_with(label)))
+}
+
+/// Whether a line only introduces what follows it.
+fn introduces(line: &str) -> bool {
+    #[rustfmt::skip]
+    const WORDS: &[&str] = &[
+        "says", "said", "reads", "wrote", "output", "error", "log", "message", "email", "comment", "ticket",
+        "issue", "readme", "docs", "page", "article", "text", "here is", "here's", "this is what", "following",
+        "below", "paste", "from", "snippet", "review", "transcript", "quote", "spec", "post", "answer", "got this",
+        "found this",
+    ];
+    let lower = line.to_lowercase();
+    lower.ends_with([':', '：']) && WORDS.iter().any(|word| lower.contains(word))
 }
 
 /// The lines outside fences that are neither quoted nor items of a list.
@@ -50,6 +83,48 @@ pub fn sentences(line: &str) -> Vec<&str> {
     out.push(line[start..].trim());
     out.retain(|sentence| !sentence.is_empty());
     out
+}
+
+/// The words of a text that carry its meaning, cut to their stems: by them two wordings of one rule are the same.
+#[must_use]
+pub fn stems(text: &str) -> BTreeSet<String> {
+    #[rustfmt::skip]
+    const EMPTY: &[&str] = &[
+        "the", "a", "an", "to", "of", "and", "or", "in", "on", "at", "for", "with", "you", "your", "i", "we", "my",
+        "our", "it", "is", "are", "be", "been", "that", "this", "please", "always", "never", "do", "don", "t", "not",
+        "every", "each", "all", "any", "make", "sure", "me", "them", "before", "after", "when", "whenever", "time",
+        "if", "should", "must", "want", "have", "has", "first", "then", "also", "just", "without", "by", "as", "so",
+        "will", "can", "would", "like", "ever", "no", "from", "now", "going", "forward", "re", "s", "ll", "ve", "m",
+        "us", "there", "its", "some", "into", "out", "up", "remember",
+    ];
+    let normal = normal(text);
+    normal.split(' ').filter(|word| !word.is_empty() && !EMPTY.contains(word)).map(stem).collect()
+}
+
+/// A word without its English ending; rough, and the same for all forms of one word more often than not.
+fn stem(word: &str) -> String {
+    if !word.is_ascii() || word.len() < 4 {
+        return word.to_owned();
+    }
+    let cut = ["ations", "ation", "ings", "ing", "ied", "ies", "ed", "es", "s", "ly"]
+        .iter()
+        .find_map(|end| word.strip_suffix(end).filter(|left| left.len() >= 3))
+        .unwrap_or(word);
+    let bytes = cut.as_bytes();
+    let doubled = bytes.len() > 3
+        && bytes[bytes.len() - 1] == bytes[bytes.len() - 2]
+        && !cut.ends_with('s')
+        && !cut.ends_with('l');
+    let cut = if doubled { &cut[..cut.len() - 1] } else { cut };
+    cut.trim_end_matches(['e', 'y', 'i']).to_owned()
+}
+
+/// How much two sets of stems have in common, 0 to 1.
+#[must_use]
+pub fn likeness(a: &BTreeSet<String>, b: &BTreeSet<String>) -> f64 {
+    let common = a.intersection(b).count();
+    let all = a.len() + b.len() - common;
+    if all == 0 { 0.0 } else { common as f64 / all as f64 }
 }
 
 fn is_code(sentence: &str) -> bool {

@@ -138,10 +138,10 @@ impl Call<'_> {
         }
         let mut events = self.bookend();
         match self.transcript() {
-            Some(path) if path.is_file() => events.extend(self.from_transcript(path)),
+            Some(path) if path.is_file() => events.extend(self.of_transcript(path)),
             // It begins with the first prompt, which then stands in it; recording it here too would record it twice.
             Some(_) if !self.is_stop() => {}
-            _ => events.extend(self.from_call()),
+            _ => events.extend(self.of_call()),
         }
         events
     }
@@ -153,7 +153,7 @@ impl Call<'_> {
     }
 
     /// What the end of the transcript holds; the agent's last words are waited for a moment.
-    fn from_transcript(&self, path: &Path) -> Vec<Event> {
+    fn of_transcript(&self, path: &Path) -> Vec<Event> {
         let began = Instant::now();
         loop {
             let mut events = Vec::new();
@@ -172,7 +172,7 @@ impl Call<'_> {
     }
 
     /// What the call itself tells, where the agent keeps no transcript.
-    fn from_call(&self) -> Vec<Event> {
+    fn of_call(&self) -> Vec<Event> {
         let agent = self.agent().to_owned();
         let body = match self.text("hook_event_name") {
             "UserPromptSubmit" | "BeforeAgent" if !self.text("prompt").trim().is_empty() => {

@@ -5,7 +5,12 @@
 
 use clone_schema::id::normal;
 use clone_schema::text::one_line;
+use serde::{Deserialize, Serialize};
 
+use crate::memory::fact::about::{About, about};
+use crate::memory::fact::change::{Change, change};
+use crate::memory::fact::guard::{Place, is_standing, place};
+use crate::memory::fact::slot;
 use crate::memory::fact::wide::wide;
 use crate::memory::words::spoken;
 
@@ -14,84 +19,58 @@ const MAX_WORDS: usize = 32;
 /// The most characters of a sentence in a script without spaces.
 const MAX_CHARS: usize = 240;
 
-/// One standing rule.
+/// How firmly something was said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) enum Force {
+    /// An order that may be for now: it says so only when it is repeated.
+    Asked,
+    /// A standing rule or a statement: once is enough.
+    Standing,
+    /// A standing rule that takes the place of what held before.
+    Change,
+}
+
+/// One standing rule or statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Cue {
-    /// What it is about: `tool`, `workflow`, `style`, `practice` or `remember`.
-    pub(super) attribute: &'static str,
+    /// The kind of fact that it makes.
+    pub(super) kind: &'static str,
+    /// Whom it is about.
+    pub(super) subject: String,
+    /// What it is about: a property, or `tool`, `workflow`, `style`, `practice`, `remember`.
+    pub(super) attribute: String,
     /// What is wanted or not, in normal form.
     pub(super) value: String,
     /// Whether it is wanted.
     pub(super) positive: bool,
-    /// Whether the sentence names this project.
-    pub(super) scoped: bool,
-    /// Whether it says so only when it is repeated.
-    pub(super) weak: bool,
+    /// Whether another value of the same property takes its place.
+    pub(super) single: bool,
+    /// Where it holds.
+    pub(super) place: Place,
+    /// How firmly it was said.
+    pub(super) force: Force,
+    /// A value that no longer holds, in normal form.
+    pub(super) retires: Option<String>,
     /// The sentence.
     pub(super) text: String,
 }
 
-/// The rules in a prompt.
+/// The rules and statements in a prompt.
 pub(super) fn cues(prompt: &str) -> Vec<Cue> {
     spoken(prompt).into_iter().filter_map(cue).collect()
 }
 
+#[rustfmt::skip]
 const LEADS: &[&str] = &[
-    "please",
-    "pls",
-    "also",
-    "and",
-    "but",
-    "so",
-    "ok",
-    "okay",
-    "yes",
-    "no",
-    "note",
-    "remember",
-    "remember to",
-    "btw",
-    "by the way",
-    "important",
-    "just",
-    "as a rule",
-    "in general",
-    "generally",
-    "too",
-    "por favor",
-    "y",
-    "además",
-    "no wait",
-];
-
-/// Words that make a sentence an order for now, a question or talk about the product.
-const NOT_STANDING: &[&str] = &[
-    "yet",
-    "for now",
-    "this time",
-    "right now",
-    "at the moment",
-    "today",
-    "currently",
-    "this line",
-    "this bug",
-    "this error",
-    "this file",
-    "for this",
-    "this function",
-    "this button",
-    "users",
-    "the user",
-    "this one",
-    "those",
-    "once again",
-    "por ahora",
-    "todavía",
-    "esta vez",
-    "user",
+    "actually", "hey", "fyi", "reminder", "quick note", "for the record", "for future reference", "rule", "standing instruction", "standing rule",
+    "new rule", "house rule", "rule of thumb", "as a general rule", "my rule", "one more thing", "again", "small thing", "heads up", "well",
+    "please", "pls", "also", "and", "but", "so", "ok", "okay", "yes", "no", "note", "remember", "remember to",
+    "btw", "by the way", "important", "just", "as a rule", "in general", "generally", "too", "por favor", "y",
+    "además", "no wait",
 ];
 
 /// Verbs that tell an agent how to work, and what kind of rule each makes.
+#[rustfmt::skip]
 const VERBS: &[(&str, &str)] = &[
     ("tool", "use run install prefer execute usa usar ejecuta utiliza prefiero"),
     (
@@ -121,45 +100,148 @@ fn cue(sentence: &str) -> Option<Cue> {
     wide(&text).or_else(|| spaced(&text))
 }
 
-/// English and Spanish.
+/// Languages that part words by spaces.
 fn spaced(text: &str) -> Option<Cue> {
-    let lower = text.to_lowercase().replace('’', "'");
+    let lower = text.to_lowercase().replace(['’', '‘'], "'");
     let count = lower.split_whitespace().count();
-    let padded = format!(" {} ", lower.replace([',', '.', '!', ';', ':'], " "));
-    if !(3..=MAX_WORDS).contains(&count) || NOT_STANDING.iter().any(|word| padded.contains(&format!(" {word} "))) {
+    if !(2..=MAX_WORDS).contains(&count) || !is_standing(&lower) {
         return None;
     }
-    let rest = strip_leads(lower.trim_end_matches(['.', '!', ' ']));
-    let rest = rest.strip_suffix(" please").unwrap_or(rest);
-    if let Some(note) = noted(&lower) {
-        let attribute = "remember";
-        return Some(Cue {
-            attribute,
-            value: normal(note),
-            positive: true,
-            scoped: false,
-            weak: false,
-            text: text.to_owned(),
-        });
-    }
-    let found = marked(rest).or_else(|| timed(rest)).or_else(|| preferred(rest)).or_else(|| conditioned(rest));
-    let (order, positive, weak) = found.or_else(|| replaced(rest))?;
-    finish(text, order, positive, weak)
+    let led = strip_leads(lower.trim_end_matches(['.', '!', ' ']));
+    let (led, place) = place(led);
+    let rest = strip_leads(led).trim_end_matches([' ', ',']);
+    let rest = rest.strip_suffix(" please").unwrap_or(rest).trim_end_matches([' ', ',']);
+    let said = Said { text, lower: &lower, rest, place };
+    said.noted().or_else(|| said.changed()).or_else(|| said.ruled()).or_else(|| said.stated()).or_else(|| said.asked())
 }
 
-fn finish(text: &str, order: &str, positive: bool, weak: bool) -> Option<Cue> {
-    let (positive, order) = negated(order).map_or((positive, order), |order| (!positive, order));
-    let order = strip_leads(order);
-    let attribute = attribute(order)?;
-    let value = normal(order);
-    let vague =
-        |word: &str| matches!(word, "that" | "this" | "it" | "them" | "these" | "so" | "again" | "do" | "always");
-    if value.split(' ').filter(|word| !vague(word)).count() < 2 {
-        return None;
+/// A sentence on its way to a cue.
+struct Said<'a> {
+    text: &'a str,
+    lower: &'a str,
+    rest: &'a str,
+    place: Place,
+}
+
+impl Said<'_> {
+    fn cue(&self, kind: &'static str, attribute: &str, value: &str, force: Force) -> Cue {
+        Cue {
+            kind,
+            subject: "user".to_owned(),
+            attribute: attribute.to_owned(),
+            value: normal(value),
+            positive: true,
+            single: false,
+            place: self.place.clone(),
+            force,
+            retires: None,
+            text: plain(self.text).to_owned(),
+        }
     }
-    let scoped =
-        ["this project", "this repo", "this codebase", "este proyecto"].iter().any(|name| value.contains(name));
-    Some(Cue { attribute, value, positive, scoped, weak, text: plain(text).to_owned() })
+
+    /// `remember that X`, unless X is a rule itself.
+    fn noted(&self) -> Option<Cue> {
+        let note = noted(self.lower)?;
+        let inner = Said { rest: note, place: self.place.clone(), ..*self };
+        let inside = inner.ruled().or_else(|| inner.stated());
+        // `remember the old plan` only points back; `remember that` and `remember:` ask for it to be kept.
+        let kept = ["remember that ", "remember: ", "remember, ", "please remember "]
+            .iter()
+            .any(|lead| self.lower.contains(lead));
+        let force = if kept { Force::Standing } else { Force::Asked };
+        Some(inside.unwrap_or_else(|| self.cue("statement", "remember", note, force)))
+    }
+
+    fn changed(&self) -> Option<Cue> {
+        let Change { old, new } = change(self.rest)?;
+        // `use Y instead of X` alone may be an order for now.
+        let order =
+            self.rest.starts_with("use ") || self.rest.starts_with("using ") || self.rest.starts_with("let's use ");
+        let firm = !order || is_firm(self.lower);
+        let preferred = self.rest.starts_with("prefer ") || self.rest.starts_with("i prefer ");
+        let force = if preferred {
+            Force::Standing
+        } else if firm {
+            Force::Change
+        } else {
+            Force::Asked
+        };
+        let retires = if preferred { None } else { old.clone() };
+        let value = new.as_deref().or(old.as_deref())?;
+        if preferred && slot::known(value).is_none() {
+            return None;
+        }
+        let known = slot::known(value).or_else(|| old.as_deref().and_then(slot::known));
+        let attribute = known.as_ref().map_or("tool", |slot| slot.attribute.as_str());
+        let mut cue = self.cue("preference", attribute, value, force);
+        cue.positive = new.is_some();
+        cue.single = known.is_some_and(|slot| slot.single || old.is_some() && !preferred) && cue.positive;
+        cue.retires = retires.filter(|_| force == Force::Change);
+        Some(cue)
+    }
+
+    fn ruled(&self) -> Option<Cue> {
+        let rest = self.rest;
+        let found = marked(rest).or_else(|| timed(rest)).or_else(|| preferred(rest)).or_else(|| conditioned(rest));
+        let (order, positive, weak) = found?;
+        self.finish(order, positive, if weak { Force::Asked } else { Force::Standing })
+    }
+
+    fn stated(&self) -> Option<Cue> {
+        let About { kind, subject, attribute, value, positive, single, change, standing } = about(self.rest)?;
+        let force = if change {
+            Force::Change
+        } else if standing {
+            Force::Standing
+        } else {
+            Force::Asked
+        };
+        Some(Cue { subject, positive, single, value, ..self.cue(kind, &attribute, "", force) })
+    }
+
+    /// A plain order that fills a slot: standing only when it is said again.
+    fn asked(&self) -> Option<Cue> {
+        let rest = self.rest.strip_prefix("let's ").unwrap_or(self.rest);
+        let (positive, order) = negated(rest).map_or((true, rest), |order| (false, order));
+        let slot = slot::of(order).filter(|_| order.split(' ').count() <= 10)?;
+        let mut cue = self.cue("preference", &slot.attribute, &slot.value, Force::Asked);
+        (cue.positive, cue.single) = (positive, slot.single && positive);
+        Some(cue)
+    }
+
+    fn finish(&self, order: &str, positive: bool, force: Force) -> Option<Cue> {
+        let (positive, order) = negated(order).map_or((positive, order), |order| (!positive, order));
+        let order = strip_leads(order);
+        if let Some(slot) = slot::of(order) {
+            let mut cue = self.cue("preference", &slot.attribute, &slot.value, force);
+            (cue.positive, cue.single) = (positive, slot.single && positive);
+            return Some(cue);
+        }
+        let attribute = attribute(order)?;
+        let value = normal(order);
+        let vague = |word: &str| {
+            matches!(
+                word,
+                "that" | "this" | "it" | "them" | "these" | "so" | "again" | "do" | "always" | "anything" | "ever"
+            )
+        };
+        if value.split(' ').filter(|word| !vague(word)).count() < 2 {
+            return None;
+        }
+        let mut cue = self.cue("preference", attribute, &value, force);
+        cue.positive = positive;
+        Some(cue)
+    }
+}
+
+/// Words that make an order one for later as well.
+fn is_firm(lower: &str) -> bool {
+    #[rustfmt::skip]
+    const FIRM: &[&str] = &[
+        "always", "from now on", "going forward", "from here on", "in the future", "never", "everywhere",
+        "by default", "moving forward",
+    ];
+    FIRM.iter().any(|word| lower.contains(word))
 }
 
 /// The sentence without the words that only tie it to the one before: `yes, and from now on …`.
@@ -204,16 +286,10 @@ type Found<'a> = Option<(&'a str, bool, bool)>;
 
 /// `always X`, `you should never X`, `if Y, always X`.
 fn marked(rest: &str) -> Found<'_> {
+    #[rustfmt::skip]
     const SUBJECTS: &[&str] = &[
-        "i always want you to ",
-        "you should ",
-        "you must ",
-        "you need to ",
-        "we should ",
-        "we must ",
-        "i want you to ",
-        "debes ",
-        "tienes que ",
+        "i always want you to ", "you should ", "you must ", "you need to ", "we should ", "we must ",
+        "i want you to ", "debes ", "tienes que ",
     ];
     const ALWAYS: &[&str] = &["always ", "siempre "];
     const NEVER: &[&str] = &["never ever ", "never ", "nunca ", "do not ever ", "don't ever "];
@@ -236,12 +312,9 @@ fn marked(rest: &str) -> Found<'_> {
 /// `from now on, X`, `X going forward`.
 fn timed(rest: &str) -> Found<'_> {
     // Only these close a sentence: behind an order, "in the future" tells what a change is for.
+    #[rustfmt::skip]
     const CLOSING: &[&str] = &[
-        "from now on",
-        "going forward",
-        "from here on",
-        "moving forward",
-        "a partir de ahora",
+        "from now on", "going forward", "from here on", "moving forward", "a partir de ahora",
         "de ahora en adelante",
     ];
     const OPENING: &[&str] = &["in the future", "in future", "en el futuro"];
@@ -265,27 +338,15 @@ fn preferred(rest: &str) -> Found<'_> {
 
 /// `don't X unless I ask`, `before every commit, X`, `X after each change`.
 fn conditioned(rest: &str) -> Found<'_> {
+    #[rustfmt::skip]
     const UNLESS: &[&str] = &[
-        " unless i ",
-        " without asking",
-        " without my ",
-        " without confirm",
-        " unless explicitly",
-        " ever again",
-        " sin preguntar",
-        " sin mi permiso",
+        " unless i ", " without asking", " without my ", " without confirm", " unless explicitly", " ever again",
+        " sin preguntar", " sin mi permiso",
     ];
+    #[rustfmt::skip]
     const EACH: &[&str] = &[
-        "after every ",
-        "after each ",
-        "before every ",
-        "before each ",
-        "before any ",
-        "whenever you ",
-        "every time you ",
-        "each time you ",
-        "after any ",
-        "cada vez que ",
+        "after every ", "after each ", "before every ", "before each ", "before any ", "whenever you ",
+        "every time you ", "each time you ", "after any ", "cada vez que ",
     ];
     if negated(rest).is_some() && UNLESS.iter().any(|word| rest.contains(word)) {
         return Some((rest, true, false));
@@ -314,12 +375,6 @@ fn noted(lower: &str) -> Option<&str> {
     (fits && note.split_whitespace().count() >= 4).then_some(note)
 }
 
-/// `use X instead of Y`: standing only when it is said again.
-fn replaced(rest: &str) -> Found<'_> {
-    let order = rest.strip_prefix("let's ").unwrap_or(rest);
-    (order.starts_with("use ") && order.contains(" instead of ")).then_some((order, true, true))
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -328,8 +383,9 @@ mod tests {
 
     #[test]
     fn standing_rules() {
+        #[rustfmt::skip]
         let table = [
-            ("Always use tabs for indentation.", "tool", "use tabs for indentation", true),
+            ("Always use tabs for indentation.", "indentation", "tabs", true),
             ("please never commit to main", "workflow", "commit to main", false),
             ("From now on, don't write comments in tests", "style", "write comments in tests", false),
             ("Run the linter after changes from now on", "tool", "run the linter after changes", true),
@@ -342,12 +398,15 @@ mod tests {
             ("If there is an error, always exit with one", "workflow", "exit with one", true),
             ("Do not touch the seeds, never update seeds please.", "workflow", "update seeds", false),
             ("Do not ask me after each step", "workflow", "ask me after each step", false),
-            ("Also remember the demo is a static page", "remember", "the demo is a static page", true),
+            ("Please remember the demo is a static page", "remember", "the demo is a static page", true),
             ("Siempre usa comillas simples", "tool", "usa comillas simples", true),
-            ("A partir de ahora, escribe en castellano", "style", "escribe en castellano", true),
+            ("A partir de ahora, escribe en castellano", "language of answers", "castellano", true),
             ("以后请用中文回答。", "practice", "以后请用中文回答", true),
             ("今後は敬語を使わないでください", "practice", "今後は敬語を使わないでください", false),
             ("앞으로 항상 테스트를 실행해줘", "practice", "앞으로 항상 테스트를 실행해줘", true),
+            ("My editor is Neovim", "editor", "neovim", true),
+            ("We switched from npm to pnpm.", "js package manager", "pnpm", true),
+            ("Remember that I prefer answers in German", "tool", "prefer answers in german", true),
         ];
         for (text, attribute, value, positive) in table {
             let found = cues(text);
@@ -355,15 +414,19 @@ mod tests {
                 assert_eq!(attribute, "", "{text:?}");
                 continue;
             };
-            assert_eq!((cue.attribute, cue.value.as_str(), cue.positive), (attribute, value, positive), "{text:?}");
-            assert!(!cue.weak, "{text:?}");
+            assert_eq!(
+                (cue.attribute.as_str(), cue.value.as_str(), cue.positive),
+                (attribute, value, positive),
+                "{text:?}"
+            );
+            assert!(cue.force >= Force::Standing, "{text:?}");
         }
         assert_eq!(cues("Yes, and from now on write tests first")[0].text, "from now on write tests first");
-        assert!(cues("Please git commit after each step")[0].weak);
+        assert_eq!(cues("Please git commit after each step")[0].force, Force::Asked);
+        assert_eq!(cues("use pnpm")[0].force, Force::Asked);
         assert_eq!(cues("remember we're in a large tree, but for this deployment it is small"), []);
-        assert!(cues("use one instead of the other")[0].weak);
-        assert!(cues("In this project always use tabs").is_empty());
-        assert!(cues("Always use tabs in this project")[0].scoped);
+        assert_eq!(cues("In this project always use tabs")[0].place, Place::Here);
+        assert_eq!(cues("Always use tabs in the atlas repo")[0].place, Place::Named("atlas".into()));
     }
 
     #[test]

@@ -19,9 +19,9 @@ pub(super) const MAX_CHARS: usize = 60;
 pub(super) const MAX_REPLIES: usize = 5_000;
 
 /// A tentative habit of three or four replies needs this share of its opportunities.
-const MIN_SHARE: f64 = 0.1;
+const MIN_SHARE: f64 = 0.3;
 /// A tentative habit of five replies or more needs this share.
-const MIN_SHARE_OFTEN: f64 = 0.05;
+const MIN_SHARE_OFTEN: f64 = 0.2;
 /// A tentative habit is this much more likely in its situation than in general.
 const MIN_LIFT: f64 = 1.5;
 
@@ -95,14 +95,8 @@ impl Habits {
         if !strong && (share < if k >= 5 { MIN_SHARE_OFTEN } else { MIN_SHARE } || lift < MIN_LIFT) {
             return None;
         }
-        let how = if share >= 0.5 {
-            "usually"
-        } else if share >= 0.2 {
-            "often"
-        } else {
-            "sometimes"
-        };
-        let text = format!("{}, {how} replies “{}” ({k} of {n} times)", scene.when(), reply.text);
+        let how = if share >= 0.5 { "usually" } else { "often" };
+        let text = format!("{}, {how} replies “{}”", scene.when(), reply.text);
         let claim = Claim {
             kind: "habit".into(),
             subject: "user".into(),
@@ -171,7 +165,7 @@ mod tests {
         let facts = habits(&replies);
         assert_eq!(facts.len(), 1);
         assert_eq!((facts[0].tier, facts[0].support, facts[0].opportunities), (Tier::Strong, 5, 5));
-        assert_eq!(facts[0].text, "After the tests pass, usually replies “Commit it.” (5 of 5 times)");
+        assert_eq!(facts[0].text, "After the tests pass, usually replies “Commit it.”");
         assert_eq!(habits(&replies[..4]), []);
     }
 

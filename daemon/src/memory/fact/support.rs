@@ -24,16 +24,26 @@ pub(super) struct Support {
     newest: VecDeque<(Evidence, Timestamp)>,
     span: Option<(Timestamp, Timestamp)>,
     last: Option<(Timestamp, Position)>,
+    /// Place of the first event.
+    began: Position,
 }
 
 impl Support {
     pub(super) fn add(&mut self, told: &Told) {
         let event = &told.event;
+        // Twice in one breath is once.
+        let same = |(evidence, _): &(Evidence, Timestamp)| evidence.id == event.id;
+        if self.newest.back().or(self.first.last()).is_some_and(same) {
+            return;
+        }
         self.count = self.count.saturating_add(1);
         if self.sessions.len() < MAX_SESSIONS {
             self.sessions.insert(event.session_id.clone());
         }
         let at = event.occurred_at;
+        if self.span.is_none_or(|(from, _)| at < from) {
+            self.began = told.position;
+        }
         self.last = self.last.max(Some((at, told.position)));
         self.span = Some(self.span.map_or((at, at), |(from, to)| (from.min(at), to.max(at))));
         let evidence = (Evidence { id: event.id.clone(), origin: event.origin() }, at);
@@ -57,6 +67,23 @@ impl Support {
 
     pub(super) fn evidence(&self) -> Vec<Evidence> {
         self.first.iter().chain(&self.newest).map(|(evidence, _)| evidence.clone()).collect()
+    }
+
+    /// The first kept event of a time.
+    pub(super) fn evidence_at(&self, at: Timestamp) -> Option<Evidence> {
+        self.first.iter().chain(&self.newest).find(|(_, time)| *time == at).map(|(evidence, _)| evidence.clone())
+    }
+
+    /// When it was first seen, before any place in the log of that time.
+    pub(super) fn first_when(&self) -> Option<(Timestamp, Position)> {
+        self.first_at().map(|at| (at, self.began))
+    }
+
+    /// How many of the kept events are not before a time.
+    pub(super) fn count_since(&self, since: Option<(Timestamp, Position)>) -> u32 {
+        let since = since.map(|(at, _)| at);
+        let kept = self.first.iter().chain(&self.newest).filter(|(_, at)| Some(*at) >= since).count();
+        u32::try_from(kept).unwrap_or(u32::MAX)
     }
 
     pub(super) fn first_at(&self) -> Option<Timestamp> {

@@ -4,7 +4,8 @@
 
 use clone_schema::id::normal;
 
-use crate::memory::fact::cue::Cue;
+use crate::memory::fact::cue::{Cue, Force};
+use crate::memory::fact::guard::Place;
 
 /// Chinese, Japanese and Korean: a word for always or from now on, and the form of a request.
 pub(super) fn wide(text: &str) -> Option<Cue> {
@@ -51,5 +52,16 @@ pub(super) fn wide(text: &str) -> Option<Cue> {
     })?;
     let value = normal(text);
     let scoped = ["这个项目", "このプロジェクト", "이 프로젝트"].iter().any(|name| text.contains(name));
-    Some(Cue { attribute: "practice", value, positive: *positive, scoped, weak: false, text: text.to_owned() })
+    Some(Cue {
+        kind: "preference",
+        subject: "user".to_owned(),
+        attribute: "practice".to_owned(),
+        value,
+        positive: *positive,
+        single: false,
+        place: if scoped { Place::Here } else { Place::Anywhere },
+        force: Force::Standing,
+        retires: None,
+        text: text.to_owned(),
+    })
 }
