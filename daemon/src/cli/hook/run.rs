@@ -28,6 +28,8 @@ const TRANSCRIPT_PATIENCE: Duration = Duration::from_millis(400);
 const TRANSCRIPT_PAUSE: Duration = Duration::from_millis(20);
 /// How many bytes of standard input are read.
 const MAX_INPUT_BYTES: u64 = 4 << 20;
+/// How many of the transcript's last events are sent: more than a turn has, and a request that takes no time.
+const RECENT_EVENTS: usize = 100;
 /// Events in one request.
 const BATCH: usize = 500;
 
@@ -165,7 +167,7 @@ impl Call<'_> {
             };
             let waits = self.is_stop() && self.said().is_some_and(|said| !is_there(said));
             if read.is_err() || !waits || began.elapsed() >= TRANSCRIPT_PATIENCE {
-                return events;
+                return events.split_off(events.len().saturating_sub(RECENT_EVENTS));
             }
             std::thread::sleep(TRANSCRIPT_PAUSE);
         }
