@@ -20,6 +20,7 @@ mod mcp;
 mod pipeline;
 mod plugin;
 mod rebuild;
+mod review;
 mod socket;
 mod surface;
 mod tidy;

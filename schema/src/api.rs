@@ -91,6 +91,10 @@ pub const OPERATIONS: &[Operation] = &[
     op("context", "POST", "/api/memory/context/", Read),
     op("search", "POST", "/api/memory/search/", Read),
     op("sync", "POST", "/api/memory/sync/", Write),
+    op("promote_list", "GET", "/api/memory/promote/", Read),
+    op("promote_decide", "POST", "/api/memory/promote/{id}/", Write),
+    op("promote_episodes", "POST", "/api/memory/promote/episodes/", Write),
+    op("promote_facts", "POST", "/api/memory/promote/facts/", Write),
     op("memory_stats", "GET", "/api/memory/stats/", Read),
     op("predict", "POST", "/api/predictions/predict/", Predict),
     op("predict_batch", "POST", "/api/predictions/predict/batch/", Predict),
@@ -238,6 +242,13 @@ pub struct ContextRequest {
     #[schemars(range(min = 1, max = 500))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_raw: Option<usize>,
+}
+
+/// `POST /api/memory/promote/{id}/`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct PromoteRequest {
+    /// `accept` or `reject`.
+    pub choice: String,
 }
 
 /// `POST /api/memory/search/`.

@@ -90,6 +90,14 @@ pub enum Payload {
         /// The new value.
         value: String,
     },
+    /// The person decided about a claim that waited, or that was in use; the newest decision wins.
+    #[serde(rename = "gate.decided")]
+    GateDecided {
+        /// Which gate: an id over the claim, so that it stays decided whatever evidence comes.
+        gate: String,
+        /// `accept` or `reject`.
+        choice: String,
+    },
     /// Somebody told Clone something.
     #[serde(rename = "memory.noted")]
     MemoryNoted {
@@ -239,6 +247,7 @@ impl Internal {
             Payload::SessionClosed { .. } => "session.closed",
             Payload::ImportMarked { .. } => "import.marked",
             Payload::ConfigChanged { .. } => "config.changed",
+            Payload::GateDecided { .. } => "gate.decided",
             Payload::MemoryNoted { .. } => "memory.noted",
         }
     }

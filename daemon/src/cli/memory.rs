@@ -41,6 +41,18 @@ enum Verb {
         /// `fct_…`, `epi_…`, `profile` or `soul`
         id: String,
     },
+    /// List what waits for you: sensitive claims, permissions, contradictions, what was seen once
+    Audit,
+    /// Let a waiting claim into use, or make a tentative fact sure
+    Promote {
+        /// `fct_…` or `gate-…`
+        id: String,
+    },
+    /// Take a fact out of use, and never infer it again
+    Archive {
+        /// `fct_…` or `gate-…`
+        id: String,
+    },
     /// Find what was said, done or learned
     Search {
         /// The words
@@ -94,6 +106,9 @@ pub fn run(cli: &Cli, arguments: &Memory) -> Result<u8, Failure> {
             list(cli, *what, &query)
         }
         Verb::Show { id } => show(cli, id),
+        Verb::Audit => audit(cli),
+        Verb::Promote { id } => decide(cli, id, "accept"),
+        Verb::Archive { id } => decide(cli, id, "reject"),
         Verb::Search { query, tier, session, limit } => {
             let body = json!({"query": query, "tier": tier, "session_id": session, "limit": limit});
             let hits = cli.client()?.blocking("search", None, &[], Some(&body))?;
@@ -135,6 +150,25 @@ fn list(cli: &Cli, tier: Tier, query: &[(&str, String)]) -> Result<u8, Failure> 
             }
         }
     });
+    Ok(0)
+}
+
+fn audit(cli: &Cli) -> Result<u8, Failure> {
+    let found = cli.client()?.blocking("promote_list", None, &[], None)?;
+    rows(cli, &found, |row| {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        format!("{}  {:<20}  {}", text(&row["gate"]), text(&row["reason"]), print::cut(&text(&row["fact"]["text"]), 80))
+    });
+    Ok(0)
+}
+
+fn decide(cli: &Cli, id: &str, choice: &str) -> Result<u8, Failure> {
+    let decided = cli.client()?.blocking("promote_decide", Some(id), &[], Some(&json!({"choice": choice})))?;
+    if cli.json {
+        print::value(&decided);
+    } else {
+        print::line(format!("{choice}ed {id}"));
+    }
     Ok(0)
 }
 

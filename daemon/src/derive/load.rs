@@ -70,6 +70,9 @@ pub fn load(
     state.load(Table::Tallies, |key, tally: Tally| {
         view.tallies.insert(text(key), tally);
     })?;
+    state.load(Table::Gates, |key, choice: String| {
+        view.decisions.insert(text(key), choice);
+    })?;
     state.load(Table::Withdrawn, |key, _: bool| {
         view.withdrawn.insert(text(key));
     })?;

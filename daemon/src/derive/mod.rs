@@ -15,6 +15,7 @@ pub mod load;
 pub mod notes;
 pub mod pairs;
 pub mod progress;
+mod review;
 pub mod snapshot;
 pub mod vault;
 pub mod view;

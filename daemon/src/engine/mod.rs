@@ -11,6 +11,7 @@ mod loading;
 pub mod memory;
 pub mod monitoring;
 pub mod predictions;
+mod promote;
 pub mod recording;
 pub mod tokens;
 pub mod why;
@@ -131,6 +132,10 @@ impl Engine {
             "context" => self.context(&body(call)?),
             "search" => self.search(&body(call)?),
             "sync" => self.sync(),
+            "promote_list" => self.promote_list(),
+            "promote_decide" => self.promote_decide(id, &body(call)?),
+            "promote_episodes" => self.promote_episodes(),
+            "promote_facts" => self.promote_facts(),
             "memory_stats" => self.memory_stats(&call.query),
             "predict" => self.predict(body(call)?),
             "predict_batch" => self.predict_batch(body(call)?),

@@ -31,13 +31,15 @@ pub enum Table {
     Settings,
     /// Claim key or episode id that must not come back → true. Owner: `derive`.
     Withdrawn,
+    /// Gate → what the person decided. Owner: `derive`.
+    Gates,
     /// Source → how many events and when last. Owner: `derive`.
     Tallies,
 }
 
 impl Table {
     /// Every table but `meta`.
-    pub const DATA: [Self; 13] = [
+    pub const DATA: [Self; 14] = [
         Self::Sessions,
         Self::Pairs,
         Self::Labels,
@@ -50,6 +52,7 @@ impl Table {
         Self::Vault,
         Self::Settings,
         Self::Withdrawn,
+        Self::Gates,
         Self::Tallies,
     ];
 
@@ -76,6 +79,7 @@ impl Table {
             Self::Vault => "vault",
             Self::Settings => "settings",
             Self::Withdrawn => "withdrawn",
+            Self::Gates => "gates",
             Self::Tallies => "tallies",
         }
     }
