@@ -17,6 +17,7 @@ pub mod notes;
 pub mod pairs;
 pub mod plan;
 pub mod progress;
+mod review;
 pub mod selection;
 pub mod snapshot;
 pub mod vault;
