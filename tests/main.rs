@@ -11,6 +11,7 @@ mod context;
 mod crash;
 mod decide;
 mod full;
+mod honesty;
 mod http;
 mod joints;
 mod leak;

@@ -99,6 +99,23 @@ pub fn normal(text: &str) -> String {
     out
 }
 
+/// Whether this is the normal form of a text; says no at the first letter that differs, and builds nothing.
+#[must_use]
+pub fn is_normal(text: &str, normal: &str) -> bool {
+    let (mut left, mut begun, mut gap) = (normal.chars(), false, false);
+    for c in text.chars().flat_map(char::to_lowercase) {
+        if !c.is_alphanumeric() {
+            gap = begun;
+            continue;
+        }
+        if std::mem::take(&mut gap) && left.next() != Some(' ') || left.next() != Some(c) {
+            return false;
+        }
+        begun = true;
+    }
+    left.next().is_none()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,6 +141,9 @@ mod tests {
             [("  Yes, Please! ", "yes please"), ("a_b--c", "a b c"), ("", ""), ("!!", ""), ("日本 語", "日本 語")]
         {
             assert_eq!(normal(text), expected, "{text:?}");
+            for other in ["yes please", "a b c", "a b", "a b c d", "", " ", "日本 語", "yesplease", "ab c"] {
+                assert_eq!(is_normal(text, other), other == expected, "{text:?} {other:?}");
+            }
         }
     }
 }

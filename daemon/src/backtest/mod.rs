@@ -1,13 +1,14 @@
 //! Replays recorded turns through the predictor, exactly as the daemon would have met them.
 //!
 //! [`own`] replays a person's own history and tells it beside [`plain`] predictors, by the figures of [`score`]; [`plot`] and
-//! [`svg()`] show it. [`strata`] measures the closed channels apart, by the measures of [`measure`]; [`fit`] makes the shipped weights.
+//! [`svg()`] show it. [`people`] compares people, histories and parts. [`strata`] measures the closed channels apart, by the measures of [`measure`]; [`fit`] makes the shipped weights.
 //!
 //! Turn `t` is predicted from the turns before it and nothing else. Every turn is learned, and every turn with an
 //! agent's text is predicted: a live daemon does not know a turn's `kind` either.
 
 pub mod measure;
 pub mod own;
+pub mod people;
 pub mod plain;
 pub mod plot;
 mod priors;
@@ -100,7 +101,7 @@ pub struct Summary {
 }
 
 /// One line of the input.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 struct Turn {
     user: String,
     session: String,
@@ -187,7 +188,7 @@ fn read(path: &Path, on: &mut dyn FnMut(&Turn) -> Result<(), BacktestError>) -> 
 /// A folder or file that cannot be read, a folder without turns, and predictions that cannot be written. Lines that
 /// are no turns are counted in [`Summary::unreadable`].
 pub fn turns(dir: &Path, out: &mut dyn Write, options: Options) -> Result<Summary, BacktestError> {
-    let priors = priors::of(dir, options.priors)?;
+    let priors = priors::of(dir, options.priors, None)?;
     let summary = replay(dir, &priors, options, &mut |met| write(out, met))?;
     out.flush().map_err(BacktestError::Write)?;
     Ok(summary)
@@ -199,7 +200,7 @@ pub fn turns(dir: &Path, out: &mut dyn Write, options: Options) -> Result<Summar
 ///
 /// As [`turns`].
 pub fn strata(dir: &Path, out: &mut dyn Write, options: Options) -> Result<(Summary, Strata), BacktestError> {
-    let priors = priors::of(dir, options.priors)?;
+    let priors = priors::of(dir, options.priors, None)?;
     let mut tally = strata::Tally::new(&priors);
     let summary = replay(dir, &priors, options, &mut |met| {
         tally.take(met);

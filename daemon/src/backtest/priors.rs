@@ -12,7 +12,7 @@ use crate::predict::assent;
 use crate::predict::fit::{self, Row, dot, sparse};
 use crate::predict::rank::{self, Weights};
 use crate::predict::stratum::verdict;
-use crate::predict::{Predictor, Priors, hit};
+use crate::predict::{Part, Predictor, Priors, hit};
 
 /// Turns of a person that nothing is fitted to: too little is known in them.
 const WARM: usize = 20;
@@ -57,9 +57,9 @@ struct Person {
     yes: Vec<Row>,
 }
 
-fn gather(path: &Path) -> Result<Person, BacktestError> {
+fn gather(path: &Path, without: Option<Part>) -> Result<Person, BacktestError> {
     let mut person = Person { pools: Vec::new(), yes: Vec::new() };
-    let mut predictor = Predictor::default();
+    let mut predictor = Predictor::default().without(without);
     let mut place = 0;
     read(path, &mut |turn| {
         if turn.answers() {
@@ -69,7 +69,7 @@ fn gather(path: &Path) -> Result<Person, BacktestError> {
             if place >= WARM {
                 let row = |x: &[f64], text: &str| Row { x: sparse(x), y: hit(text, &turn.reply), weight: 1.0 };
                 let pool = predictor.pool(&query);
-                person.pools.push(pool.iter().map(|ranked| row(&ranked.features, &ranked.text)).collect());
+                person.pools.push(pool.iter().map(|one| row(&one.features, &one.text)).collect());
             }
         }
         predictor.learn(&turn.pair());
@@ -115,8 +115,8 @@ fn all_but(people: &[Person], without: Option<usize>, start: &Weights) -> Priors
     Priors { rank: rank(&others, start), assent: yes(&others) }
 }
 
-fn people(dir: &Path) -> Result<Vec<Person>, BacktestError> {
-    files(dir)?.iter().map(|path| gather(path)).collect()
+fn people(dir: &Path, without: Option<Part>) -> Result<Vec<Person>, BacktestError> {
+    files(dir)?.iter().map(|path| gather(path, without)).collect()
 }
 
 /// Fits to everybody.
@@ -125,14 +125,14 @@ fn everybody(people: &[Person]) -> Priors {
     all_but(people, None, &Weights { order: zero, chance: zero, first: (1.0, 0.0) })
 }
 
-/// The priors of each person of a folder, in the order of the files.
-pub(super) fn of(dir: &Path, from: From) -> Result<Vec<Priors>, BacktestError> {
+/// The priors of each person of a folder, in the order of the files; where they are fitted, to a predictor without a part.
+pub(super) fn of(dir: &Path, from: From, without: Option<Part>) -> Result<Vec<Priors>, BacktestError> {
     let same = |priors: Priors| Ok(vec![priors; files(dir)?.len()]);
     match from {
         From::None => same(Priors::neutral()),
         From::Shipped => same(Priors::shipped()),
         From::LeaveOneOut => {
-            let people = people(dir)?;
+            let people = people(dir, without)?;
             // Each fit has one best point, so that where it starts from tells nothing of whoever is left out.
             let start = everybody(&people).rank;
             Ok((0..people.len()).map(|at| all_but(&people, Some(at), &start)).collect())
@@ -146,6 +146,6 @@ pub(super) fn of(dir: &Path, from: From) -> Result<Vec<Priors>, BacktestError> {
 ///
 /// As [`turns`](super::turns).
 pub fn fit(dir: &Path) -> Result<Fitted, BacktestError> {
-    let Priors { rank, assent } = everybody(&people(dir)?);
+    let Priors { rank, assent } = everybody(&people(dir, None)?);
     Ok(Fitted { order: rank.order.to_vec(), chance: rank.chance.to_vec(), first: rank.first, assent: assent.to_vec() })
 }

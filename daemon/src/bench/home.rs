@@ -94,6 +94,11 @@ impl Home {
         Connection::open(&self.paths.socket)
     }
 
+    /// The resident bytes of the daemon; nothing where none runs or the system does not say.
+    pub(super) fn resident(&self) -> Option<u64> {
+        super::memory::of_process(self.daemon.as_ref()?.id())
+    }
+
     /// Ends the daemon as an operator would, or as a crash would, and waits for it.
     pub(super) fn end(&mut self, signal: Signal) {
         let Some(mut child) = self.daemon.take() else { return };

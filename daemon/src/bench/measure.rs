@@ -13,6 +13,10 @@ impl Samples {
         self.0.push(value);
     }
 
+    pub(super) fn extend(&mut self, other: &Self) {
+        self.0.extend(&other.0);
+    }
+
     /// Runs something and adds how many seconds it took.
     pub(super) fn time<T>(&mut self, run: impl FnOnce() -> T) -> T {
         let start = Instant::now();

@@ -64,6 +64,11 @@ fn resident(name: &str) -> Option<u64> {
     kibibytes(&std::fs::read_to_string("/proc/self/status").ok()?, name).map(|size| size << 10)
 }
 
+/// The resident bytes of another process.
+pub(super) fn of_process(id: u32) -> Option<u64> {
+    kibibytes(&std::fs::read_to_string(format!("/proc/{id}/status")).ok()?, "VmRSS").map(|size| size << 10)
+}
+
 fn kibibytes(status: &str, name: &str) -> Option<u64> {
     let value = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     value.trim().strip_suffix(" kB")?.parse().ok()

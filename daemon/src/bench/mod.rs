@@ -8,11 +8,13 @@
 //! | `start` | open the log; spawn the daemon until it answers; each after a clean stop and after kill -9 | the files' summaries; the index |
 //! | `verify` | read and check every byte of the log | unpack and take the checksum of every chunk |
 //! | `size` | bytes an event, in commits of 1 to 1,000; open, sealed, packed | the `mcap` crate's writer with its defaults |
+//! | `latency` | a prediction over the socket, and the memory it needs | a bare query of the same terms, and `health` |
 //! | `calib-sim` | simulated people: what a curve costs after 5 to 100 labels | the documented recipe; the raw number |
 //! | `search` | a search over the socket | a bare tantivy query of the same words, and `health` |
 //! | [`recall()`] | how much evidence of real questions a search finds | nothing; it is scored elsewhere |
 //! | `gate-sim` | simulated people: who gets less precision than promised, before and after they change | an oracle; the documented recipe |
 //! | `routine-sim` | simulated people with routines: how much is automatic, and how much of it right | an oracle; the documented recipe |
+//! | [`hygiene()`] | transcripts as the importers read them: what is left out, and that no artefact is left in | none |
 //! | [`curve()`] | the log's figures over growing logs | each of the above |
 //!
 //! The benches of the daemon start the real one in a scratch home and talk HTTP over its socket, as any client does; those
@@ -29,13 +31,17 @@
 //!   least one; the raw numbers say how many.
 
 mod bare;
+mod bare_query;
 mod calib_sim;
 mod concurrent;
 mod curve;
 mod events;
 mod gate_sim;
 mod home;
+mod hygiene;
 mod ingest;
+mod latency;
+mod life;
 mod machine;
 mod measure;
 mod memory;
@@ -59,6 +65,7 @@ use crate::log::LogError;
 
 pub use curve::{Curve, Point, curve};
 use home::Home;
+pub use hygiene::{Source, hygiene};
 pub use memory::{Memory, VERB as MEMORY_VERB, of_this_process};
 pub use recall::{Recall, recall};
 pub use report::{Report, Row, Target};
@@ -128,6 +135,7 @@ const BENCHES: &[(&str, Bench)] = &[
     ("size", size::run),
     ("start", start::run),
     ("search", search::run),
+    ("latency", latency::run),
     ("calib-sim", calib_sim::run),
     ("gate-sim", gate_sim::run),
     ("routine-sim", routine_sim::run),

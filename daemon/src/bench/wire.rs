@@ -82,6 +82,18 @@ impl Connection {
         self.json("POST", "/api/memory/sync/", b"{}").map(drop)
     }
 
+    /// The same, however long the daemon finds that; it says so and is asked again.
+    pub(super) fn settle_however_long(&mut self) -> Result<(), BenchError> {
+        loop {
+            let (status, answer) = self.call("POST", "/api/memory/sync/", b"{}")?;
+            match status {
+                200..300 => return Ok(()),
+                503 => {}
+                _ => return Err(BenchError::Daemon(String::from_utf8_lossy(&answer).into_owned())),
+            }
+        }
+    }
+
     /// Records events and fails unless each was new, or each was known.
     pub(super) fn ingest(&mut self, body: &[u8], count: usize, known: bool) -> Result<(), BenchError> {
         let answer = self.json("POST", "/api/recording/events/", body)?;

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::events::when;
 use super::{Context, print};
 use crate::backtest::own::Report;
+use crate::backtest::people::Tables;
 use crate::backtest::{self, From, Options, Strata, Summary, plot};
 use crate::failure::Failure;
 
@@ -46,8 +47,20 @@ struct People {
     /// Measure each channel by itself: choices, approvals, ways onward, macros, short acts, prose
     #[arg(long, requires = "turns")]
     strata: bool,
+    /// Tell what is learned by 20, 50, 100 and 500 turns
+    #[arg(long, requires = "turns")]
+    curve: bool,
+    /// Draw each person's sessions anew, and tell what their skill is at least
+    #[arg(long, requires = "turns")]
+    bootstrap: bool,
+    /// Predict each person from another's history as well
+    #[arg(long, requires = "turns")]
+    other: bool,
+    /// Leave out each part of the predictor in turn
+    #[arg(long, requires = "turns")]
+    ablate: bool,
     /// Print weights that are fitted to all these people, and predict nothing
-    #[arg(long, requires = "turns", conflicts_with_all = ["out", "strata", "priors"])]
+    #[arg(long, requires = "turns", conflicts_with_all = ["out", "strata", "priors", "curve", "bootstrap", "other", "ablate"])]
     fit: bool,
     /// What is held true of people before each is met
     #[arg(long, value_enum, default_value = "shipped", requires = "turns")]
@@ -117,7 +130,8 @@ fn people(context: &Context, arguments: &People, folder: &Path) -> Result<u8, Fa
         print::value(&serde_json::to_value(fitted).unwrap_or_default());
         return Ok(0);
     }
-    if arguments.out.is_none() && !arguments.strata {
+    let tables = arguments.tables();
+    if arguments.out.is_none() && !arguments.strata && tables == Tables::default() {
         return Err(
             Failure::usage("nothing to do with these turns").hint("name a file with `--out`, or give `--strata`")
         );
@@ -132,21 +146,40 @@ fn people(context: &Context, arguments: &People, folder: &Path) -> Result<u8, Fa
         }
         None => replay(arguments, folder, &mut std::io::sink())?,
     };
+    let told = match tables == Tables::default() {
+        true => None,
+        false => Some(backtest::people::people(folder, arguments.options(), tables).map_err(Failure::new)?),
+    };
     if context.json {
-        print::value(&value(summary, strata.as_ref()));
+        let mut value = value(summary, strata.as_ref());
+        if let Some(told) = &told {
+            value["tables"] = json!(told);
+        }
+        print::value(&value);
     } else {
         lines(summary, strata.as_ref()).iter().for_each(print::line);
+        told.iter().flat_map(backtest::people::People::table).for_each(print::line);
     }
     Ok(0)
 }
 
+impl People {
+    fn tables(&self) -> Tables {
+        Tables { curve: self.curve, bootstrap: self.bootstrap, other: self.other, ablate: self.ablate }
+    }
+
+    fn options(&self) -> Options {
+        let priors = match self.priors {
+            PriorsFrom::None => From::None,
+            PriorsFrom::Shipped => From::Shipped,
+            PriorsFrom::LeaveOneOut => From::LeaveOneOut,
+        };
+        Options { shadow: self.shadow, strict: !self.standard, priors, ..Options::default() }
+    }
+}
+
 fn replay(arguments: &People, folder: &Path, out: &mut dyn Write) -> Result<(Summary, Option<Strata>), Failure> {
-    let priors = match arguments.priors {
-        PriorsFrom::None => From::None,
-        PriorsFrom::Shipped => From::Shipped,
-        PriorsFrom::LeaveOneOut => From::LeaveOneOut,
-    };
-    let options = Options { shadow: arguments.shadow, strict: !arguments.standard, priors, ..Options::default() };
+    let options = arguments.options();
     if arguments.strata {
         let (summary, strata) = backtest::strata(folder, out, options).map_err(Failure::new)?;
         return Ok((summary, Some(strata)));

@@ -4,16 +4,19 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Context, print};
-use crate::bench::{self, BenchError, Options};
+use crate::backtest::{self, people};
+use crate::bench::{self, BenchError, Options, Source};
 use crate::failure::Failure;
 
 /// The name of the curve, which is no part of `all`.
 const CURVE: &str = "curve";
 /// The name of the one that answers questions from a folder, which is no part of `all` either.
 const RECALL: &str = "recall";
+/// Those that measure data instead of the machine, and are no part of `all` either.
+const ON_DATA: [&str; 4] = ["replay", "strata", "hygiene", "honesty"];
 /// How many events a bench is given where nobody says.
 const EVENTS: u32 = 100_000;
 /// How long the logs of the curve are where nobody says.
@@ -29,8 +32,9 @@ pub struct Memory {
 /// `clone bench`
 #[derive(Args)]
 pub struct Bench {
-    /// Which one, or `all` of them; `curve` measures the log at several lengths
-    #[arg(value_parser = PossibleValuesParser::new(bench::names().into_iter().chain(["all", CURVE, RECALL])))]
+    /// Which one, or `all` of them; `curve` measures the log at several lengths; `replay`, `strata` and `honesty` measure
+    /// people's turns, `hygiene` transcripts, `recall` conversations
+    #[arg(value_parser = PossibleValuesParser::new(bench::names().into_iter().chain(["all", CURVE, RECALL]).chain(ON_DATA)))]
     name: String,
     /// For `recall`: the folder with `docs.jsonl` and `queries.jsonl`; the results go to `--out`
     #[arg(required_if_eq("name", RECALL))]
@@ -41,6 +45,9 @@ pub struct Bench {
     /// Where the scratch homes go; a real disk, or the figures say nothing
     #[arg(long, default_value = ".")]
     dir: PathBuf,
+    /// The folder of turns, one JSON Lines file a person, or of transcripts, one folder a format
+    #[arg(long, required_if_eq_any = ON_DATA.map(|name| ("name", name)))]
+    data: Option<PathBuf>,
     /// Write the JSON here as well
     #[arg(long)]
     out: Option<PathBuf>,
@@ -58,7 +65,11 @@ pub fn run(context: &Context, arguments: &Bench) -> Result<u8, Failure> {
     if let (RECALL, Some(input)) = (arguments.name.as_str(), &arguments.input) {
         return recall(context, arguments, input);
     }
-    let (json, table) = if arguments.name == CURVE { curve(arguments)? } else { benches(arguments)? };
+    let (json, table) = match (arguments.name.as_str(), &arguments.data) {
+        (CURVE, _) => curve(arguments)?,
+        (name, Some(data)) if ON_DATA.contains(&name) => on_data(name, data)?,
+        _ => benches(arguments)?,
+    };
     if let Some(path) = &arguments.out {
         let text = serde_json::to_string_pretty(&json).map_err(Failure::new)?;
         let unwritable = |error| Failure::new(format!("cannot write `{}`: {error}", path.display()));
@@ -97,6 +108,35 @@ pub fn memory(arguments: &Memory) -> Result<u8, Failure> {
     let memory = bench::of_this_process(arguments.log.as_deref()).map_err(Failure::new)?;
     print::value(&serde_json::to_value(memory).map_err(Failure::new)?);
     Ok(0)
+}
+
+/// What the predictor is worth on people whom its weights were not fitted to, or what the importers made of transcripts.
+fn on_data(name: &str, data: &Path) -> Result<(Value, Vec<String>), Failure> {
+    let fair = backtest::Options { priors: backtest::From::LeaveOneOut, ..backtest::Options::default() };
+    match name {
+        "hygiene" => {
+            let sources = bench::hygiene(data).map_err(Failure::new)?;
+            if sources.is_empty() {
+                return Err(Failure::new(format!("no folder of transcripts in `{}`", data.display()))
+                    .hint("one folder a format is wanted: `claude-code`, `codex`, `gemini`, `specstory`"));
+            }
+            Ok((json!(sources), sources.iter().flat_map(Source::table).collect()))
+        }
+        "strata" => {
+            let (_, strata) = backtest::strata(data, &mut std::io::sink(), fair).map_err(Failure::new)?;
+            Ok((json!(strata), strata.table()))
+        }
+        "honesty" => {
+            let rows = people::honesty(data).map_err(Failure::new)?;
+            let table = rows.iter().map(|(name, score)| people::line(name, score)).collect();
+            Ok((json!({"rows": rows}), table))
+        }
+        _ => {
+            let tables = people::Tables { curve: true, bootstrap: true, other: true, ablate: false };
+            let told = people::people(data, fair, tables).map_err(Failure::new)?;
+            Ok((json!(told), told.table()))
+        }
+    }
 }
 
 fn benches(arguments: &Bench) -> Result<(Value, Vec<String>), Failure> {

@@ -59,7 +59,7 @@ pub fn load(
     view.learned.take_rows(state, from, view.cursor, progress)?;
     sessions(view, state, log)?;
     state.load(Table::Episodes, |_, episode: Episode| {
-        view.episodes.insert(episode.id.clone(), episode);
+        view.hold(episode);
     })?;
     state.load(Table::Keys, |key, row: KeyRow| {
         view.keys.insert(text(key), row);

@@ -190,14 +190,14 @@ impl View {
     }
 
     fn refresh_episodes(&mut self, told: &mut Told) {
-        for note in self.notes.values() {
-            if let Reading::Episode(draft) = &note.reading
-                && let Some(episode) = draft.clone().into_episode()
-                && self.episodes.get(&episode.id) != Some(&episode)
-            {
-                told.documents.push(memory_document(&episode));
-                self.episodes.insert(episode.id.clone(), episode);
-            }
+        let drafts = self.notes.values().filter_map(|note| match &note.reading {
+            Reading::Episode(draft) => draft.clone().into_episode(),
+            _ => None,
+        });
+        let told_anew = drafts.filter(|episode| self.episodes.get(&episode.id) != Some(episode));
+        for episode in told_anew.collect::<Vec<_>>() {
+            told.documents.push(memory_document(&episode));
+            self.hold(episode);
         }
     }
 

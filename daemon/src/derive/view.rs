@@ -3,7 +3,7 @@
 //! What a record changes is a function of the records before it and of nothing else: not of how many came at once, and
 //! not of the time. That is what makes a rebuild give the same answer.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use clone_schema::api::Scope;
@@ -154,6 +154,8 @@ pub struct View {
     pub learned: Learned,
     /// L1.
     pub episodes: BTreeMap<String, Episode>,
+    /// By evidence the episode that took it last; see [`View::holder`].
+    holders: HashMap<String, String>,
     /// Notes that a person wrote or changed, by path.
     pub notes: BTreeMap<String, Note>,
     /// L2, as it stands after the person's word.
@@ -221,6 +223,20 @@ impl View {
     /// Behind a lock of their own: an answer never waits to change the view, which readers may hold for long.
     pub fn pending(&self) -> MutexGuard<'_, BTreeMap<String, Prediction>> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes an episode, new or told anew.
+    pub fn hold(&mut self, episode: Episode) {
+        let held = episode.evidence.iter().map(|evidence| (evidence.id.clone(), episode.id.clone()));
+        self.holders.extend(held);
+        self.episodes.insert(episode.id.clone(), episode);
+    }
+
+    /// The episode that rests on an event; one that is gone, or rests on it no more, is none.
+    #[must_use]
+    pub fn holder(&self, event: &str) -> Option<&Episode> {
+        let episode = self.episodes.get(self.holders.get(event)?)?;
+        episode.evidence.iter().any(|evidence| evidence.id == event).then_some(episode)
     }
 
     /// What is known of the prediction with this id, once it is folded.
@@ -529,7 +545,7 @@ impl View {
             changes.rows.put(Table::Episodes, episode.id.as_bytes(), &episode);
             documents.push(memory_document(&episode));
             self.episodes_due.insert(episode.id.clone());
-            self.episodes.insert(episode.id.clone(), episode);
+            self.hold(episode);
         }
     }
 

@@ -117,8 +117,7 @@ impl Engine {
         let cited = candidates.first().map_or(&[][..], |first| first.evidence.as_slice());
         let mut found: Vec<String> = Vec::new();
         for one in cited {
-            let holder = view.episodes.values().find(|episode| episode.evidence.iter().any(|known| known.id == one.id));
-            if let Some(episode) = holder
+            if let Some(episode) = view.holder(&one.id)
                 && !found.contains(&episode.id)
             {
                 found.push(episode.id.clone());
@@ -443,7 +442,7 @@ fn continuation_record(
 /// Facts whose value is the predicted reply: the habits behind it.
 fn facts_behind(view: &View, response: &str) -> Vec<String> {
     let wanted = id::normal(response);
-    let behind = view.facts.values().filter(|fact| id::normal(&fact.claim.value) == wanted);
+    let behind = view.facts.values().filter(|fact| id::is_normal(&fact.claim.value, &wanted));
     behind.map(|fact| fact.id.clone()).take(5).collect()
 }
 

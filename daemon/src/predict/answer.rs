@@ -4,7 +4,9 @@ use clone_schema::event::Origin;
 use clone_schema::prediction::{Candidate, Cited, MAX_K, Weight};
 
 use super::local::{Answer, Forecast, Predictor, Query};
+use super::part::Part;
 use super::pool::Ranked;
+use super::situation::Kind;
 use super::view::View;
 
 /// Events cited for one candidate.
@@ -34,19 +36,24 @@ impl Predictor {
         let view = self.view(query);
         let first = self.choose(self.rank(&view), 1).into_iter().next()?;
         let kind = view.situation.kind;
-        Some(Forecast { stood: self.curves.stood(kind, first.raw), response: first.text, raw: first.raw, kind })
+        Some(Forecast {
+            stood: self.curves.stood(kind, first.raw),
+            response: first.text.to_owned(),
+            raw: first.raw,
+            kind,
+        })
     }
 
     /// The best few: first those that would not hit each other, then, if room is left, the rest.
-    fn choose(&self, ranked: Vec<Ranked>, k: usize) -> Vec<Ranked> {
-        let mut chosen: Vec<Ranked> = Vec::new();
-        let mut spare: Vec<Ranked> = Vec::new();
+    fn choose<'a>(&self, ranked: Vec<Ranked<'a>>, k: usize) -> Vec<Ranked<'a>> {
+        let mut chosen: Vec<Ranked<'a>> = Vec::new();
+        let mut spare: Vec<Ranked<'a>> = Vec::new();
         for candidate in ranked {
             if chosen.len() == k {
                 break;
             }
-            let double = candidate.form.is_some_and(|form| chosen.iter().any(|other| other.backing.contains(&form)))
-                || chosen.iter().any(|other| other.form.is_some_and(|form| candidate.backing.contains(&form)));
+            let double = candidate.form.is_some_and(|form| chosen.iter().any(|other| other.backing.contains(form)))
+                || chosen.iter().any(|other| other.form.is_some_and(|form| candidate.backing.contains(form)));
             if double { spare.push(candidate) } else { chosen.push(candidate) }
         }
         chosen.extend(spare);
@@ -55,12 +62,12 @@ impl Predictor {
         chosen
     }
 
-    fn finish(&self, view: &View, chosen: &[Ranked]) -> Answer {
+    fn finish(&self, view: &View, chosen: &[Ranked<'_>]) -> Answer {
         let mut left = 1.0;
         let mut candidates = Vec::with_capacity(chosen.len());
         for ranked in chosen {
             let ceiling = candidates.last().map_or(1.0, |last: &Candidate| last.probability);
-            let probability = self.curves.at(view.situation.kind).probability(ranked.raw).min(left).min(ceiling);
+            let probability = self.chance(view.situation.kind, ranked.raw).min(left).min(ceiling);
             left = (left - probability).max(0.0);
             candidates.push(self.candidate(view, ranked, probability));
         }
@@ -77,31 +84,36 @@ impl Predictor {
         }
     }
 
+    /// The chance of a raw number, as the person's own outcomes bend it.
+    fn chance(&self, kind: Kind, raw: f64) -> f64 {
+        if self.without == Some(Part::Curves) { raw } else { self.curves.at(kind).probability(raw) }
+    }
+
     /// How many like situations there are, and how many of them were answered with the candidate or its kin.
-    fn agreement(&self, view: &View, ranked: &Ranked) -> (u32, u32) {
+    fn agreement(&self, view: &View, ranked: &Ranked<'_>) -> (u32, u32) {
         let (mut n, mut agree) = (0, 0);
-        for (reply, similarity) in &view.similar[0] {
-            if *similarity >= LIKE_ENOUGH {
+        for (reply, similarity) in view.similar[0].iter() {
+            if similarity >= LIKE_ENOUGH {
                 n += 1;
-                let form = self.replies[*reply as usize].form;
-                agree += u32::from(form.is_some_and(|form| ranked.backing.contains(&form)));
+                let form = self.replies[reply as usize].form;
+                agree += u32::from(form.is_some_and(|form| ranked.backing.contains(form)));
             }
         }
         (n, agree)
     }
 
-    fn candidate(&self, view: &View, ranked: &Ranked, probability: f64) -> Candidate {
+    fn candidate(&self, view: &View, ranked: &Ranked<'_>, probability: f64) -> Candidate {
         let mut cited: Vec<(u32, f64)> = Vec::new();
-        for form in &ranked.backing {
-            for reply in self.habits.form(*form).map_or(&[][..], |form| &form.occurrences) {
-                let similarity = view.similar[0].get(reply).copied().unwrap_or(0.0);
-                cited.push((*reply, similarity.max(view.similar[1].get(reply).copied().unwrap_or(0.0))));
+        for form in ranked.backing.forms() {
+            for reply in self.habits.form(form).map_or(&[][..], |form| &form.occurrences) {
+                let similarity = view.similar[0].get(*reply).unwrap_or(0.0);
+                cited.push((*reply, similarity.max(view.similar[1].get(*reply).unwrap_or(0.0))));
             }
         }
         cited.sort_by(|a, b| b.1.total_cmp(&a.1).then(b.0.cmp(&a.0)));
         cited.truncate(MAX_CITED);
         Candidate {
-            response: ranked.text.clone(),
+            response: ranked.text.to_owned(),
             confidence: 0.0,
             probability,
             raw_confidence: ranked.raw,
@@ -115,7 +127,7 @@ impl Predictor {
         Cited { id, origin: Origin::Typed, similarity: (similarity.min(1.0) * 1000.0).round() / 1000.0 }
     }
 
-    fn reason(&self, view: &View, ranked: &Ranked, cited: &[(u32, f64)]) -> String {
+    fn reason(&self, view: &View, ranked: &Ranked<'_>, cited: &[(u32, f64)]) -> String {
         let kind = view.situation.kind.name();
         let Some(form) = ranked.form.and_then(|form| self.habits.form(form)) else {
             return format!("a common reply here ({kind}); you have not used it yet");

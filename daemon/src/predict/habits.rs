@@ -410,14 +410,16 @@ impl Habits {
         }
     }
 
-    /// Share of a form's tokens that stand in a sorted list of numbers.
+    /// How many different tokens there are.
     #[must_use]
-    #[allow(clippy::cast_precision_loss)]
-    pub fn contained(&self, id: u32, in_numbers: &[u32]) -> f64 {
-        self.form(id).map_or(0.0, |form| {
-            let found = form.tokens.iter().filter(|n| in_numbers.binary_search(n).is_ok()).count();
-            found as f64 / (form.tokens.len() + 1) as f64
-        })
+    pub fn vocabulary(&self) -> usize {
+        self.by_token.len()
+    }
+
+    /// The numbers of those of the first few words that the person has used, in no order.
+    #[must_use]
+    pub fn known(&self, words: &[String]) -> Vec<u32> {
+        words.iter().take(MAX_REPLY_TOKENS).filter_map(|word| self.vocabulary.get(word).copied()).collect()
     }
 
     /// Mass of one form now: slow (0) or fast (1).

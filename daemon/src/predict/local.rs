@@ -17,6 +17,7 @@ use super::curves::{Curves, Judging, Standing};
 use super::fit::Sparse;
 use super::habits::Habits;
 use super::nearest::Nearest;
+use super::part::Part;
 use super::rank::Weights;
 use super::situation::{Kind, Situation};
 use super::stratum::verdict;
@@ -152,6 +153,9 @@ pub struct Predictor {
     /// No part of what is kept: they come with the program.
     #[serde(skip)]
     pub(super) weights: Weights,
+    /// What is left out to see what it gives; nothing in a living predictor.
+    #[serde(skip)]
+    pub(super) without: Option<Part>,
 }
 
 /// What a predictor holds true of people before it has met the person.
@@ -190,6 +194,12 @@ impl Predictor {
     #[must_use]
     pub fn new(priors: &Priors) -> Self {
         Self { assent: Assent::new(&priors.assent), weights: priors.rank.clone(), ..Self::default() }
+    }
+
+    /// The same without one of its parts.
+    #[must_use]
+    pub fn without(self, part: Option<Part>) -> Self {
+        Self { without: part, ..self }
     }
 
     /// Learns one pair.

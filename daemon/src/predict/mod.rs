@@ -7,7 +7,7 @@
 //!
 //! - [`situation`]: an agent's text to its last block, tokens and kind; what counts as a hit.
 //! - [`nearest`]: like situations (BM25 in memory), over packed `postings`. [`habits`]: the person's replies and which are as good as which.
-//! - [`rank`]: the numbers a candidate is judged by, and the shipped weights. [`pool`]: the candidates of a query.
+//! - [`rank`]: the numbers a candidate is judged by, and the shipped weights. [`pool`]: the candidates of a query. [`part`]: what can be left out of it.
 //! - [`local`]: the predictor itself: learning and state. `view` and `answer`: the start and the end of a query.
 //! - [`calibrate`]: raw numbers to probabilities; [`curves`]: whose labels meet in one curve. [`gate`]: probabilities to the
 //!   confidence we stand behind; [`tripwire`]: whether what we stood behind held.
@@ -27,6 +27,7 @@ pub mod habits;
 pub mod local;
 mod nearby;
 pub mod nearest;
+pub mod part;
 pub mod pool;
 mod postings;
 pub mod rank;
@@ -42,5 +43,6 @@ pub use cosmetic::is_same;
 pub use curves::Judging;
 pub use gate::{Decided, Mode, decide};
 pub use local::{Answer, Forecast, Judged, Label, Pair, Predictor, Priors, Query};
+pub use part::Part;
 pub use situation::{Kind, hit};
 pub use tripwire::Stood;

@@ -13,6 +13,8 @@ use super::postings::Postings;
 pub const MAX_TERMS: usize = 32;
 /// Postings read for one query, at most, over all its terms; the rarest terms come first.
 pub const MAX_POSTINGS: usize = 40_000;
+/// What lengths below this do to a score is worked out once a query.
+const USUAL_LENGTH: u32 = 512;
 const K1: f64 = 1.2;
 const B: f64 = 0.75;
 /// Below this many situations every term is read, however common.
@@ -98,44 +100,51 @@ impl Nearest {
         #[allow(clippy::cast_precision_loss)]
         let (n, query_length) = (self.items as f64, tokens.len() as f64);
         let mean = (self.total / n).max(1.0);
-        let chosen = self.choose(tokens);
+        let (chosen, unseen) = self.choose(tokens);
         let mut scores = Scores::new(self.lengths.len());
-        let mut own = self.unseen(tokens) * (1.0 + (n + 0.5) / 0.5).ln();
+        let mut own = unseen * (1.0 + (n + 0.5) / 0.5).ln();
+        let damp = |length: f64| K1 * (1.0 - B + B * length / mean);
+        let usual: Vec<f64> = (0..USUAL_LENGTH).map(|length| damp(f64::from(length))).collect();
         let mut read = 0;
         for (postings, count) in &chosen {
             #[allow(clippy::cast_precision_loss)]
             let frequency = postings.len() as f64;
             let idf = (1.0 + (n - frequency + 0.5) / (frequency + 0.5)).ln();
-            own += idf * count * (K1 + 1.0) / (count + K1 * (1.0 - B + B * query_length / mean));
+            own += idf * count * (K1 + 1.0) / (count + damp(query_length));
             if read + postings.len() > MAX_POSTINGS && read > 0 {
                 continue;
             }
             read += postings.len();
             for (item, count) in postings.iter() {
-                let length = f64::from(self.lengths[item as usize]);
                 let count = f64::from(count);
-                scores.add(item, idf * count * (K1 + 1.0) / (count + K1 * (1.0 - B + B * length / mean)));
+                let length = self.lengths[item as usize];
+                let damp = usual.get(length as usize).copied().unwrap_or_else(|| damp(f64::from(length)));
+                scores.add(item, idf * count * (K1 + 1.0) / (count + damp));
             }
         }
         scores.best(own.max(1e-9), limit)
     }
 
-    /// The rarest known terms of a query with their postings, rarest first.
-    fn choose<'a>(&'a self, tokens: &[String]) -> Vec<(&'a Postings, f64)> {
+    /// The rarest known terms of a query with their postings, rarest first, and how many terms no item has, at most as many
+    /// as are read; those make every item less alike.
+    fn choose<'a>(&'a self, tokens: &[String]) -> (Vec<(&'a Postings, f64)>, f64) {
         #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let cap = if self.items < SMALL { usize::MAX } else { ((self.items as f64) * MAX_SHARE) as usize };
-        let counts = counts(tokens).into_iter();
-        let known = counts.filter_map(|(term, count)| Some((self.terms.get(term)?, term, f64::from(count))));
-        let mut known: Vec<(&Postings, &str, f64)> = known.filter(|(postings, ..)| postings.len() <= cap).collect();
+        let mut sorted: Vec<&str> = tokens.iter().map(String::as_str).collect();
+        sorted.sort_unstable();
+        let (mut known, mut unseen) = (Vec::new(), 0);
+        for run in sorted.chunk_by(|a, b| a == b) {
+            match self.terms.get(run[0]) {
+                Some(postings) if postings.len() <= cap => known.push((postings, run[0], run.len())),
+                Some(_) => {}
+                None => unseen += 1,
+            }
+        }
         known.sort_by(|a, b| a.0.len().cmp(&b.0.len()).then(a.1.cmp(b.1)));
         known.truncate(MAX_TERMS);
-        known.into_iter().map(|(postings, _, count)| (postings, count)).collect()
-    }
-
-    /// How many of a query's terms no item has, at most as many as are read; they make every item less alike.
-    fn unseen(&self, tokens: &[String]) -> f64 {
-        let unseen = counts(tokens).into_keys().filter(|term| !self.terms.contains_key(*term)).count();
-        f64::from(u32::try_from(unseen.min(MAX_TERMS)).unwrap_or(0))
+        let number = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+        let chosen = known.into_iter().map(|(postings, _, count)| (postings, number(count)));
+        (chosen.collect(), number(unseen.min(MAX_TERMS)))
     }
 }
 
@@ -161,15 +170,18 @@ impl Scores {
 
     /// Best first, by a total order.
     fn best(self, own: f64, limit: usize) -> Vec<Like> {
-        let Self { sums, scored } = self;
+        let Self { sums, mut scored } = self;
+        if scored.len() > limit && limit > 0 {
+            let mut by_sum: Vec<f64> = scored.iter().map(|item| sums[*item as usize]).collect();
+            let (_, least, _) = by_sum.select_nth_unstable_by(limit - 1, |a, b| b.total_cmp(a));
+            // Sums that differ by less than a division keeps are still told apart below.
+            let least = *least * (1.0 - 4.0 * f64::EPSILON);
+            scored.retain(|item| sums[*item as usize] >= least);
+        }
         let like = |item: u32| Like { item, similarity: sums[item as usize] / own };
         let mut all: Vec<Like> = scored.into_iter().map(like).collect();
-        let order = |a: &Like, b: &Like| b.similarity.total_cmp(&a.similarity).then(b.item.cmp(&a.item));
-        if all.len() > limit && limit > 0 {
-            all.select_nth_unstable_by(limit - 1, order);
-            all.truncate(limit);
-        }
-        all.sort_by(order);
+        all.sort_by(|a, b| b.similarity.total_cmp(&a.similarity).then(b.item.cmp(&a.item)));
+        all.truncate(limit);
         all
     }
 }

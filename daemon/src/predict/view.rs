@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::local::{Predictor, Query};
 use super::nearby::Nearby;
 use super::nearest::Like;
+use super::pool::Backing;
 use super::rank::Setting;
 use super::situation::Situation;
 
@@ -35,34 +36,99 @@ pub(super) struct View {
     /// The form of the last reply.
     pub(super) last: Option<u32>,
     /// Similarity by reply number: tail, last words.
-    pub(super) similar: [BTreeMap<u32, f64>; 2],
+    pub(super) similar: [Numbers; 2],
+    /// The same by form: the most similar of the situations that it was said in, or that a reply opened with it.
+    pub(super) said: [Numbers; 2],
     pub(super) votes: [Votes; 2],
     pub(super) followers: Votes,
     /// The answers to the most similar situations (tail, last words) and the newest.
     pub(super) nearby: Nearby,
     /// Forms of the answers to the closest situations alone: tail, last words.
     pub(super) closest: [Vec<u32>; 2],
-    /// Token numbers of the agent's text.
-    pub(super) words: Vec<u32>,
+    /// The words of the agent's text.
+    pub(super) spoken: Spoken,
+    /// Mass of all replies, slow and fast, and of those in this kind of situation.
+    pub(super) totals: [f64; 2],
+    /// See `totals`.
+    pub(super) kind_total: f64,
+}
+
+/// Values by number, rising.
+#[derive(Default)]
+pub(super) struct Numbers(Vec<(u32, f64)>);
+
+impl Numbers {
+    pub(super) fn get(&self, number: u32) -> Option<f64> {
+        self.0.binary_search_by_key(&number, |(number, _)| *number).ok().map(|at| self.0[at].1)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, f64)> + '_ {
+        self.0.iter().copied()
+    }
+}
+
+impl FromIterator<(u32, f64)> for Numbers {
+    /// Of equal numbers the last counts.
+    fn from_iter<I: IntoIterator<Item = (u32, f64)>>(values: I) -> Self {
+        Self(values.into_iter().collect::<BTreeMap<u32, f64>>().into_iter().collect())
+    }
+}
+
+/// A set of token numbers, one bit each.
+pub(super) struct Spoken(Vec<u64>);
+
+impl Spoken {
+    fn new(numbers: &[u32], known: usize) -> Self {
+        let mut bits = vec![0; known.div_ceil(64)];
+        for number in numbers {
+            if let Some(word) = bits.get_mut(*number as usize / 64) {
+                *word |= 1 << (number % 64);
+            }
+        }
+        Self(bits)
+    }
+
+    /// Share of a form's tokens that were spoken; a form of few tokens never has all of it.
+    #[allow(clippy::cast_precision_loss)]
+    pub(super) fn share(&self, tokens: &[u32]) -> f64 {
+        let spoken =
+            |number: &&u32| self.0.get(**number as usize / 64).is_some_and(|word| word >> (**number % 64) & 1 == 1);
+        tokens.iter().filter(spoken).count() as f64 / (tokens.len() + 1) as f64
+    }
 }
 
 /// Weighted votes for forms.
 #[derive(Default)]
 pub(super) struct Votes {
-    pub(super) by_form: BTreeMap<u32, f64>,
+    pub(super) by_form: Numbers,
     total: f64,
 }
 
-impl Votes {
+/// Votes while they are counted.
+#[derive(Default)]
+struct Count {
+    by_form: BTreeMap<u32, f64>,
+    total: f64,
+}
+
+impl Count {
     fn add(&mut self, form: u32, weight: f64) {
         *self.by_form.entry(form).or_insert(0.0) += weight;
         self.total += weight;
     }
 
+    fn done(self) -> Votes {
+        Votes { by_form: Numbers(self.by_form.into_iter().collect()), total: self.total }
+    }
+}
+
+impl Votes {
     /// Log share of the votes, smoothed by as many votes as `doubt`.
-    pub(super) fn share(&self, backing: &[u32], less: f64, doubt: f64) -> f64 {
-        let within = |form: &u32| backing.binary_search(form).is_ok();
-        let sum: f64 = self.by_form.iter().filter(|(form, _)| within(form)).map(|(_, weight)| weight).sum();
+    pub(super) fn share(&self, backing: &Backing<'_>, less: f64, doubt: f64) -> f64 {
+        let sum = match backing.alone() {
+            Some(form) => self.by_form.get(form).unwrap_or(0.0),
+            None => self.by_form.iter().filter(|(form, _)| backing.contains(*form)).map(|(_, weight)| weight).sum(),
+        };
         log_share(sum - less, self.total, doubt)
     }
 }
@@ -98,6 +164,7 @@ impl Predictor {
             project: self.projects.get(query.project.unwrap_or(query.agent)).copied(),
             last: last_form,
             similar: [similar(&likes[0]), similar(&likes[1])],
+            said: [self.said(&likes[0]), self.said(&likes[1])],
             votes: [self.votes(&likes[0], now), self.votes(&likes[1], now)],
             nearby: Nearby::new(
                 &self.habits,
@@ -105,19 +172,38 @@ impl Predictor {
             ),
             closest: [self.closest(&likes[0]), self.closest(&likes[1])],
             followers: self.followers(last_form, last, now),
-            words: self.habits.numbers(&situation.tail.join(" ")),
+            spoken: Spoken::new(&self.habits.known(&situation.tail), self.habits.vocabulary()),
+            totals: [self.habits.total(0, now), self.habits.total(1, now)],
+            kind_total: self.habits.kind_total(situation.kind, now),
             situation,
         }
     }
 
     fn votes(&self, likes: &[Like], now: u32) -> Votes {
-        let mut votes = Votes::default();
+        let mut votes = Count::default();
         for like in likes.iter().take(VOTERS) {
             if let Some(form) = self.replies[like.item as usize].form {
                 votes.add(form, vote(like.similarity, like.item, now));
             }
         }
-        votes
+        votes.done()
+    }
+
+    /// The most similar situation of each form that was said in one of them, whole or as an opening.
+    fn said(&self, likes: &[Like]) -> Numbers {
+        let mut best: BTreeMap<u32, f64> = BTreeMap::new();
+        for like in likes {
+            let Some(id) = self.replies[like.item as usize].form else { continue };
+            let parts = self.habits.form(id).map_or(&[][..], |form| &form.parts);
+            for id in std::iter::once(id).chain(parts.iter().copied()) {
+                let noted = self.habits.form(id).is_some_and(|form| form.occurrences.binary_search(&like.item).is_ok());
+                if noted {
+                    let most = best.entry(id).or_insert(0.0);
+                    *most = most.max(like.similarity);
+                }
+            }
+        }
+        Numbers(best.into_iter().collect())
     }
 
     fn closest(&self, likes: &[Like]) -> Vec<u32> {
@@ -144,8 +230,8 @@ impl Predictor {
 
     /// What followed the last reply, and replies like it, before.
     fn followers(&self, last_form: Option<u32>, last: Option<u32>, now: u32) -> Votes {
-        let mut votes = Votes::default();
-        let Some(form) = last_form.and_then(|form| self.habits.form(form)) else { return votes };
+        let mut votes = Count::default();
+        let Some(form) = last_form.and_then(|form| self.habits.form(form)) else { return votes.done() };
         let mut used: Vec<u32> = form.occurrences.clone();
         for kin in &form.kin {
             used.extend(self.habits.form(*kin).map_or(&[][..], |kin| &kin.occurrences));
@@ -157,11 +243,11 @@ impl Predictor {
                 votes.add(next, vote(1.0, reply, now));
             }
         }
-        votes
+        votes.done()
     }
 }
 
 /// Similarity by reply number.
-fn similar(likes: &[Like]) -> BTreeMap<u32, f64> {
+fn similar(likes: &[Like]) -> Numbers {
     likes.iter().map(|like| (like.item, like.similarity)).collect()
 }
