@@ -5,11 +5,13 @@
 
 mod support;
 
+mod agents;
 mod backtest;
 mod cli;
 mod context;
 mod crash;
 mod decide;
+mod forget;
 mod full;
 mod honesty;
 mod http;
@@ -18,8 +20,10 @@ mod leak;
 mod lock;
 mod log;
 mod mcp;
+mod notes;
 mod pipeline;
 mod plugin;
+mod racing;
 mod rebuild;
 mod socket;
 mod surface;

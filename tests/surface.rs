@@ -103,7 +103,8 @@ fn path_of(operation: &Operation, daemon: &Daemon, prediction: &str) -> Option<S
         _ if operation.path.contains("{id}") => return None,
         _ => String::new(),
     };
-    Some(operation.path.replace("{id}", &id))
+    let query = if operation.name == "memory_history" { "?of=profile.md" } else { "" };
+    Some(operation.path.replace("{id}", &id) + query)
 }
 
 /// A body that each POST of ours takes.
@@ -118,7 +119,9 @@ fn body_of(name: &str) -> Option<Value> {
         "predict_batch" => json!({"prompts": [{"agent": "A", "agent_input": "Shall I commit?"}]}),
         "feedback" => json!({"status": "accepted"}),
         "auto_set" => json!({"auto": "off"}),
+        "mute_set" => json!({"agents": ["Codex"], "projects": [], "hours": ["22-7"]}),
         "import_batch" => json!({"format": "test", "imported": 1, "duplicates": 0, "skipped": {}}),
+        "following_set" => json!({"agents": []}),
         _ => return None,
     })
 }

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 use crate::support::{Daemon, Home, imported, prompt, response, until};
 
-fn facts(home: &Home) -> Vec<Value> {
+pub fn facts(home: &Home) -> Vec<Value> {
     home.json(&["memory", "list", "facts", "--limit", "200"]).as_array().unwrap().clone()
 }
 
-fn fact_file(home: &Home, id: &str) -> PathBuf {
+pub fn fact_file(home: &Home, id: &str) -> PathBuf {
     let short = &id[4..];
     let files = std::fs::read_dir(home.vault().join("facts")).unwrap().flatten().map(|entry| entry.path());
     files.into_iter().find(|path| path.to_string_lossy().contains(short)).expect("the file of the fact")
@@ -97,7 +97,7 @@ fn a_note_that_a_person_wrote_into_goes_on_to_be_counted() {
 }
 
 /// Ends the daemon, takes away everything but the log, and starts again.
-fn rebuilt(home: &Home, daemon: Daemon) -> Daemon {
+pub fn rebuilt(home: &Home, daemon: Daemon) -> Daemon {
     daemon.sync();
     daemon.stop();
     for derived in ["state.redb", "model.snapshot"] {
@@ -165,13 +165,19 @@ fn a_persons_profile_keeps_their_lines_and_follows_the_facts() {
     assert_eq!(daemon.get("/api/memory/profile/").body["body"], text);
 }
 
+/// A name for these words that does not hold them.
+fn name(words: &str) -> u64 {
+    words.bytes().fold(7, |name, byte| name * 31 % 1_000_003 + u64::from(byte))
+}
+
 /// The person says the same in three more sessions.
-fn say_again(daemon: &Daemon, words: &str) {
+pub fn say_again(daemon: &Daemon, words: &str) {
     let events: Vec<Value> = (0..3)
         .flat_map(|i| {
-            let session = format!("again-{i}");
+            let session = format!("again-{i}-{}", name(words));
             let at = format!("2026-10-1{i}T10:00:00Z");
-            [response(&format!("r{i}"), &session, "Ready.", &at), prompt(&format!("p{i}"), &session, words, &at)]
+            let id = |kind: &str| format!("{kind}{i}-{}", name(words));
+            [response(&id("r"), &session, "Ready.", &at), prompt(&id("p"), &session, words, &at)]
         })
         .collect();
     assert_eq!(daemon.post("/api/recording/events/", &json!(events)).status, 201);

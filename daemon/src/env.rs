@@ -23,6 +23,8 @@ pub struct Env {
     pub no_color: bool,
     /// `NOTIFY_SOCKET`: where systemd waits to hear that the daemon is ready.
     pub notify_socket: Option<String>,
+    /// `VISUAL`, else `EDITOR`: what `clone memory edit` opens a note with.
+    pub editor: Option<String>,
     /// `HOME`.
     pub home: Option<PathBuf>,
     /// `XDG_CONFIG_HOME`.
@@ -35,6 +37,14 @@ pub struct Env {
     pub xdg_runtime: Option<PathBuf>,
     /// `CLAUDE_CONFIG_DIR`: where Claude Code keeps its transcripts, when not in `~/.claude`.
     pub claude_config: Option<PathBuf>,
+    /// `CODEX_HOME`: where Codex keeps its own, when not in `~/.codex`.
+    pub codex_home: Option<PathBuf>,
+    /// `GEMINI_CLI_HOME`: the folder that holds `.gemini`, when not the home.
+    pub gemini_home: Option<PathBuf>,
+    /// `ZDOTDIR`: where zsh keeps its start files, when not in the home.
+    pub zdotdir: Option<PathBuf>,
+    /// `SHELL`: the person's shell.
+    pub shell: Option<String>,
 }
 
 impl Env {
@@ -50,12 +60,17 @@ impl Env {
             log_filter: text("CLONE_LOG_FILTER"),
             no_color: text("NO_COLOR").is_some(),
             notify_socket: text("NOTIFY_SOCKET"),
+            editor: text("VISUAL").or_else(|| text("EDITOR")),
             home: path("HOME"),
             xdg_config: path("XDG_CONFIG_HOME"),
             xdg_data: path("XDG_DATA_HOME"),
             xdg_state: path("XDG_STATE_HOME"),
             xdg_runtime: path("XDG_RUNTIME_DIR"),
             claude_config: path("CLAUDE_CONFIG_DIR"),
+            codex_home: path("CODEX_HOME"),
+            gemini_home: path("GEMINI_CLI_HOME"),
+            zdotdir: path("ZDOTDIR"),
+            shell: text("SHELL"),
         }
     }
 }

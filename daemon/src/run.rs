@@ -3,6 +3,8 @@
 //! The door opens with the log: events are recorded, and `health` and `status` answer, while everything derived is loaded
 //! on the thread that will run the loop. Whatever needs it waits for that, a while.
 
+mod following;
+
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -18,7 +20,7 @@ use tokio::sync::watch;
 use crate::clock;
 use crate::config::Config;
 use crate::derive::progress::Progress;
-use crate::derive::{Derive, DeriveError, Wake};
+use crate::derive::{Derive, DeriveError, Wake, forget};
 use crate::engine::{Engine, Parts};
 use crate::env::Env;
 use crate::failure::Failure;
@@ -27,6 +29,7 @@ use crate::log::{Log, LogError, Options};
 use crate::paths::Paths;
 use crate::serve::{self, Handler};
 use crate::state::{self, Mend, State};
+use following::Following;
 
 /// Reasons to wake that may wait; more are folded into those.
 const WAKES_MAX: usize = 1024;
@@ -74,7 +77,9 @@ pub fn daemon(env: &Env, paths: &Paths) -> Result<(), Failure> {
     let deriving = Deriving { paths: paths.clone(), log: log.clone(), engine: engine.clone(), progress, stage };
     let (waker, named) = (wake.clone(), thread::Builder::new().name("derive".to_owned()));
     let looping = named.spawn(move || deriving.run_or_end(&waker, &wakes)).map_err(Failure::new)?;
+    let following = Following::start(env, paths, &engine).map_err(Failure::new)?;
     let served = serve_until_told(env, paths, &engine, http, (&stages, head));
+    following.end();
     // What is still being loaded holds nothing that the next start would miss, and may take long: it is left where it is.
     let derived = if *stages.borrow() == Stage::Loading {
         Ok(())
@@ -126,7 +131,7 @@ impl Deriving {
         self.engine.loaded(index, derive.view());
         self.stage.send_replace(Stage::Loaded);
         tracing::info!(ms = started.elapsed().as_millis(), "everything derived is loaded");
-        let _watcher = watch_vault(&self.paths.vault, wake);
+        let _watcher = watch_vault(&self.paths.vault, wake, &self.engine);
         derive.run(wakes);
         Ok(())
     }
@@ -187,6 +192,7 @@ fn open_log(
 
 /// Opens what is derived; a state that is damaged, or does not fit the log, is set aside and folded anew.
 fn open_derived(paths: &Paths, log: &Log, progress: &Progress) -> Result<(Arc<Index>, Derive), Failure> {
+    forget::resume(log, paths).map_err(Failure::new)?;
     let state = open_state(paths)?;
     let index = Arc::new(Index::open(&paths.index).map_err(Failure::new)?);
     let derive = match Derive::open(log.clone(), state, index.clone(), paths, progress) {
@@ -206,10 +212,13 @@ fn open_state(paths: &Paths) -> Result<(State, bool), Failure> {
     })
 }
 
-/// Watches the vault; where that is not possible, the loop still looks at every tick.
-fn watch_vault(vault: &Path, wake: &SyncSender<Wake>) -> Option<notify::RecommendedWatcher> {
-    let wake = wake.clone();
+/// Watches the vault; where that is not possible, the loop still looks at every tick, and `status` says so.
+fn watch_vault(vault: &Path, wake: &SyncSender<Wake>, engine: &Arc<Engine>) -> Option<notify::RecommendedWatcher> {
+    let (wake, told) = (wake.clone(), engine.clone());
     let changed = move |event: notify::Result<notify::Event>| {
+        if let Err(error) = &event {
+            not_watched(&told, error);
+        }
         // Our own reads come back as events; acting on them would never end.
         if !event.is_ok_and(|event| event.kind.is_access()) {
             drop(wake.try_send(Wake::VaultChanged));
@@ -219,7 +228,14 @@ fn watch_vault(vault: &Path, wake: &SyncSender<Wake>) -> Option<notify::Recommen
         watcher.watch(vault, RecursiveMode::Recursive)?;
         Ok(watcher)
     });
-    watcher.inspect_err(|error| tracing::warn!(%error, "the vault is not watched; it is looked at now and then")).ok()
+    watcher.inspect_err(|error| not_watched(engine, error)).ok()
+}
+
+fn not_watched(engine: &Engine, error: &notify::Error) {
+    tracing::warn!(%error, "the vault is not watched; it is looked at now and then");
+    let why = "the vault, or a part of it, is not watched, and is looked at every 30 seconds instead";
+    let mend = "raise fs.inotify.max_user_watches and max_user_instances, then restart the daemon";
+    engine.trouble("watch", &format!("{why}: {error}; {mend}"));
 }
 
 fn serve_until_told(

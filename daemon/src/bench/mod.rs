@@ -10,10 +10,10 @@
 //! | `size` | bytes an event, in commits of 1 to 1,000; open, sealed, packed | the `mcap` crate's writer with its defaults |
 //! | `latency` | a prediction over the socket, and the memory it needs | a bare query of the same terms, and `health` |
 //! | `calib-sim` | simulated people: what a curve costs after 5 to 100 labels | the documented recipe; the raw number |
-//! | `search` | a search over the socket | a bare tantivy query of the same words, and `health` |
-//! | [`recall()`] | how much evidence of real questions a search finds | nothing; it is scored elsewhere |
 //! | `gate-sim` | simulated people: who gets less precision than promised, before and after they change | an oracle; the documented recipe |
 //! | `routine-sim` | simulated people with routines: how much is automatic, and how much of it right | an oracle; the documented recipe |
+//! | `search` | a search over the socket | a bare tantivy query of the same words, and `health` |
+//! | [`recall()`] | how much evidence of real questions a search finds | nothing; it is scored elsewhere |
 //! | [`hygiene()`] | transcripts as the importers read them: what is left out, and that no artefact is left in | none |
 //! | [`curve()`] | the log's figures over growing logs | each of the above |
 //!

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use clone_schema::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Context as Cli, print};
+use super::{Context as Cli, notes, print};
 use crate::failure::Failure;
 
 /// `clone memory`
@@ -44,6 +44,14 @@ enum Verb {
     },
     /// Find what was said, done or learned
     Search(Search),
+    /// Show who changed a note, when, and what
+    History(notes::History),
+    /// Put an earlier version of a note back
+    Undo(notes::Undo),
+    /// Open a note in your editor
+    Edit(notes::Edit),
+    /// Say what notes that are gone from the vault all at once are
+    Deletions(notes::Deletions),
 }
 
 #[derive(Args)]
@@ -129,6 +137,10 @@ pub fn run(cli: &Cli, arguments: &Memory) -> Result<u8, Failure> {
         }
         Verb::Show { id } => show(cli, id),
         Verb::Search(asked) => search(cli, asked),
+        Verb::History(arguments) => notes::history(cli, arguments),
+        Verb::Undo(arguments) => notes::undo(cli, arguments),
+        Verb::Edit(arguments) => notes::edit(cli, arguments),
+        Verb::Deletions(arguments) => notes::deletions(cli, arguments),
     }
 }
 

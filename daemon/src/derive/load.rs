@@ -12,6 +12,7 @@ use super::judging::Open;
 use super::pairs::Thread;
 use super::progress::Progress;
 use super::snapshot::Snapshot;
+use super::versions::Version;
 use super::view::{Changes, KeyRow, Mark, Tally, View};
 use crate::index::{Index, Tier};
 use crate::log::Log;
@@ -70,6 +71,7 @@ pub fn load(
     state.load(Table::Tallies, |key, tally: Tally| {
         view.tallies.insert(text(key), tally);
     })?;
+    state.load(Table::Versions, |key, versions: Vec<Version>| view.versions.put(text(key), versions))?;
     state.load(Table::Withdrawn, |key, _: bool| {
         view.withdrawn.insert(text(key));
     })?;

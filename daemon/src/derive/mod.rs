@@ -7,6 +7,7 @@
 //! What the [lessons] taught is kept beside the state as a [snapshot], so that a start need not teach all of it again.
 
 pub mod conflicts;
+pub mod forget;
 pub mod history;
 pub mod judging;
 pub mod keep;
@@ -14,11 +15,15 @@ pub mod lessons;
 pub mod load;
 pub mod notes;
 pub mod pairs;
+pub mod plan;
 pub mod progress;
+pub mod selection;
 pub mod snapshot;
 pub mod vault;
+pub mod versions;
 pub mod view;
 
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
@@ -33,6 +38,7 @@ use crate::memory::vault::disk::{Blocked, Disk};
 use crate::paths::Paths;
 use crate::state::{Batch, Mend, State, StateError};
 use conflicts::Conflicts;
+use forget::{Forgot, Wish};
 use keep::{Keeper, Kept};
 use progress::Progress;
 use snapshot::Snapshot;
@@ -61,6 +67,9 @@ const RETRY: Duration = Duration::from_secs(1);
 /// How soon a displaced or half-written file is looked at again.
 const SETTLE: Duration = Duration::from_secs(2);
 
+/// Where the answer to a wish to forget goes.
+type Told = SyncSender<Result<Forgot, String>>;
+
 /// What `status` says meanwhile.
 const BUILDING_INDEX: &str = "the search index was damaged and is built again from the log; nothing is lost, searches \
     answer again when it is done; wait";
@@ -74,6 +83,10 @@ pub enum Wake {
     VaultChanged,
     /// Somebody waits until everything so far is derived and written; answered when it is.
     Settle(SyncSender<Result<Position, String>>),
+    /// Somebody said whether notes that are gone all at once were meant to be; answered with how many that was.
+    Deletions(bool, SyncSender<Result<usize, String>>),
+    /// Somebody wants something forgotten; answered when it is.
+    Forget(Box<Wish>, Told),
     /// Write what is pending and end.
     Shutdown,
 }
@@ -119,8 +132,15 @@ pub struct Derive {
     vault_at: Option<Instant>,
     vault_first: Option<Instant>,
     tick_at: Instant,
+    /// Notes that are missing, and since when: an editor may be in the middle of a save.
+    missing: BTreeMap<String, Instant>,
     /// What the last look could not read; nothing is written there and nothing there is deleted.
     blocked: Blocked,
+    paths: Paths,
+    /// What is to be forgotten next.
+    wishes: Vec<(Box<Wish>, Told)>,
+    /// Everything derived was thrown away and is not folded anew yet.
+    emptied: bool,
     /// When files may be written again, after the system refused one.
     write_at: Option<Instant>,
 }
@@ -156,7 +176,11 @@ impl Derive {
             vault_at: Some(Instant::now()),
             vault_first: None,
             tick_at: Instant::now() + TICK,
+            missing: BTreeMap::new(),
             blocked: Blocked::default(),
+            paths: paths.clone(),
+            wishes: Vec::new(),
+            emptied: false,
             write_at: None,
         };
         load::reindex(&derive.view, &derive.log, &derive.index, progress)?;
@@ -226,6 +250,9 @@ impl Derive {
                 let answer = outcome.as_ref().map(|()| self.cursor()).map_err(ToString::to_string);
                 let _gone = settled.send(answer);
             }
+            for (wish, told) in std::mem::take(&mut self.wishes) {
+                let _gone = told.send(self.forget(&wish));
+            }
             if shutdown {
                 self.keep_learned(Snapshot::is_stale);
                 return;
@@ -244,6 +271,12 @@ impl Derive {
                 self.write_at = None;
                 waiting.push(settled);
             }
+            Wake::Deletions(meant, decided) => {
+                let answer = self.decide(meant).map_err(|error| error.to_string());
+                self.vault_at = Some(Instant::now());
+                let _gone = decided.send(answer);
+            }
+            Wake::Forget(wish, told) => self.wishes.push((wish, told)),
             Wake::Shutdown => return true,
         }
         false
@@ -282,6 +315,9 @@ impl Derive {
 
     fn try_step(&mut self, settle: bool) -> Result<(), DeriveError> {
         let now = Instant::now();
+        if self.emptied || self.log.erasure().is_some() {
+            self.go_on_forgetting()?;
+        }
         self.pass(settle)?;
         if now >= self.tick_at {
             self.tick_at = now + TICK;
@@ -307,7 +343,7 @@ impl Derive {
         }
         if self.vault_at.is_some_and(|at| at <= Instant::now()) {
             (self.vault_at, self.vault_first) = (None, None);
-            self.look()?;
+            self.look(settle)?;
         }
         if let Some(mark) = self.changes.import_ended.take() {
             self.close_idle(Some(mark)).inspect_err(|_| self.changes.import_ended = Some(mark))?;
@@ -319,9 +355,12 @@ impl Derive {
             }
             self.tell_at = None;
         }
-        self.materialise();
+        self.materialise(settle);
         if self.disk.settle(clock::now().as_second()) > 0 {
             self.vault_at = Some(Instant::now());
+        }
+        if self.disk.is_unsettled() {
+            self.vault_at.get_or_insert_with(|| Instant::now() + SETTLE);
         }
         Ok(())
     }

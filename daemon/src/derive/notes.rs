@@ -281,7 +281,8 @@ impl View {
 
     /// A file is told when its text differs from what the log holds.
     fn tell_file(&self, path: &str, text: &str, log: &Log, told: &mut Told) {
-        told.files.extend(super::vault::due(self.ledger.get(path), path, text, log));
+        let known = (self.ledger.get(path), self.versions.of(path));
+        told.files.extend(super::vault::due(known, path, text, log));
     }
 
     fn note_problems(&mut self) {

@@ -1,12 +1,15 @@
 //! The vault's turn in the loop: what a person did becomes events, what the log says becomes files.
 
-use std::time::Instant;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
+use clone_markdown::lines::change;
 use clone_markdown::merge::{Conflict, merge};
 use clone_schema::internal::{FileText, Internal, Payload};
 use clone_schema::{Position, Timestamp};
 
 use super::notes::Told;
+use super::versions::Version;
 use super::{Derive, DeriveError, SETTLE, TICK, VAULT_QUIET, note_id};
 use crate::clock;
 use crate::log::Log;
@@ -14,25 +17,53 @@ use crate::memory::vault::disk::{Look, VaultError};
 use crate::memory::vault::reconcile::{Act, reconcile};
 use crate::memory::vault::{Author, Row, hash};
 
+/// How soon the folder is looked at again in which `git` was at work.
+const GIT_PAUSE: Duration = Duration::from_millis(500);
+/// How long a note may be missing before it is deleted.
+const MISSING_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a note may be missing whose file lies beside under another name.
+const ASIDE_PATIENCE: Duration = Duration::from_secs(10);
+/// How long ago a person must have saved a note before theirs and ours are merged in it.
+const SAVED_QUIET: Duration = Duration::from_millis(500);
+/// How long after we wrote a note an editor may save what it read before, in seconds.
+const OUTDATED_SECONDS: i64 = 60;
+/// How many earlier texts of ours an edit and a conflict are compared with.
+const EARLIER_MAX: usize = 16;
 /// How long an emptied file may be an editor in the middle of saving.
 const EMPTY_PATIENCE_SECONDS: i64 = 5;
 
 impl Derive {
-    /// Clears what a killed daemon left in the vault.
+    /// Clears what a killed daemon left in the vault: any text that the log holds of that note, and nothing else.
     pub(super) fn sweep(&self) {
-        if let Ok(view) = self.view.read() {
-            self.disk.sweep(|hash| view.ledger.rows().any(|(_, row)| row.knows(hash)));
-        }
+        let Ok(view) = self.view.read() else { return };
+        let known = |bytes: &[u8]| {
+            let hashed = hash(bytes);
+            let logged = |position: u64| bytes_at(&self.log, position).is_some_and(|logged| logged == bytes);
+            let path = note_id(bytes).and_then(|note| view.ledger.path_of(&note).map(str::to_owned));
+            let versions = path.as_deref().map_or(&[][..], |path| view.versions.of(path));
+            view.ledger.rows().any(|(_, row)| row.knows(&hashed))
+                || versions.iter().any(|version| logged(version.position))
+        };
+        self.disk.sweep(known);
     }
 
     /// Looks at the vault and tells the log what the person did there.
-    pub(super) fn look(&mut self) -> Result<(), DeriveError> {
+    ///
+    /// Who waits for it (`settle`) wants what is gone told at once; else a missing note may be an editor's in the middle of a
+    /// save, for a while.
+    pub(super) fn look(&mut self, settle: bool) -> Result<(), DeriveError> {
+        if self.disk.is_busy() {
+            self.vault_at = Some(Instant::now() + GIT_PAUSE);
+            return Ok(());
+        }
         let mut look = self.disk.look(note_id);
-        let saving = self.set_aside_half_saved(&mut look);
+        let mut saving = self.set_aside_half_saved(&mut look);
         let outcome = match self.view.read() {
             Ok(view) => reconcile(&view.ledger, &look.files, look.root_exists, &look.blocked),
             Err(_) => return Ok(()),
         };
+        let mut outcome = outcome;
+        saving |= self.set_aside_missing(&mut outcome.acts, &look, settle);
         self.blocked.clone_from(&look.blocked);
         let payloads: Vec<Payload> = outcome.acts.iter().filter_map(|act| self.payload(act, &mut look)).collect();
         if let Ok(mut view) = self.view.write() {
@@ -66,6 +97,27 @@ impl Derive {
         Ok(())
     }
 
+    /// What somebody said of the notes that are gone all at once; gives back how many that was.
+    pub(super) fn decide(&mut self, meant: bool) -> Result<usize, DeriveError> {
+        let held = match self.view.write() {
+            Ok(mut view) => std::mem::take(&mut view.held),
+            Err(_) => return Ok(0),
+        };
+        let gone: Vec<String> = held.into_iter().filter(|path| self.disk.is_gone(path)).collect();
+        if meant {
+            let deleted = |path: &String| Payload::VaultDeleted { path: path.clone(), by: "person".to_owned() };
+            if self.append(gone.iter().map(deleted).collect())? {
+                self.fold()?;
+            }
+        } else if let Ok(mut view) = self.view.write() {
+            for path in &gone {
+                view.ledger.saw(path, None);
+            }
+            self.changes.files.extend(gone.iter().cloned());
+        }
+        Ok(gone.len())
+    }
+
     /// A file that had text and is empty now may be in the middle of a save: it is taken as unchanged for a while.
     fn set_aside_half_saved(&self, look: &mut Look) -> bool {
         let Ok(view) = self.view.read() else { return false };
@@ -84,16 +136,62 @@ impl Derive {
         saving
     }
 
+    /// Holds deletions back for a while that may be no more than the middle of a save; says whether it did.
+    fn set_aside_missing(&mut self, acts: &mut Vec<Act>, look: &Look, settle: bool) -> bool {
+        let known = std::mem::take(&mut self.missing);
+        let now = Instant::now();
+        acts.retain(|act| {
+            let Act::Deleted(path) = act else { return true };
+            let since = known.get(path).copied().unwrap_or(now);
+            let patience = match look.aside.contains(path) {
+                true => ASIDE_PATIENCE,
+                false if settle => return true,
+                false => MISSING_PATIENCE,
+            };
+            let is_over = now.duration_since(since) >= patience;
+            if !is_over {
+                self.missing.insert(path.clone(), since);
+            }
+            is_over
+        });
+        !self.missing.is_empty()
+    }
+
     fn payload(&self, act: &Act, look: &mut Look) -> Option<Payload> {
         Some(match act {
             Act::Edited { path, base } => {
                 let bytes = look.changed.remove(path).or_else(|| self.disk.read(path).ok())?;
-                Payload::VaultEdited(FileText { base: *base, ..FileText::new(path, &bytes) })
+                let base = base.map(|base| self.outdated_base(path, base, &bytes).unwrap_or(base));
+                Payload::VaultEdited(FileText { base, ..FileText::new(path, &bytes) })
             }
             Act::Moved { from, to } => Payload::VaultMoved { from: from.clone(), to: to.clone() },
             // Looked at once more, now: a scan that raced with a save must never delete.
             Act::Deleted(path) if !self.disk.is_gone(path) => return None,
             Act::Deleted(path) => Payload::VaultDeleted { path: path.clone(), by: "person".to_owned() },
+        })
+    }
+
+    /// The earlier text of ours that an edit was made of, where an editor had read the note before we last wrote it.
+    ///
+    /// Such a save puts back every line that we replaced and has none of those that came. For a while after we wrote, that
+    /// is taken for what it is; later, and where we only added lines, it is the person's wish.
+    fn outdated_base(&self, path: &str, base: u64, bytes: &[u8]) -> Option<u64> {
+        let view = self.view.read().ok()?;
+        let versions = view.versions.of(path);
+        let wrote = versions.iter().rev().find(|version| version.what.by() == "clone")?;
+        if clone_schema::time::seconds_between(wrote.at, clock::now()) > OUTDATED_SECONDS {
+            return None;
+        }
+        let (now, text) = (base_at(&self.log, base)?, std::str::from_utf8(bytes).ok()?);
+        let held: BTreeSet<&str> = text.lines().collect();
+        let holds = |line: &String| held.contains(line.as_str());
+        let earlier = versions.iter().rev().filter_map(|version| version.base).filter(|earlier| *earlier < base);
+        let mut earlier: Vec<u64> = earlier.collect();
+        earlier.dedup();
+        earlier.into_iter().take(EARLIER_MAX).find(|earlier| {
+            let Some(then) = base_at(&self.log, *earlier) else { return false };
+            let change = change(&then, &now);
+            !change.removed.is_empty() && change.removed.iter().all(holds) && !change.added.iter().any(holds)
         })
     }
 
@@ -130,8 +228,8 @@ impl Derive {
         self.conflicts.keep(wanted, |position| file_at(log, position)?.conflict);
     }
 
-    /// Writes every file that the disk does not hold as the log says.
-    pub(super) fn materialise(&mut self) {
+    /// Writes every file that the disk does not hold as the log says; while nobody waits, none that was just saved.
+    pub(super) fn materialise(&mut self, settle: bool) {
         self.keep_conflicts();
         let stale = match self.view.read() {
             Ok(view) => {
@@ -141,7 +239,7 @@ impl Derive {
         };
         let stale: Vec<(String, Row)> = stale.into_iter().filter(|(path, _)| !self.blocked.holds(path)).collect();
         // A refused write leaves traces in the folder, which wake this loop: without a pause it would never rest.
-        if stale.is_empty() || self.write_at.is_some_and(|at| at > Instant::now()) {
+        if stale.is_empty() || self.write_at.is_some_and(|at| at > Instant::now()) || self.disk.is_busy() {
             return;
         }
         self.write_at = None;
@@ -151,7 +249,14 @@ impl Derive {
         }
         let now = clock::now();
         for (path, row) in stale {
-            self.write_note(&path, &row, now);
+            if !settle && row.author == Author::Person && self.disk.age(&path) < SAVED_QUIET {
+                self.vault_at.get_or_insert_with(|| Instant::now() + SAVED_QUIET);
+            } else {
+                self.write_note(&path, &row, now);
+            }
+        }
+        if let Err(error) = self.disk.flush() {
+            self.refused("vault:", &error.to_string());
         }
     }
 
@@ -171,6 +276,7 @@ impl Derive {
             Err(VaultError::Touched(_)) => {
                 self.vault_at.get_or_insert_with(|| Instant::now() + VAULT_QUIET);
             }
+            Err(error @ VaultError::Forbidden(_)) => self.trouble(path, &error.to_string()),
             Err(error) => self.refused(path, &error.to_string()),
         }
     }
@@ -202,7 +308,7 @@ fn held(files: usize) -> Option<String> {
 ///
 /// A person's file is told only where ours was in it, and changed: then theirs and ours are merged.
 #[must_use]
-pub fn due(row: Option<&Row>, path: &str, text: &str, log: &Log) -> Option<FileText> {
+pub fn due((row, versions): (Option<&Row>, &[Version]), path: &str, text: &str, log: &Log) -> Option<FileText> {
     let Some(row) = row else { return Some(FileText::new(path, text.as_bytes())) };
     let derived = hash(text.as_bytes());
     if row.author == Author::Daemon {
@@ -210,10 +316,25 @@ pub fn due(row: Option<&Row>, path: &str, text: &str, log: &Log) -> Option<FileT
     }
     let base = row.base.as_ref().filter(|base| base.hash != derived)?;
     let (base, theirs) = (base_at(log, base.position)?, String::from_utf8(bytes_at(log, row.position)?).ok()?);
-    let merged = merge(&base, text, &theirs);
+    let mut merged = merge(&base, text, &theirs);
+    if !merged.conflicts.is_empty() {
+        merged.conflicts = contested(merged.conflicts, versions, log);
+    }
     let conflict = (!merged.conflicts.is_empty()).then(|| told(path, &merged.conflicts));
     let derived = Some(text.to_owned());
     Some(FileText { derived, conflict, ..FileText::new(path, merged.text.as_bytes()) })
+}
+
+/// The conflicts without those in which the person's lines are earlier ones of ours: an editor that had read an older
+/// version of the note has saved it. The lines stay, but nobody disagrees.
+fn contested(conflicts: Vec<Conflict>, versions: &[Version], log: &Log) -> Vec<Conflict> {
+    let ours = versions.iter().rev().filter(|version| version.what.by() == "clone").take(EARLIER_MAX);
+    let earlier: Vec<String> = ours.filter_map(|version| base_at(log, version.position)).collect();
+    let is_ours = |lines: &str| {
+        let lines = format!("\n{}", lines.replace("\r\n", "\n"));
+        !lines.trim().is_empty() && earlier.iter().any(|text| format!("\n{text}").contains(&lines))
+    };
+    conflicts.into_iter().filter(|conflict| !is_ours(&conflict.theirs)).collect()
 }
 
 /// What Clone would have written where the person's lines stand.

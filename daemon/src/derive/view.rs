@@ -7,24 +7,26 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use clone_schema::api::Scope;
-use clone_schema::event::{Body, Event, Origin};
+use clone_schema::event::{Body, Choice, Event, Origin};
 use clone_schema::id::Claim;
-use clone_schema::internal::{Feedback, FileText, Internal, Judge, Key, Payload, Verdict};
+use clone_schema::internal::{Feedback, FileText, Forgotten, Internal, Judge, Key, Payload, Verdict};
 use clone_schema::memory::{Episode, Fact, Profile};
 use clone_schema::prediction::{Gate, Prediction, Status};
 use clone_schema::{Position, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::judging::{Judgements, Prompted, Waiting};
+use super::forget::unhex;
+use super::judging::{Heard, Judgements, Prompted, Waiting};
 use super::lessons::{Ending, Learned, Lesson};
 use super::notes::{self, Note};
 use super::pairs::{self, Thread};
+use super::versions::{Versions, What};
 use crate::index::Document;
 use crate::log::{Log, Record};
 use crate::memory::session::{Closing, Sessions};
-use crate::memory::vault::{Author, Base, Ledger, Text, hash};
+use crate::memory::vault::{Author, Base, Ledger, Row, Text, hash};
 use crate::memory::{self, episode};
-use crate::predict::Judged;
+use crate::predict::{Chosen, Judged};
 use crate::state::{Batch, Table};
 
 /// What is known of one prediction without reading it back from the log.
@@ -46,6 +48,8 @@ pub struct Mark {
     pub threshold: f64,
     /// It answers whether to go on, not what to say.
     pub continuation: bool,
+    /// It could have been automatic but for the person's switch or a mute.
+    pub held_back: bool,
     /// The newest verdict and who gave it.
     pub verdict: Option<(Verdict, Judge)>,
     /// By the person's own newest verdict, whether it was right; programs do not change it.
@@ -67,6 +71,7 @@ impl Mark {
             gate: prediction.gate,
             threshold: prediction.threshold,
             continuation: prediction.should_continue.is_some(),
+            held_back: prediction.would_be_auto && matches!(prediction.gate, Gate::Shadow | Gate::Off | Gate::Mute),
             verdict: None,
             person: None,
             typed: None,
@@ -137,6 +142,8 @@ pub struct Changes {
     pub sessions: BTreeSet<String>,
     /// Files of the vault whose row changed.
     pub files: BTreeSet<String>,
+    /// Notes of which there is a new version.
+    pub versions: BTreeSet<String>,
     /// Sources whose tally changed.
     pub tallies: BTreeSet<String>,
 }
@@ -144,6 +151,8 @@ pub struct Changes {
 /// Everything derived.
 #[derive(Default)]
 pub struct View {
+    /// Something is being forgotten, and nobody is answered from here meanwhile.
+    pub forgetting: bool,
     /// The next position to fold.
     pub cursor: Position,
     /// Sessions and their open stretches.
@@ -182,6 +191,8 @@ pub struct View {
     pub settings: BTreeMap<String, String>,
     /// What the vault should hold.
     pub ledger: Ledger,
+    /// What became of each note.
+    pub versions: Versions,
     /// Notes that are gone from the vault, so many at once that somebody must say what it was.
     pub held: BTreeSet<String>,
     /// How much came from where.
@@ -266,12 +277,20 @@ impl View {
         documents.extend(document(record.position, &event));
         let thread = self.threads.entry(event.session_id.clone()).or_default();
         thread.extend(record.position, record.recorded_at);
+        if let Some(project) = event.project().filter(|project| thread.project.as_deref() != Some(project)) {
+            thread.project = Some(project.to_owned());
+        }
         changes.sessions.insert(event.session_id.clone());
         match &event.body {
             Body::AgentResponse { .. } => thread.agent_said(record.position),
-            Body::AgentPrompt { .. } => {
+            Body::AgentChoice(choice) if event.origin() == Origin::Typed => {
+                self.chosen(record.position, &event, choice, changes);
+            }
+            Body::AgentPrompt { prompt, .. } => {
                 let said = thread.take_said().and_then(|position| pairs::said(log, position));
-                let predicted = self.prompted(record.position, &event, said.as_ref(), changes);
+                let (typed, text) = (event.origin() == Origin::Typed, said.as_ref().map(|said| said.text.as_str()));
+                let heard = Heard { text: prompt, typed, said: text, channel: None };
+                let predicted = self.heard(record.position, &event.session_id, heard, changes);
                 if event.origin() == Origin::Typed && predicted != Prompted::Ours {
                     self.learn(record.position, &event, said, &predicted, changes);
                 }
@@ -333,17 +352,30 @@ impl View {
             }
             Payload::VaultWritten(file) => self.written(record.position, &id, &file, at, changes),
             Payload::VaultEdited(file) => self.edited(record.position, &id, &file, at, log, changes),
-            Payload::VaultMoved { from, to } => self.moved(&from, &to, changes),
-            Payload::VaultDeleted { path, .. } => self.deleted(&path, log, changes),
+            Payload::VaultMoved { from, to } => self.moved(record.position, &from, &to, at, changes),
+            Payload::VaultDeleted { path, .. } => self.deleted(record.position, &path, at, log, changes),
             Payload::SessionClosed { session_id, upto, .. } => {
                 self.closed(record.position, &session_id, upto, log, changes, documents);
             }
+            Payload::EventForgotten(forgotten) => self.forgotten(&forgotten, at, log, changes),
             // For the record: which answers were asked only to see how such answers fare.
             Payload::ChoiceAudited { .. } => {}
             Payload::ImportMarked { .. } => changes.import_ended = Some(record.position),
             Payload::MemoryNoted { text, session_id } => {
                 documents.push(noted(record.position, &id, &text, session_id.as_deref(), at));
             }
+        }
+    }
+
+    /// What was withdrawn stays so; the log learns what it does not take again, should it have lost that.
+    fn forgotten(&mut self, forgotten: &Forgotten, at: Timestamp, log: &Log, changes: &mut Changes) {
+        for key in &forgotten.withdrawn {
+            changes.rows.put(Table::Withdrawn, key.as_bytes(), &true);
+            self.withdrawn.insert(key.clone());
+        }
+        let hashes = |digits: &[String]| digits.iter().filter_map(|one| unhex(one)).collect::<Vec<_>>();
+        if let Err(error) = log.bury(&hashes(&forgotten.ids), &hashes(&forgotten.texts), at) {
+            tracing::error!(%error, "what was forgotten can come back until the next start");
         }
     }
 
@@ -362,21 +394,13 @@ impl View {
         }
     }
 
-    /// Takes what a prompt says of the predictions before it; a verdict that the person gave outranks it.
-    fn prompted(
-        &mut self,
-        position: Position,
-        event: &Event,
-        said: Option<&pairs::Said>,
-        changes: &mut Changes,
-    ) -> Prompted {
-        let Body::AgentPrompt { prompt, .. } = &event.body else { return Prompted::Plain };
-        if self.judgements.get(&event.session_id).is_none() {
+    /// Takes what the person gave an agent as a word on the predictions before it; a verdict of theirs outranks it.
+    fn heard(&mut self, position: Position, session: &str, heard: Heard<'_>, changes: &mut Changes) -> Prompted {
+        if self.judgements.get(session).is_none() {
             return Prompted::Plain;
         }
-        let (typed, said) = (event.origin() == Origin::Typed, said.map(|said| said.text.as_str()));
-        let prompted = self.judgements.prompted(&event.session_id, prompt, typed, said);
-        self.keep_waiting(&event.session_id, changes);
+        let prompted = self.judgements.heard(session, heard);
+        self.keep_waiting(session, changes);
         if let Prompted::Judges { newest, lessons } = &prompted {
             if let Some((mark, right)) = newest.and_then(|(at, right)| Some((self.predictions.get_mut(&at)?, right))) {
                 mark.typed = Some(right);
@@ -389,6 +413,21 @@ impl View {
             self.taught(position, lessons, changes);
         }
         prompted
+    }
+
+    /// Learns which option of a dialog was taken, unless a client took it for the person.
+    fn chosen(&mut self, position: Position, event: &Event, choice: &Choice, changes: &mut Changes) {
+        let Some(chosen) = Chosen::new(&event.id, choice, false) else { return };
+        let taken = choice.choice.as_deref().unwrap_or_default();
+        let heard = Heard { text: taken, typed: true, said: None, channel: Some(choice.kind) };
+        let heard = self.heard(position, &event.session_id, heard, changes);
+        if heard == Prompted::Ours {
+            return;
+        }
+        let predicted = matches!(heard, Prompted::Judges { newest: Some(_), .. });
+        let chosen = Chosen { predicted, ..chosen };
+        changes.rows.put(Table::Choices, &position.0.to_be_bytes(), &chosen);
+        self.learned.take(position, &Lesson::Choice(chosen));
     }
 
     fn keep_waiting(&self, session: &str, changes: &mut Changes) {
@@ -436,6 +475,7 @@ impl View {
         let bytes = file.bytes().unwrap_or_default();
         let text = Text { path: &file.path, bytes: &bytes, note: super::note_id(&bytes), position: position.0 };
         changes.files.insert(file.path.clone());
+        let what = if file.derived.is_some() { What::Merged } else { What::Written };
         match &file.derived {
             Some(derived) => {
                 self.ledger.merged(text, hash(derived.as_bytes()), file.conflict.is_some());
@@ -446,6 +486,7 @@ impl View {
                 self.notes.remove(&file.path);
             }
         }
+        self.version(&file.path, position, at, what, changes);
     }
 
     fn edited(
@@ -459,16 +500,20 @@ impl View {
     ) {
         let bytes = file.bytes().unwrap_or_default();
         let text = Text { path: &file.path, bytes: &bytes, note: super::note_id(&bytes), position: position.0 };
+        let note = text.note.clone();
         let base = file.base.or_else(|| self.ledger.get(&file.path)?.edit_base());
+        let base = base.or_else(|| self.revived(&file.path, note.as_deref(), log, changes));
         let base = base.and_then(|position| {
             let text = super::vault::base_at(log, position)?;
             Some(Base { position, hash: hash(text.as_bytes()) })
         });
+        let what = if file.asked { What::Asked } else { What::Edited };
         if file.asked {
             self.ledger.asked(text, base);
         } else {
             self.ledger.edited(text, base);
         }
+        self.version(&file.path, position, at, what, changes);
         changes.files.insert(file.path.clone());
         if self.is_persons(&file.path) {
             self.person_wrote(event, &file.path, &bytes, at);
@@ -476,6 +521,28 @@ impl View {
             self.notes.remove(&file.path);
             self.facts_due = true;
         }
+    }
+
+    /// A deleted note that is there again takes its withdrawal back; gives the text of ours that it was made of.
+    fn revived(&mut self, path: &str, note: Option<&str>, log: &Log, changes: &mut Changes) -> Option<u64> {
+        if self.ledger.get(path).is_some() {
+            return None;
+        }
+        let (path, last) = self.versions.deleted(path, note)?;
+        let (position, base) = (last.position, last.base);
+        let text = super::vault::text_at(log, position)?;
+        for key in notes::withdrawal(path, &text, notes::note_id(&text).as_deref()) {
+            changes.rows.remove(Table::Withdrawn, key.as_bytes());
+            self.withdrawn.remove(&key);
+        }
+        // An episode is derived once: what a person puts back of it is theirs.
+        if path.starts_with("episodes/") { None } else { base }
+    }
+
+    fn version(&mut self, path: &str, position: Position, at: Timestamp, what: What, changes: &mut Changes) {
+        self.versions.add(path, position.0, at, what);
+        self.versions.based_on(path, self.ledger.get(path).and_then(Row::base));
+        changes.versions.insert(path.to_owned());
     }
 
     fn person_wrote(&mut self, event: &str, path: &str, bytes: &[u8], at: Timestamp) {
@@ -489,8 +556,10 @@ impl View {
         self.facts_due = true;
     }
 
-    fn moved(&mut self, from: &str, to: &str, changes: &mut Changes) {
+    fn moved(&mut self, position: Position, from: &str, to: &str, at: Timestamp, changes: &mut Changes) {
         self.ledger.moved(from, to);
+        self.versions.moved(from, to, position.0, at);
+        changes.versions.extend([from.to_owned(), to.to_owned()]);
         if let Some(note) = self.notes.remove(from) {
             self.notes.insert(to.to_owned(), note.at_path(to));
         }
@@ -499,8 +568,9 @@ impl View {
     }
 
     /// A deleted claim is a standing "do not infer again"; a deleted profile or soul card is compiled afresh.
-    fn deleted(&mut self, path: &str, log: &Log, changes: &mut Changes) {
+    fn deleted(&mut self, position: Position, path: &str, at: Timestamp, log: &Log, changes: &mut Changes) {
         let Some(row) = self.ledger.deleted(path) else { return };
+        self.version(path, position, at, What::Deleted { note: row.note.clone() }, changes);
         changes.files.insert(path.to_owned());
         self.notes.remove(path);
         self.facts_due = true;
@@ -576,6 +646,12 @@ impl View {
             match self.ledger.get(path) {
                 Some(row) => batch.put(Table::Vault, path.as_bytes(), row),
                 None => batch.remove(Table::Vault, path.as_bytes()),
+            }
+        }
+        for path in &changes.versions {
+            match self.versions.of(path) {
+                [] => batch.remove(Table::Versions, path.as_bytes()),
+                versions => batch.put(Table::Versions, path.as_bytes(), &versions),
             }
         }
         for source in &changes.tallies {

@@ -9,7 +9,7 @@ use clone_schema::memory::{Episode, Fact, Raw, Status};
 use clone_schema::{Fault, Position, Timestamp, fault, topic};
 use serde_json::json;
 
-use super::{Engine, Page, instant, log_fault, ok, within};
+use super::{Engine, Page, instant, log_fault, ok, one_of, within};
 use crate::clock;
 use crate::derive::view::View;
 use crate::index::{self, IndexError, Tier};
@@ -93,6 +93,8 @@ impl Engine {
 
     pub(super) fn facts_list(&self, query: &BTreeMap<String, String>) -> Result<Reply, Fault> {
         let page = Page::of(query, 50, 200)?;
+        one_of(query, "tier", &["candidate", "tentative", "strong"])?;
+        one_of(query, "status", &["active", "archived", "pending"])?;
         let view = self.read()?;
         let is = |name: &str, value: &str| query.get(name).is_none_or(|wanted| wanted == value);
         let mut facts: Vec<&Fact> = view

@@ -7,7 +7,7 @@ use clone_schema::Fault;
 use clone_schema::internal::Payload;
 use serde_json::{Value, json};
 
-use super::predictions::auto_setting;
+use super::auto::auto_setting;
 use super::{Engine, ok};
 use crate::clock;
 use crate::derive::view::{Tally, View};
@@ -24,7 +24,7 @@ impl Engine {
     pub(super) fn status(&self) -> Result<Reply, Fault> {
         let http = self.http.lock().map_or(None, |http| http.clone());
         let log = self.log.stats();
-        let view = self.derived.get().map(|_| self.read()).transpose()?;
+        let view = self.derived.get().and_then(|_| self.read().ok());
         let view = view.as_deref();
         ok(&json!({
             "version": env!("CARGO_PKG_VERSION"),
@@ -47,6 +47,7 @@ impl Engine {
             "backtest": self.replayed(),
             "spend": {"model_calls": 0},
             "sources": view.map(sources),
+            "following": self.following(),
             "problems": self.problems(view),
         }))
     }

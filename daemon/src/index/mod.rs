@@ -39,6 +39,7 @@ use tantivy::{
 };
 
 pub use document::{Document, MAX_TEXT_BYTES, Tier};
+pub use inspect::contents;
 pub use question::MAX_TERMS;
 pub use search::{Hit, MAX_HITS, Query};
 pub use snippet::MAX_SNIPPET_CHARS;
@@ -229,6 +230,20 @@ impl Index {
         *self.write() = view;
         self.set_aside.fetch_add(1, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Throws the index away, files and all, and begins an empty one, as [`begin_anew`](Self::begin_anew) does.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses; do it again.
+    pub fn begin_empty(&self) -> Result<(), IndexError> {
+        self.begin_anew()?;
+        let aside = set_aside(&self.dir);
+        match std::fs::remove_dir_all(&aside) {
+            Err(source) if source.kind() != ErrorKind::NotFound => Err(IndexError::Io { path: aside, source }),
+            _ => Ok(()),
+        }
     }
 
     /// Takes the caller's word that everything is in it again.
@@ -537,11 +552,17 @@ fn private(dir: &Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
+/// Where a broken index goes.
+fn set_aside(dir: &Path) -> PathBuf {
+    let mut aside = dir.as_os_str().to_owned();
+    aside.push(".broken");
+    aside.into()
+}
+
 /// Sets aside what is in the folder and begins an empty index.
 fn anew(dir: &Path) -> Result<Loaded, IndexError> {
     let io = |source| IndexError::Io { path: dir.to_owned(), source };
-    let mut aside = dir.as_os_str().to_owned();
-    aside.push(".broken");
+    let aside = set_aside(dir);
     match std::fs::remove_dir_all(&aside) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(io(error)),
         _ => {}
@@ -550,7 +571,7 @@ fn anew(dir: &Path) -> Result<Loaded, IndexError> {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(io(error)),
         _ => {}
     }
-    tracing::warn!(dir = %dir.display(), "the search index could not be read; it was set aside and is built again");
+    tracing::warn!(dir = %dir.display(), "the search index was set aside and is built again");
     private(dir).map_err(io)?;
     let loaded = load(dir).map_err(|error| refused(dir, error))?;
     loaded.ok_or_else(|| TantivyError::InternalError("a new index has an old schema".to_owned()).into())

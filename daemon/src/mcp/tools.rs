@@ -113,6 +113,11 @@ struct PredictArgs {
     /// From which confidence status is auto; 0.8 where absent.
     #[schemars(range(min = 0.0, max = 1.0))]
     threshold: Option<f64>,
+    /// The precision to be promised, in the place of a threshold.
+    #[schemars(range(min = 0.001, max = 1.0))]
+    target_precision: Option<f64>,
+    /// The options of a dialog, 1 to 16: the candidates are these and nothing else.
+    options: Option<Vec<String>>,
     /// The session that the question belongs to.
     session_id: Option<String>,
 }

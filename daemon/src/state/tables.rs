@@ -15,6 +15,8 @@ pub enum Table {
     Labels,
     /// Position of what judged them → what became of predictions. Owner: `derive`.
     Verdicts,
+    /// Position of the answer → which option of a dialog was taken. Owner: `derive`.
+    Choices,
     /// Position of `session.closed` → what the agent said last. Owner: `derive`.
     Endings,
     /// Position of `prediction.made` → what is known of it, verdicts included. Owner: `derive`.
@@ -33,15 +35,18 @@ pub enum Table {
     Withdrawn,
     /// Source → how many events and when last. Owner: `derive`.
     Tallies,
+    /// Path in the vault, of deleted notes too → the versions of the note. Owner: `derive`.
+    Versions,
 }
 
 impl Table {
     /// Every table but `meta`.
-    pub const DATA: [Self; 13] = [
+    pub const DATA: [Self; 15] = [
         Self::Sessions,
         Self::Pairs,
         Self::Labels,
         Self::Verdicts,
+        Self::Choices,
         Self::Endings,
         Self::Predictions,
         Self::Waiting,
@@ -51,12 +56,13 @@ impl Table {
         Self::Settings,
         Self::Withdrawn,
         Self::Tallies,
+        Self::Versions,
     ];
 
     /// Whether the keys are positions and the table is read a stretch at a time.
     #[must_use]
     pub const fn is_by_position(self) -> bool {
-        matches!(self, Self::Pairs | Self::Labels | Self::Verdicts | Self::Endings)
+        matches!(self, Self::Pairs | Self::Labels | Self::Verdicts | Self::Choices | Self::Endings)
     }
 
     /// The name in the file.
@@ -68,6 +74,7 @@ impl Table {
             Self::Pairs => "pairs",
             Self::Labels => "labels",
             Self::Verdicts => "verdicts",
+            Self::Choices => "choices",
             Self::Endings => "endings",
             Self::Predictions => "predictions",
             Self::Waiting => "waiting",
@@ -77,6 +84,7 @@ impl Table {
             Self::Settings => "settings",
             Self::Withdrawn => "withdrawn",
             Self::Tallies => "tallies",
+            Self::Versions => "versions",
         }
     }
 

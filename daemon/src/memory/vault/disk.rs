@@ -1,18 +1,21 @@
 //! The folder on the disk: what is there, and writing without ever covering an edit.
 //!
-//! A new file is put in place only where none is. A file of ours is replaced by *exchanging* it with the new one and then
-//! looking at what came out: an edit that landed in the window is put back. The displaced file is kept for a while and
-//! looked at again, because an editor that truncates and writes may still hold it open.
+//! A new file is put in place only where none is. A file that may be written over is replaced by *exchanging* it with the
+//! new one and then looking at what came out: an edit that landed in the window is put back. Every file that stood in a note's
+//! place, if only for a moment, is kept for a while and looked at again, because an editor that truncates and writes may
+//! still hold it open. A late write goes back to its place; where a newer edit stands there, the two are merged.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
-use std::fs::{DirEntry, File, OpenOptions};
-use std::io::{Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::{DirEntry, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirEntryExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use clone_markdown::merge::merge;
 
+use super::file::{Exchange, forbidden, make_private, read, sync_folder, take_after};
 use super::hash;
 use super::reconcile::Found;
 
@@ -20,6 +23,14 @@ use super::reconcile::Found;
 pub const FILE_BYTES_MAX: u64 = 7 << 20;
 /// How long a displaced file is kept and watched for a late write, in seconds.
 pub const DISPLACED_SECONDS: i64 = 10;
+/// How long a displaced file must be quiet before its late write is merged with a newer edit, in seconds.
+const QUIET_SECONDS: i64 = 2;
+/// How much text of displaced files is kept in memory, in bytes; late writes to others are kept as notes of their own.
+const DISPLACED_BYTES_MAX: usize = 16 << 20;
+/// How long the lock of a running `git` keeps us from the folder; an older one was left behind.
+const GIT_PATIENCE: Duration = Duration::from_secs(60);
+/// How far apart two writes of one file must be for its times to tell them apart.
+const FRESH: Duration = Duration::from_millis(50);
 /// The most files that are looked at.
 pub const FILES_MAX: usize = 200_000;
 /// The folders that hold notes; the root itself is one, and folders inside the other two hold notes as well.
@@ -38,6 +49,9 @@ pub enum VaultError {
     /// Somebody wrote the file meanwhile; it stays theirs.
     #[error("`{0}` was touched meanwhile")]
     Touched(String),
+    /// The file is one that the daemon must leave alone.
+    #[error("{0}, and is left as it is")]
+    Forbidden(&'static str),
     /// The system refused.
     #[error("cannot write `{path}`: {source}")]
     Io {
@@ -70,6 +84,8 @@ pub struct Look {
     pub troubles: Vec<Trouble>,
     /// Where it is.
     pub blocked: Blocked,
+    /// Notes that are missing while their file lies beside under another name: an editor may be in the middle of a save.
+    pub aside: BTreeSet<String>,
 }
 
 /// Notes, and whole folders, that are there and cannot be read: nothing is known of them, least of all that they are gone.
@@ -88,20 +104,28 @@ impl Blocked {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 struct Signature {
     modified: (i64, i64),
     size: u64,
     inode: u64,
+    /// Whether the file was written so short a time before it was read that its times may not tell of the next write.
+    is_fresh: bool,
 }
 
 struct Displaced {
     temp: PathBuf,
     path: String,
     hash: String,
-    /// Hash of our text that took its place.
+    /// Its text, where there is room for it: what a late write and a newer edit were both made of.
+    text: Option<String>,
+    /// Hash of the text of ours that took its place; empty where a person's stands there.
     by: String,
     since: i64,
+    /// A late write that waits to be merged: its hash, and since when it has not changed.
+    late: Option<(String, i64)>,
+    /// What it looked like when it was last read.
+    seen: Option<Signature>,
 }
 
 /// The folder, with what the last look knew.
@@ -109,6 +133,9 @@ pub struct Disk {
     root: PathBuf,
     known: HashMap<String, (Signature, Found)>,
     displaced: Vec<Displaced>,
+    /// Folders that got or lost a file since [`Disk::flush`].
+    unsynced: BTreeSet<PathBuf>,
+    exchange: Exchange,
     serial: u64,
 }
 
@@ -116,7 +143,21 @@ impl Disk {
     /// The folder at this path; nothing is touched yet.
     #[must_use]
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), known: HashMap::new(), displaced: Vec::new(), serial: 0 }
+        Self {
+            root: root.to_owned(),
+            known: HashMap::new(),
+            displaced: Vec::new(),
+            unsynced: BTreeSet::new(),
+            exchange: Exchange::default(),
+            serial: 0,
+        }
+    }
+
+    /// Whether `git` is at work in the folder: what it makes of the files is not done yet.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        let lock = std::fs::symlink_metadata(self.root.join(".git/index.lock")).and_then(|meta| meta.modified());
+        lock.is_ok_and(|since| SystemTime::now().duration_since(since).is_ok_and(|age| age < GIT_PATIENCE))
     }
 
     /// Looks at every note: by its times and size first, by its bytes where those changed.
@@ -124,7 +165,7 @@ impl Disk {
     /// Links, pipes, devices and oversized files are never opened; they are troubles.
     pub fn look(&mut self, note_of: impl Fn(&[u8]) -> Option<String>) -> Look {
         let mut look = Look { root_exists: self.root.is_dir(), ..Look::default() };
-        let mut known = HashMap::new();
+        let (mut known, mut others) = (HashMap::new(), BTreeSet::new());
         for folder in self.folders() {
             let entries = match entries(&self.root.join(&folder)) {
                 Ok(entries) => entries,
@@ -139,7 +180,12 @@ impl Disk {
                 }
             };
             for entry in entries {
-                let Some(path) = note_path(&folder, &entry.file_name()) else { continue };
+                let name = entry.file_name();
+                let Some(path) = note_path(&folder, &name) else {
+                    // What we put aside ourselves is no editor's.
+                    others.extend((!name.as_encoded_bytes().starts_with(TEMP_PREFIX.as_bytes())).then(|| entry.ino()));
+                    continue;
+                };
                 match self.found(&path, &entry.path(), &note_of, &mut look.changed) {
                     Ok((signature, found)) => {
                         look.files.insert(path.clone(), found.clone());
@@ -152,7 +198,12 @@ impl Disk {
                 }
             }
         }
-        self.known = known;
+        for (path, (signature, found)) in std::mem::replace(&mut self.known, known) {
+            if others.contains(&signature.inode) && !look.files.contains_key(&path) {
+                look.aside.insert(path.clone());
+                self.known.insert(path, (signature, found));
+            }
+        }
         look.troubles.sort_by(|a, b| a.path.cmp(&b.path));
         look
     }
@@ -190,7 +241,7 @@ impl Disk {
         let meta = std::fs::symlink_metadata(full).map_err(|error| error.to_string())?;
         let signature = signature(&meta);
         match self.known.get(path) {
-            Some((known, found)) if *known == signature => Ok((signature, found.clone())),
+            Some((known, found)) if !known.is_fresh && is_same(known, &signature) => Ok((signature, found.clone())),
             _ => {
                 let bytes = read(full)?;
                 let found = Found { hash: hash(&bytes), note: note_of(&bytes) };
@@ -214,6 +265,13 @@ impl Disk {
     /// It is not a regular file of acceptable size, or cannot be read; the text says which.
     pub fn read(&self, path: &str) -> Result<Vec<u8>, String> {
         read(&self.root.join(path))
+    }
+
+    /// How long ago a note was last written, as the disk says now; one that is not there is as old as can be.
+    #[must_use]
+    pub fn age(&self, path: &str) -> Duration {
+        let modified = std::fs::symlink_metadata(self.root.join(path)).and_then(|meta| meta.modified());
+        modified.map_or(Duration::MAX, |at| SystemTime::now().duration_since(at).unwrap_or_default())
     }
 
     /// How long ago a note was last written, in seconds; 0 for one that was never looked at.
@@ -243,7 +301,7 @@ impl Disk {
     ///
     /// # Durability
     ///
-    /// The file and its directory entry are on disk when this returns.
+    /// The bytes are on disk when this returns, the name with the next [`Disk::flush`].
     pub fn write(
         &mut self,
         path: &str,
@@ -253,53 +311,76 @@ impl Disk {
     ) -> Result<(), VaultError> {
         let io = |source| VaultError::Io { path: path.to_owned(), source };
         let full = self.root.join(path);
-        let temp = self.temp(&full, bytes).map_err(io)?;
-        let outcome = match read(&full) {
-            Ok(current) if hash(&current) == hash(bytes) => std::fs::remove_file(&temp).map_err(io),
-            Ok(current) if is_ours(&hash(&current)) => {
-                let displaced = Displaced {
-                    temp: temp.clone(),
-                    path: path.to_owned(),
-                    hash: hash(&current),
-                    by: hash(bytes),
-                    since: now,
-                };
-                self.exchange(&full, displaced)
-            }
-            Ok(_) => Err(VaultError::Touched(path.to_owned())),
-            Err(_) => place(&temp, &full).map_err(|error| match error.kind() {
-                std::io::ErrorKind::AlreadyExists => VaultError::Touched(path.to_owned()),
-                _ => io(error),
-            }),
+        let current = match read(&full) {
+            Ok(current) if current == bytes => return Ok(()),
+            Ok(current) if !is_ours(&hash(&current)) => return Err(VaultError::Touched(path.to_owned())),
+            Ok(current) => Some(current),
+            Err(_) => None,
         };
-        if outcome.is_err() {
-            self.discard(temp, path, bytes, now);
+        if let Some(why) = forbidden(&full).filter(|_| current.is_some()) {
+            return Err(VaultError::Forbidden(why));
         }
-        outcome?;
-        sync_parent(&full).map_err(io)
-    }
-
-    fn exchange(&mut self, full: &Path, displaced: Displaced) -> Result<(), VaultError> {
-        let io = |source| VaultError::Io { path: displaced.path.clone(), source };
-        swap(&displaced.temp, full).map_err(io)?;
-        let out = read(&displaced.temp).map(|bytes| hash(&bytes));
-        if out.as_ref() != Ok(&displaced.hash) {
-            // An edit landed between the look and the exchange: it goes back where it was.
-            swap(&displaced.temp, full).map_err(io)?;
-            return Err(VaultError::Touched(displaced.path));
+        let temp = self.temp(&full, bytes).map_err(io)?;
+        match current {
+            None => self.exchange.place(&temp, &full).map_err(|error| {
+                let _gone = std::fs::remove_file(&temp);
+                let is_there = error.kind() == std::io::ErrorKind::AlreadyExists;
+                if is_there { VaultError::Touched(path.to_owned()) } else { io(error) }
+            })?,
+            Some(current) => {
+                take_after(&temp, &full);
+                self.exchange(&full, self.displaced_by(&temp, path, &current, bytes, now))?;
+            }
         }
-        self.displaced.push(displaced);
+        self.unsynced.extend(full.parent().map(Path::to_owned));
+        if let (Some((known, _)), Ok(meta)) = (self.known.get_mut(path), std::fs::symlink_metadata(&full)) {
+            (known.inode, known.is_fresh) = (meta.ino(), true);
+        }
         Ok(())
     }
 
-    /// Clears a temporary file whose write failed; where it holds anything but our text, that goes back to its place.
-    fn discard(&mut self, temp: PathBuf, path: &str, ours: &[u8], now: i64) {
-        if read(&temp).is_ok_and(|held| held != ours) {
-            let ours = hash(ours);
-            self.displaced.push(Displaced { temp, path: path.to_owned(), hash: ours.clone(), by: ours, since: now });
-        } else {
-            let _gone = std::fs::remove_file(&temp);
+    fn displaced_by(&self, temp: &Path, path: &str, current: &[u8], bytes: &[u8], now: i64) -> Displaced {
+        let held: usize = self.displaced.iter().filter_map(|old| old.text.as_ref()).map(String::len).sum();
+        let has_room = held + current.len() <= DISPLACED_BYTES_MAX;
+        let text = std::str::from_utf8(current).ok().filter(|_| has_room).map(str::to_owned);
+        let (temp, path) = (temp.to_owned(), path.to_owned());
+        Displaced { temp, path, hash: hash(current), text, by: hash(bytes), since: now, late: None, seen: None }
+    }
+
+    /// Exchanges a note with its new text; what comes out is watched from then on, whatever it is.
+    fn exchange(&mut self, full: &Path, mut displaced: Displaced) -> Result<(), VaultError> {
+        let path = displaced.path.clone();
+        let io = |source| VaultError::Io { path: path.clone(), source };
+        if let Err(error) = self.exchange.swap(&displaced.temp, full) {
+            let _gone = std::fs::remove_file(&displaced.temp);
+            return Err(io(error));
         }
+        let out = read(&displaced.temp).map(|bytes| hash(&bytes));
+        if out.as_ref() == Ok(&displaced.hash) {
+            self.displaced.push(displaced);
+            return Ok(());
+        }
+        // An edit landed between the look and the exchange: it goes back where it was. Our own text stood there for a
+        // moment, and an editor may have opened it: what it writes is merged.
+        let back = self.exchange.swap(&displaced.temp, full);
+        if back.is_ok() {
+            displaced.hash = std::mem::take(&mut displaced.by);
+        }
+        self.displaced.push(displaced);
+        back.map_err(io)?;
+        Err(VaultError::Touched(path))
+    }
+
+    /// Writes down the names of what was written.
+    ///
+    /// # Errors
+    ///
+    /// The system refused; the files themselves are on disk.
+    pub fn flush(&mut self) -> Result<(), VaultError> {
+        for dir in std::mem::take(&mut self.unsynced) {
+            sync_folder(&dir).map_err(|source| VaultError::Io { path: dir.display().to_string(), source })?;
+        }
+        Ok(())
     }
 
     fn temp(&mut self, full: &Path, bytes: &[u8]) -> std::io::Result<PathBuf> {
@@ -320,21 +401,85 @@ impl Disk {
     /// Looks again at displaced files: a late write of an editor is put back, the rest goes after a while.
     pub fn settle(&mut self, now: i64) -> usize {
         let mut recovered = 0;
-        for old in std::mem::take(&mut self.displaced) {
-            let changed = read(&old.temp).is_ok_and(|bytes| hash(&bytes) != old.hash);
-            if changed && give_back(&old, &self.root.join(&old.path)) {
-                recovered += 1;
-            } else if !changed && now - old.since >= DISPLACED_SECONDS {
-                let _gone = std::fs::remove_file(&old.temp);
-            } else {
+        for mut old in std::mem::take(&mut self.displaced) {
+            let is_due = now - old.since >= DISPLACED_SECONDS;
+            let seen = std::fs::symlink_metadata(&old.temp).as_ref().map(signature).ok();
+            // Times are coarse: the last look reads the bytes whatever they say.
+            let is_same = seen.zip(old.seen).is_some_and(|(now, then)| !then.is_fresh && is_same(&now, &then));
+            if is_same && !is_due {
+                self.displaced.push(old);
+                continue;
+            }
+            old.seen = seen.filter(|_| old.late.is_none());
+            match read(&old.temp) {
+                Ok(late) if hash(&late) != old.hash => recovered += usize::from(self.give_back(&mut old, &late, now)),
+                Ok(_) if is_due => drop(std::fs::remove_file(&old.temp)),
+                _ => {}
+            }
+            if old.temp.exists() {
                 self.displaced.push(old);
             }
         }
         recovered
     }
 
+    /// Whether a displaced file is looked at again before long.
+    #[must_use]
+    pub fn is_unsettled(&self) -> bool {
+        !self.displaced.is_empty()
+    }
+
+    /// Puts a late write where the person made it, or into the newer edit that stands there; says whether it did.
+    fn give_back(&mut self, old: &mut Displaced, late: &[u8], now: i64) -> bool {
+        let full = self.root.join(&old.path);
+        (old.seen, old.since) = (None, now);
+        let Ok(current) = read(&full) else {
+            return self.exchange.place(&old.temp, &full).is_ok();
+        };
+        if hash(&current) != old.by {
+            return self.merge_late(old, late, &current, now);
+        }
+        if self.exchange.swap(&old.temp, &full).is_err() {
+            return false;
+        }
+        let ours = std::mem::take(&mut old.by);
+        if read(&old.temp).is_ok_and(|out| hash(&out) == ours) {
+            (old.by, old.text) = (hash(late), None);
+        }
+        // Anything else that came out is a newer edit, which is merged with what stands there now.
+        old.hash = ours;
+        true
+    }
+
+    /// Merges a late write with the newer edit in its place, once it is quiet: half of a write would take the rest out.
+    fn merge_late(&mut self, old: &mut Displaced, late: &[u8], current: &[u8], now: i64) -> bool {
+        let found = hash(late);
+        let since = old.late.take().filter(|(known, _)| *known == found).map_or(now, |(_, since)| since);
+        if now - since < QUIET_SECONDS {
+            old.late = Some((found, since));
+            return false;
+        }
+        let texts = (old.text.as_deref(), std::str::from_utf8(late), std::str::from_utf8(current));
+        let merged = match texts {
+            (Some(base), Ok(late), Ok(current)) => Some(merge(base, late, current)),
+            _ => None,
+        };
+        let expected = hash(current);
+        match merged.filter(|merged| merged.conflicts.is_empty()) {
+            Some(merged) => {
+                if self.write(&old.path, merged.text.as_bytes(), |known| known == expected, now).is_err() {
+                    return false;
+                }
+                // The editor may go on: what it adds is late again.
+                (old.hash, old.text) = (found, std::str::from_utf8(late).ok().map(str::to_owned));
+                true
+            }
+            None => show(&old.temp, self.exchange),
+        }
+    }
+
     /// Clears what a killed daemon left behind: our own text goes, anything else is kept where the person sees it.
-    pub fn sweep(&self, is_ours: impl Fn(&str) -> bool) {
+    pub fn sweep(&self, is_known: impl Fn(&[u8]) -> bool) {
         for folder in self.folders() {
             let Ok(entries) = std::fs::read_dir(self.root.join(folder)) else { continue };
             for entry in entries.flatten() {
@@ -344,8 +489,8 @@ impl Disk {
                 }
                 match read(&path) {
                     _ if path.extension() == Some(OsStr::new(PART)) => drop(std::fs::remove_file(path)),
-                    Ok(bytes) if bytes.is_empty() || is_ours(&hash(&bytes)) => drop(std::fs::remove_file(path)),
-                    Ok(_) => show(&path),
+                    Ok(bytes) if bytes.is_empty() || is_known(&bytes) => drop(std::fs::remove_file(path)),
+                    Ok(_) => drop(show(&path, self.exchange)),
                     Err(_) => {}
                 }
             }
@@ -353,25 +498,15 @@ impl Disk {
     }
 }
 
-/// Puts a late write where the person made it; says whether it is there. What it finds there is ours, or is kept beside it.
-fn give_back(old: &Displaced, full: &Path) -> bool {
-    if swap(&old.temp, full).is_err() {
-        return place(&old.temp, full).is_ok();
-    }
-    match read(&old.temp) {
-        Ok(bytes) if hash(&bytes) == old.by => drop(std::fs::remove_file(&old.temp)),
-        _ => show(&old.temp),
-    }
-    true
-}
-
-/// Renames a temporary file to a note that the person sees.
-fn show(temp: &Path) {
+/// Renames a temporary file to a note that the person sees; says whether it is there.
+fn show(temp: &Path, exchange: Exchange) -> bool {
     let name = temp.file_name().map(OsStr::to_string_lossy).unwrap_or_default();
     let kept = temp.with_file_name(format!("recovered-{}.md", name.trim_start_matches('.')));
-    if let Err(error) = place(temp, &kept) {
+    let placed = exchange.place(temp, &kept);
+    if let Err(error) = &placed {
         tracing::warn!(%error, file = %temp.display(), "a displaced note stays where it is");
     }
+    placed.is_ok()
 }
 
 /// What is in a folder, all of it or nothing: half a listing would look like deletions.
@@ -386,191 +521,21 @@ fn note_path(folder: &str, name: &OsStr) -> Option<String> {
     is_note.then(|| if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") })
 }
 
+/// Whether a file is the one that was seen, unwritten since.
+fn is_same(one: &Signature, other: &Signature) -> bool {
+    (one.modified, one.size, one.inode) == (other.modified, other.size, other.inode)
+}
+
 fn signature(meta: &std::fs::Metadata) -> Signature {
-    Signature { modified: (meta.mtime(), meta.mtime_nsec()), size: meta.len(), inode: meta.ino() }
-}
-
-/// Reads a regular file without following a link and without ever blocking on a pipe.
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let flags = (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits();
-    let flags = i32::try_from(flags).unwrap_or(0);
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|error| refused(&error))?;
-    let meta = file.metadata().map_err(|error| error.to_string())?;
-    if !meta.is_file() {
-        return Err("not a regular file".to_owned());
-    }
-    if meta.len() > FILE_BYTES_MAX {
-        return Err(format!("larger than {} MiB", FILE_BYTES_MAX >> 20));
-    }
-    let mut bytes = Vec::new();
-    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    Ok(bytes)
-}
-
-/// Why a file was not opened; a link is refused by us, and the words of the system for that mislead.
-fn refused(error: &std::io::Error) -> String {
-    if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
-        return "a symbolic link, which is never followed; put the file itself here".to_owned();
-    }
-    error.to_string()
-}
-
-/// Makes a folder that only its owner can enter; an existing one keeps its mode.
-fn make_private(dir: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
-}
-
-fn place(temp: &Path, full: &Path) -> std::io::Result<()> {
-    renameat_with(CWD, temp, CWD, full, RenameFlags::NOREPLACE).map_err(Into::into)
-}
-
-fn swap(a: &Path, b: &Path) -> std::io::Result<()> {
-    renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE).map_err(Into::into)
-}
-
-fn sync_parent(path: &Path) -> std::io::Result<()> {
-    match path.parent() {
-        Some(dir) => File::open(dir)?.sync_all(),
-        None => Ok(()),
+    let age = meta.modified().ok().and_then(|at| SystemTime::now().duration_since(at).ok()).unwrap_or_default();
+    Signature {
+        modified: (meta.mtime(), meta.mtime_nsec()),
+        size: meta.len(),
+        inode: meta.ino(),
+        is_fresh: age < FRESH,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn disk() -> (tempfile::TempDir, Disk) {
-        let dir = tempfile::tempdir().unwrap();
-        let disk = Disk::new(&dir.path().join("vault"));
-        disk.make().unwrap();
-        (dir, disk)
-    }
-
-    fn hashes(texts: &'static [&str]) -> impl Fn(&str) -> bool {
-        |known| texts.iter().any(|text| hash(text.as_bytes()) == known)
-    }
-
-    #[test]
-    fn folders_inside_facts_hold_notes_and_links_are_named() {
-        let (dir, mut disk) = disk();
-        let facts = dir.path().join("vault/facts");
-        for folder in ["archive/2026", ".trash"] {
-            std::fs::create_dir_all(facts.join(folder)).unwrap();
-            std::fs::write(facts.join(folder).join("a.md"), "a sentence").unwrap();
-        }
-        std::os::unix::fs::symlink(facts.join("archive"), facts.join("linked")).unwrap();
-        std::os::unix::fs::symlink(facts.join("archive/2026/a.md"), facts.join("link.md")).unwrap();
-        let look = disk.look(|_| None);
-        assert_eq!(look.files.keys().collect::<Vec<_>>(), ["facts/archive/2026/a.md"]);
-        let [trouble] = look.troubles.as_slice() else { panic!("{:?}", look.troubles) };
-        assert!(trouble.message.contains("symbolic link"), "{trouble:?}");
-    }
-
-    #[test]
-    fn writes_new_files_and_replaces_only_its_own() {
-        let (dir, mut disk) = disk();
-        let full = dir.path().join("vault/facts/a.md");
-        disk.write("facts/a.md", b"one", |_| false, 0).unwrap();
-        disk.write("facts/a.md", b"two", hashes(&["one"]), 0).unwrap();
-        assert_eq!(std::fs::read(&full).unwrap(), b"two");
-        std::fs::write(&full, "mine").unwrap();
-        let refused = disk.write("facts/a.md", b"three", hashes(&["one", "two"]), 0);
-        assert!(matches!(refused, Err(VaultError::Touched(_))));
-        assert_eq!(std::fs::read(&full).unwrap(), b"mine");
-    }
-
-    #[test]
-    fn a_late_write_to_the_displaced_file_is_put_back() {
-        let (dir, mut disk) = disk();
-        let full = dir.path().join("vault/a.md");
-        disk.write("a.md", b"one", |_| false, 0).unwrap();
-        let mut editor = OpenOptions::new().write(true).open(&full).unwrap();
-        disk.write("a.md", b"two", hashes(&["one"]), 0).unwrap();
-        editor.write_all(b"typed late").unwrap();
-        assert_eq!(disk.settle(1), 1);
-        assert_eq!(std::fs::read(&full).unwrap(), b"typed late");
-        assert_eq!(std::fs::read_dir(dir.path().join("vault")).unwrap().count(), 3, "no temporary file is left");
-    }
-
-    #[test]
-    fn a_late_write_outlives_the_file_and_a_newer_edit() {
-        for (newer, names) in [(None, vec!["a.md"]), (Some("newer"), vec!["a.md", "recovered-clone"])] {
-            let (dir, mut disk) = disk();
-            let full = dir.path().join("vault/a.md");
-            disk.write("a.md", b"one", |_| false, 0).unwrap();
-            let mut editor = OpenOptions::new().write(true).open(&full).unwrap();
-            disk.write("a.md", b"two", hashes(&["one"]), 0).unwrap();
-            editor.write_all(b"typed late").unwrap();
-            match newer {
-                Some(text) => std::fs::write(&full, text).unwrap(),
-                None => std::fs::remove_file(&full).unwrap(),
-            }
-            assert_eq!(disk.settle(DISPLACED_SECONDS), 1);
-            assert_eq!(std::fs::read(&full).unwrap(), b"typed late");
-            let kept = disk.look(|_| None);
-            assert_eq!(kept.files.len(), names.len(), "nothing that a person wrote is gone: {:?}", kept.files.keys());
-            assert!(kept.files.keys().zip(&names).all(|(file, name)| file.starts_with(name)));
-        }
-    }
-
-    #[test]
-    fn what_a_power_cut_leaves_of_our_text_is_no_note() {
-        let (dir, mut disk) = disk();
-        std::fs::write(dir.path().join("vault/facts/.clone-1-1.part"), "half of our te").unwrap();
-        std::fs::write(dir.path().join("vault/facts/.clone-1-2.tmp"), "displaced and not ours").unwrap();
-        disk.sweep(|_| false);
-        let files: Vec<String> = disk.look(|_| None).files.into_keys().collect();
-        assert_eq!(files, ["facts/recovered-clone-1-2.tmp.md"]);
-        assert!(!dir.path().join("vault/facts/.clone-1-1.part").exists());
-    }
-
-    #[test]
-    fn what_cannot_be_read_is_blocked_and_not_gone() {
-        let (dir, mut disk) = disk();
-        std::os::unix::fs::symlink("nowhere", dir.path().join("vault/facts/a.md")).unwrap();
-        let look = disk.look(|_| None);
-        assert!(look.blocked.holds("facts/a.md") && !look.blocked.holds("a.md"));
-        assert!(!disk.is_gone("facts/a.md") && disk.is_gone("a.md"));
-    }
-
-    #[test]
-    fn displaced_files_go_after_a_while() {
-        let (dir, mut disk) = disk();
-        disk.write("a.md", b"one", |_| false, 0).unwrap();
-        disk.write("a.md", b"two", hashes(&["one"]), 0).unwrap();
-        assert_eq!(disk.settle(DISPLACED_SECONDS - 1), 0);
-        assert_eq!(std::fs::read_dir(dir.path().join("vault")).unwrap().count(), 4);
-        disk.settle(DISPLACED_SECONDS);
-        assert_eq!(std::fs::read_dir(dir.path().join("vault")).unwrap().count(), 3);
-    }
-
-    #[test]
-    fn looks_only_at_notes_and_never_blocks() {
-        let (dir, mut disk) = disk();
-        let vault = dir.path().join("vault");
-        std::fs::write(vault.join("a.md"), "one").unwrap();
-        std::fs::write(vault.join(".hidden.md"), "no").unwrap();
-        std::fs::write(vault.join("b.txt"), "no").unwrap();
-        std::os::unix::fs::symlink("/etc/passwd", vault.join("link.md")).unwrap();
-        rustix::fs::mkfifoat(CWD, vault.join("pipe.md"), rustix::fs::Mode::RUSR).unwrap();
-        std::fs::create_dir(vault.join("folder.md")).unwrap();
-        let look = disk.look(|_| None);
-        assert_eq!(look.files.keys().collect::<Vec<_>>(), ["a.md"]);
-        let troubled: Vec<&str> = look.troubles.iter().map(|trouble| trouble.path.as_str()).collect();
-        assert_eq!(troubled, ["folder.md", "link.md", "pipe.md"]);
-        assert!(disk.look(|_| None).changed.is_empty(), "a second look reads nothing");
-    }
-
-    #[test]
-    fn sweeps_its_own_leftovers_and_keeps_a_persons() {
-        let (dir, disk) = disk();
-        let vault = dir.path().join("vault");
-        std::fs::write(vault.join(".clone-1-1.tmp"), "ours").unwrap();
-        std::fs::write(vault.join(".clone-1-2.tmp"), "theirs").unwrap();
-        disk.sweep(|known| known == hash(b"ours"));
-        let mut names: Vec<_> = std::fs::read_dir(&vault).unwrap().map(|e| e.unwrap().file_name()).collect();
-        names.sort();
-        assert_eq!(names, ["episodes", "facts", "recovered-clone-1-2.tmp.md"]);
-    }
-}
+#[path = "disk_tests.rs"]
+mod tests;

@@ -6,6 +6,9 @@
 //! say about one file, theirs and ours are merged before the file is written.
 
 pub mod disk;
+mod file;
+#[cfg(test)]
+mod life_tests;
 pub mod reconcile;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -90,7 +93,8 @@ impl Row {
     }
 
     /// Position of the text of ours that this one was made of.
-    fn base(&self) -> Option<u64> {
+    #[must_use]
+    pub fn base(&self) -> Option<u64> {
         match self.author {
             Author::Daemon => Some(self.position),
             Author::Person => self.base.as_ref().map(|base| base.position),
