@@ -87,7 +87,7 @@ impl View {
         if own.is_empty() {
             // Nothing of the person's is in it any more: their ticks are in the log.
             told.files.push(FileText::new(REVIEW, text.as_bytes()));
-        } else if super::vault::due(row, REVIEW, &text, log).is_some() {
+        } else if super::vault::due((row, self.versions.of(REVIEW)), REVIEW, &text, log).is_some() {
             let derived = Some(review::render(&waiting, ""));
             told.files.push(FileText { derived, ..FileText::new(REVIEW, text.as_bytes()) });
         }
