@@ -1,6 +1,6 @@
 # Each target is one line of work; `make run` and `make test` need nothing but Rust.
 
-.PHONY: run test test-recorder lint update interop interop-mcp interop-mcap kills disk-full power-cut failing-sync fuzz states sabotage bench curve racing-saves
+.PHONY: run test test-recorder lint update interop interop-mcp interop-mcap conformance schemathesis kills disk-full power-cut failing-sync fuzz states sabotage bench curve lives racing-saves follow hooks latency numbers
 
 # Builds, starts a daemon in a demo home, imports the shipped sample, shows what it learned and predicts. The tests are
 # built along, because they widen the features of the dependencies: built apart, `make test` would build those again.
@@ -21,12 +21,20 @@ lint:
 update:
 	UPDATE=1 cargo test -p clone-schema
 
-# An official MCP client (PyPI package `mcp`) lists and calls the tools over stdio; stock readers of MCAP (PyPI `mcap`, and
-# npm `@mcap/core` where npm is) open a log of 100,000 events.
+# Official MCP clients (PyPI `mcp`, and npm `@modelcontextprotocol/sdk` where npm is) list and call the tools over stdio and
+# HTTP; stock readers of MCAP (PyPI `mcap`, and npm `@mcap/core` where npm is) open a log of 100,000 events.
 interop: interop-mcp interop-mcap
 
 interop-mcp:
-	cargo build --quiet -p clone-daemon && python3 -m venv target/interop && target/interop/bin/pip install --quiet mcp && target/interop/bin/python tests/interop/mcp_client.py target/debug/clone
+	cargo build --quiet -p clone-daemon && python3 -m venv target/interop && target/interop/bin/pip install --quiet mcp && mkdir -p target/interop/node && if command -v npm >/dev/null; then npm install --silent --prefix target/interop/node @modelcontextprotocol/sdk && target/interop/bin/python tests/interop/mcp_client.py target/debug/clone target/interop/node; else target/interop/bin/python tests/interop/mcp_client.py target/debug/clone; fi
+
+# The official MCP conformance scenarios (npm) against `/mcp`; each that does not apply is listed with its reason.
+conformance:
+	cargo build --quiet -p clone-daemon && python3 -m venv target/interop && target/interop/bin/pip install --quiet mcp && mkdir -p target/interop/node && npm install --silent --prefix target/interop/node node@22 @modelcontextprotocol/conformance && target/interop/bin/python tests/interop/conformance.py target/debug/clone target/interop/node
+
+# Requests made up from openapi.json (PyPI `schemathesis`) against a scratch daemon; CASES=… per operation, SEED=….
+schemathesis:
+	cargo build --quiet -p clone-daemon && python3 -m venv target/schemathesis && target/schemathesis/bin/pip install --quiet schemathesis && python3 tests/rigs/schemathesis.py target/debug/clone target/schemathesis/bin/st $${CASES:-200} $${SEED:-1}
 
 interop-mcap:
 	cargo build --quiet -p clone-daemon && python3 -m venv target/interop && target/interop/bin/pip install --quiet mcap jsonschema rfc3339-validator && mkdir -p target/interop/node && { command -v npm >/dev/null && npm install --silent --prefix target/interop/node @mcap/core fzstd || true; } && target/interop/bin/python tests/interop/mcap_reader.py target/debug/clone --node target/interop/node
@@ -63,11 +71,31 @@ racing-saves:
 sabotage:
 	python3 tests/rigs/sabotage.py
 
-# The paths of the daemon beside the limits of this machine: a table here, JSON in target/bench.
 # The paths of the daemon and its log beside the limits of this machine: a table here, JSON in target/bench.
 bench:
 	cargo build --release --quiet -p clone-daemon && mkdir -p target/bench && target/release/clone bench all --dir target/bench --out target/bench/all-100000.json
 
+# From a turn written to search finding it, and the import of 250 MB.
+follow:
+	cargo build --release --quiet -p clone-daemon && python3 tests/bench/follow.py target/release/clone
+
+# What a hook costs: agents' hooks with process start, and a prompt of each shell.
+hooks:
+	cargo build --release --quiet -p clone-daemon && python3 tests/bench/hooks.py target/release/clone
+
+# A prediction over the socket at three sizes of a history, beside a bare query and `health`; takes some minutes.
+latency:
+	cargo build --release --quiet -p clone-daemon && mkdir -p target/bench && for events in 10000 100000 1000000; do target/release/clone bench latency --events $$events --dir target/bench --out target/bench/latency-$$events.json || exit 1; done
+
+# The rows of docs/numbers.json, on TURNS=DIR; the README must say the same.
+numbers:
+	cargo build --release --quiet -p clone-daemon && mkdir -p target/bench && target/release/clone bench honesty --data $(TURNS) --out target/bench/honesty.json
+
 # The log at four lengths up to ten million events, each figure beside its limit; takes some minutes and 4 GB.
 curve:
 	cargo build --release --quiet -p clone-daemon && mkdir -p target/bench && target/release/clone bench curve --events 10000,100000,1000000,10000000 --dir target/bench --out target/bench/curve.json
+
+# Invented lives with planted facts and traps, cue sentences, contradictions, sensitive statements and poison: what the memory
+# makes of them.
+lives:
+	cargo build --quiet -p clone-daemon && python3 tests/rigs/lives.py target/debug/clone

@@ -5,10 +5,13 @@
 
 mod support;
 
+mod agents;
 mod backtest;
 mod cli;
+mod context;
 mod crash;
 mod decide;
+mod forget;
 mod full;
 mod honesty;
 mod http;

@@ -162,6 +162,8 @@ fn a_batch_of_prompts_is_answered_one_by_one() {
     let path = "/api/predictions/predict/batch/";
     let good = json!({"agent": "A", "agent_input": "Continue?", "threshold": 0.3});
     let answer = daemon.post(path, &json!({"prompts": [good, {"agent": "A", "agent_input": "x", "k": 99}, good]}));
+    assert_eq!(daemon.post(path, &json!([[good]])).status, 400, "an array is no request");
+    assert!(daemon.post(path, &json!({"prompts": [{"agent": "A"}]})).body["predictions"][0]["error"].is_string());
     assert_eq!(answer.status, 201);
     let rows = answer.body["predictions"].as_array().unwrap();
     assert_eq!((rows.len(), &rows[1]["index"]), (3, &json!(1)));

@@ -119,7 +119,9 @@ fn body_of(name: &str) -> Option<Value> {
         "predict_batch" => json!({"prompts": [{"agent": "A", "agent_input": "Shall I commit?"}]}),
         "feedback" => json!({"status": "accepted"}),
         "auto_set" => json!({"auto": "off"}),
+        "mute_set" => json!({"agents": ["Codex"], "projects": [], "hours": ["22-7"]}),
         "import_batch" => json!({"format": "test", "imported": 1, "duplicates": 0, "skipped": {}}),
+        "following_set" => json!({"agents": []}),
         _ => return None,
     })
 }

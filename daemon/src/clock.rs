@@ -8,6 +8,13 @@ pub fn now() -> Timestamp {
     Timestamp::now()
 }
 
+/// The minute of the person's own day.
+#[must_use]
+pub fn minute_of_day(at: Timestamp) -> u16 {
+    let time = at.to_zoned(jiff::tz::TimeZone::system()).time();
+    u16::try_from(i32::from(time.hour()) * 60 + i32::from(time.minute())).unwrap_or(0)
+}
+
 /// A fresh id of ours: UUIDv7, so that ids sort by the time they were drawn.
 #[must_use]
 pub fn new_id() -> String {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use clone_schema::prediction::{Mute, Policy};
 use serde::{Deserialize, Serialize};
 
 /// Everything that can be set in the file.
@@ -10,8 +11,12 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// How predictions are decided.
     pub predict: Predict,
+    /// Where nothing is ever automatic.
+    pub mute: Mute,
     /// What imports pass over.
     pub import: Import,
+    /// Which agents are followed.
+    pub follow: Follow,
     /// How the log is kept.
     pub log: Log,
 }
@@ -20,19 +25,9 @@ pub struct Config {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Predict {
-    /// `strict` (the default) or `standard`: how far the lower bound lies below the estimate.
-    pub gate: Gate,
-}
-
-/// How cautious the gate is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Gate {
-    /// At most one person in twenty below the promised precision.
-    #[default]
-    Strict,
-    /// More coverage, less margin.
-    Standard,
+    /// `strict` (the default) or `standard`, also written `gate`: how far the lower bound lies below the estimate.
+    #[serde(alias = "gate")]
+    pub policy: Policy,
 }
 
 /// `[import]`
@@ -41,6 +36,16 @@ pub enum Gate {
 pub struct Import {
     /// Projects whose sessions are never imported, by a part of their path.
     pub exclude: Vec<String>,
+}
+
+/// `[follow]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Follow {
+    /// Agents whose transcripts are recorded as they grow: `claude-code`, `codex`, `gemini`; none by default.
+    ///
+    /// `clone source follow` and `clone source disconnect` win over this once they were used.
+    pub agents: Vec<String>,
 }
 
 /// `[log]`
@@ -119,7 +124,11 @@ mod tests {
     #[test]
     fn defaults_settings_and_refusals() {
         assert_eq!(Config::parse("").unwrap(), Config::default());
-        assert_eq!(Config::parse("[predict]\ngate = \"standard\"").unwrap().predict.gate, Gate::Standard);
+        assert_eq!(Config::parse("[predict]\ngate = \"standard\"").unwrap().predict.policy, Policy::Standard);
+        assert_eq!(Config::parse("[predict]\npolicy = \"standard\"").unwrap().predict.policy, Policy::Standard);
+        let muted = Config::parse("[mute]\nagents = [\"Codex\"]\nhours = [\"22-7\"]").unwrap().mute;
+        assert_eq!((muted.agents.len(), muted.hours.len()), (1, 1));
+        assert!(Config::parse("[mute]\nhours = [\"25-7\"]").unwrap_err().starts_with("line 2:"));
         assert!(Config::parse("[predict]\ngates = 1").unwrap_err().contains("gates"));
         let told = Config::parse("[log]\nlow_water_mb = -1").unwrap_err();
         assert!(told.starts_with("line 2:"), "{told}");

@@ -37,6 +37,14 @@ pub struct Env {
     pub xdg_runtime: Option<PathBuf>,
     /// `CLAUDE_CONFIG_DIR`: where Claude Code keeps its transcripts, when not in `~/.claude`.
     pub claude_config: Option<PathBuf>,
+    /// `CODEX_HOME`: where Codex keeps its own, when not in `~/.codex`.
+    pub codex_home: Option<PathBuf>,
+    /// `GEMINI_CLI_HOME`: the folder that holds `.gemini`, when not the home.
+    pub gemini_home: Option<PathBuf>,
+    /// `ZDOTDIR`: where zsh keeps its start files, when not in the home.
+    pub zdotdir: Option<PathBuf>,
+    /// `SHELL`: the person's shell.
+    pub shell: Option<String>,
 }
 
 impl Env {
@@ -59,6 +67,10 @@ impl Env {
             xdg_state: path("XDG_STATE_HOME"),
             xdg_runtime: path("XDG_RUNTIME_DIR"),
             claude_config: path("CLAUDE_CONFIG_DIR"),
+            codex_home: path("CODEX_HOME"),
+            gemini_home: path("GEMINI_CLI_HOME"),
+            zdotdir: path("ZDOTDIR"),
+            shell: text("SHELL"),
         }
     }
 }

@@ -8,6 +8,8 @@ use crate::client::ClientError;
 
 /// Exit codes of `clone`; a broken pipe is success.
 pub mod exit {
+    /// It worked.
+    pub const OK: u8 = 0;
     /// Something failed.
     pub const FAILED: u8 = 1;
     /// The command line is wrong.

@@ -17,6 +17,7 @@
 //! | [`mod@derive`] | the one loop: fold events → write files → index → cursor; the snapshot of what was learned | the five above |
 //! | [`engine`] | one method per operation | the same, and `derive`'s view |
 //! | [`sources`], [`scrub`] | foreign transcripts to events; secrets out of them | `schema` |
+//! | [`remains`] | finds words in every file of a home, decoded: what is left after `forget` | `schema`, `index` |
 //! | [`serve`] | one table of operations on the Unix socket and loopback TCP | its own seam, `mcp` |
 //! | [`client`], [`mcp`], [`cli`] | the typed client; MCP over stdio and HTTP; the command line | `client`; `cli` names `log` where no daemon runs |
 //! | [`backtest`] | replays turns, and the person's own history, through the live predictor; its figures and plots | `predict` |
@@ -29,6 +30,8 @@
 //! - `cli` names `sources`: transcripts are read in the person's own process and travel as events, so that no operation
 //!   of the socket ever opens a path that a caller names.
 //! - `derive` and `engine` are folders: one method or step per concern, not one long file.
+//! - `run/following` reads the transcripts of agents that the person switched on, in the fixed folders of these agents; hooks read
+//!   the one that the agent names, in the person's own process.
 //! - `scrub` is a file of its own: it stands in front of every append, whoever appends.
 //!
 //! # Invariants
@@ -67,6 +70,7 @@ pub mod mcp;
 pub mod memory;
 pub mod paths;
 pub mod predict;
+pub mod remains;
 pub mod run;
 pub mod scrub;
 pub mod serve;

@@ -13,6 +13,8 @@ pub struct Paths {
     pub vault: PathBuf,
     /// The L0 log.
     pub log: PathBuf,
+    /// What the recorder wrote: a windowed cache.
+    pub recordings: PathBuf,
     /// The folder that holds everything derived.
     pub state_dir: PathBuf,
     /// `state.redb`.
@@ -23,6 +25,8 @@ pub struct Paths {
     pub index: PathBuf,
     /// The Unix socket.
     pub socket: PathBuf,
+    /// How far followed transcripts were read.
+    pub following: PathBuf,
 }
 
 /// Why the places of a home cannot be told.
@@ -58,11 +62,13 @@ impl Paths {
             config: dir.join("config.toml"),
             vault: dir.join("vault"),
             log: dir.join("log"),
+            recordings: dir.join("recordings"),
             state_dir: dir.to_owned(),
             state: dir.join("state.redb"),
             model: dir.join("model.snapshot"),
             index: dir.join("index"),
             socket: dir.join("clone.sock"),
+            following: dir.join("following.json"),
         }
     }
 
@@ -82,13 +88,55 @@ impl Paths {
             config: config.join("config.toml"),
             vault: home.join("Clone"),
             log: data.join("log"),
+            recordings: data.join("recordings"),
             state: state.join("state.redb"),
             model: state.join("model.snapshot"),
             index: state.join("index"),
+            following: state.join("following.json"),
             state_dir: state,
             socket: run.join("clone.sock"),
         }
     }
+}
+
+/// The folders in which the agent of this name keeps its transcripts, whether they are there or not.
+#[must_use]
+pub fn transcripts(env: &Env, agent: &str) -> Vec<PathBuf> {
+    let Some(home) = &env.home else { return Vec::new() };
+    match agent {
+        "claude-code" => match &env.claude_config {
+            Some(list) => {
+                let list = list.to_string_lossy();
+                list.split(',')
+                    .map(str::trim)
+                    .filter(|dir| !dir.is_empty())
+                    .map(|dir| Path::new(dir).join("projects"))
+                    .collect()
+            }
+            None => vec![home.join(".claude/projects"), home.join(".config/claude/projects")],
+        },
+        "codex" => vec![env.codex_home.clone().unwrap_or_else(|| home.join(".codex")).join("sessions")],
+        "gemini" => vec![env.gemini_home.as_ref().unwrap_or(home).join(".gemini/tmp")],
+        _ => Vec::new(),
+    }
+}
+
+/// The file in which the agent or shell of this name looks for its hooks.
+#[must_use]
+pub fn hooked(env: &Env, name: &str) -> Option<PathBuf> {
+    let home = env.home.as_ref()?;
+    Some(match name {
+        "claude-code" => match &env.claude_config {
+            Some(list) => PathBuf::from(list.to_string_lossy().split(',').next()?.trim()).join("settings.json"),
+            None => home.join(".claude/settings.json"),
+        },
+        "codex" => env.codex_home.clone().unwrap_or_else(|| home.join(".codex")).join("hooks.json"),
+        "gemini" => env.gemini_home.as_ref().unwrap_or(home).join(".gemini/settings.json"),
+        "bash" => home.join(".bashrc"),
+        "zsh" => env.zdotdir.as_ref().unwrap_or(home).join(".zshrc"),
+        "fish" => env.xdg_config.clone().unwrap_or_else(|| home.join(".config")).join("fish/conf.d/clone.fish"),
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

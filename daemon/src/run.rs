@@ -3,6 +3,8 @@
 //! The door opens with the log: events are recorded, and `health` and `status` answer, while everything derived is loaded
 //! on the thread that will run the loop. Whatever needs it waits for that, a while.
 
+mod following;
+
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -18,7 +20,7 @@ use tokio::sync::watch;
 use crate::clock;
 use crate::config::Config;
 use crate::derive::progress::Progress;
-use crate::derive::{Derive, DeriveError, Wake};
+use crate::derive::{Derive, DeriveError, Wake, forget};
 use crate::engine::{Engine, Parts};
 use crate::env::Env;
 use crate::failure::Failure;
@@ -27,6 +29,7 @@ use crate::log::{Log, LogError, Options};
 use crate::paths::Paths;
 use crate::serve::{self, Handler};
 use crate::state::{self, Mend, State};
+use following::Following;
 
 /// Reasons to wake that may wait; more are folded into those.
 const WAKES_MAX: usize = 1024;
@@ -74,7 +77,9 @@ pub fn daemon(env: &Env, paths: &Paths) -> Result<(), Failure> {
     let deriving = Deriving { paths: paths.clone(), log: log.clone(), engine: engine.clone(), progress, stage };
     let (waker, named) = (wake.clone(), thread::Builder::new().name("derive".to_owned()));
     let looping = named.spawn(move || deriving.run_or_end(&waker, &wakes)).map_err(Failure::new)?;
+    let following = Following::start(env, paths, &engine).map_err(Failure::new)?;
     let served = serve_until_told(env, paths, &engine, http, (&stages, head));
+    following.end();
     // What is still being loaded holds nothing that the next start would miss, and may take long: it is left where it is.
     let derived = if *stages.borrow() == Stage::Loading {
         Ok(())
@@ -187,6 +192,7 @@ fn open_log(
 
 /// Opens what is derived; a state that is damaged, or does not fit the log, is set aside and folded anew.
 fn open_derived(paths: &Paths, log: &Log, progress: &Progress) -> Result<(Arc<Index>, Derive), Failure> {
+    forget::resume(log, paths).map_err(Failure::new)?;
     let state = open_state(paths)?;
     let index = Arc::new(Index::open(&paths.index).map_err(Failure::new)?);
     let derive = match Derive::open(log.clone(), state, index.clone(), paths, progress) {
@@ -263,9 +269,10 @@ async fn serving(
     let router = serve::router(handler.clone(), serve::Door::Socket);
     let socket = tokio::spawn(serve::unix(listener, router, stopping.clone()));
     let tcp = tokio::spawn(tcp(env.clone(), engine.clone(), handler, http, stages.clone(), stopping));
+    let told = told_to_end();
     ready(env);
     tokio::select! {
-        () = told_to_end() => {}
+        () = told => {}
         _ = reached(&mut stages, |stage| stage == Stage::Failed) => {}
     }
     let _sent = stop.send(true);
@@ -346,14 +353,16 @@ async fn reached(stages: &mut watch::Receiver<Stage>, is: impl Fn(Stage) -> bool
     stages.wait_for(|stage| is(*stage)).await.is_ok()
 }
 
-async fn told_to_end() {
+/// Listens from the call on, so that who is told to end right after being ready ends in order.
+fn told_to_end() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async move {
+        let (Ok(mut term), Ok(mut int)) = signals else { return std::future::pending().await };
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
     }
 }
 

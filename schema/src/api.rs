@@ -1,10 +1,13 @@
 //! The table of operations: one name, one method, one path each; engine, routes, client, CLI and MCP all read it.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Number;
 use serde_json::value::RawValue;
 
-use crate::prediction::DEFAULT_THRESHOLD;
+use crate::event::ChoiceKind;
+use crate::prediction::{DEFAULT_THRESHOLD, Policy};
 use crate::{Position, Timestamp};
 
 /// One operation of the socket API.
@@ -94,6 +97,9 @@ pub const OPERATIONS: &[Operation] = &[
     op("memory_undo", "POST", "/api/memory/undo/", Write),
     op("deletions_list", "GET", "/api/memory/deletions/", Read),
     op("deletions_decide", "POST", "/api/memory/deletions/", Write),
+    op("forget", "POST", "/api/memory/forget/", Admin),
+    op("forget_verify", "POST", "/api/memory/forget/verify/", Admin),
+    op("raw_forget", "DELETE", "/api/memory/raw/{id}/", Admin),
     op("sync", "POST", "/api/memory/sync/", Write),
     op("memory_stats", "GET", "/api/memory/stats/", Read),
     op("predict", "POST", "/api/predictions/predict/", Predict),
@@ -107,7 +113,11 @@ pub const OPERATIONS: &[Operation] = &[
     op("why", "GET", "/api/predictions/{id}/why/", Read),
     op("auto_get", "GET", "/api/predictions/auto/", Read),
     op("auto_set", "POST", "/api/predictions/auto/", Admin),
+    op("mute_get", "GET", "/api/predictions/mute/", Read),
+    op("mute_set", "POST", "/api/predictions/mute/", Admin),
     op("import_batch", "POST", "/api/sources/import/", Admin),
+    op("following_get", "GET", "/api/sources/following/", Read),
+    op("following_set", "POST", "/api/sources/following/", Admin),
     op("sources_list", "GET", "/api/sources/", Read),
     op("warmstart_sources", "GET", "/api/warmstart/sources/", Read),
     op("jobs_list", "GET", "/api/jobs/", Read),
@@ -135,18 +145,36 @@ pub struct PredictRequest {
     pub agent_input: String,
     /// How many candidates, 1 to 10.
     #[schemars(range(min = 1, max = 10))]
-    #[serde(default = "one")]
+    #[serde(default = "one", deserialize_with = "whole")]
     pub k: usize,
     /// From which confidence the caller acts.
     #[schemars(range(min = 0.001, max = 1.0))]
     #[serde(default = "threshold")]
     pub threshold: f64,
+    /// The precision that the caller wants to be promised, 0.001 to 1, in the place of a threshold.
+    #[schemars(range(min = 0.001, max = 1.0))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_precision: Option<f64>,
+    /// How cautious the gate is; as the person set it where the caller does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
+    /// The options of a dialog, 1 to 16: the candidates are these and nothing else.
+    #[schemars(length(min = 1, max = 16))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub options: Option<Vec<String>>,
+    /// What kind of dialog it is; a question where nobody says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<ChoiceKind>,
+    /// The project, by its path, where the session does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
     /// `local`, or absent.
+    #[schemars(extend("enum" = ["local", null]))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// Kept for the wire; 1 to 10080.
     #[schemars(range(min = 1, max = 10080))]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "maybe_whole", skip_serializing_if = "Option::is_none")]
     pub recency_minutes: Option<u32>,
     /// The session that the question belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -161,9 +189,9 @@ pub const PROMPTS_MAX: usize = 100;
 /// The original's documents name the route and its limit, not its shape; this one is ours.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PredictBatchRequest {
-    /// The requests, each as [`PredictRequest`].
+    /// The requests, each as [`PredictRequest`]; one that is none is refused alone.
     #[schemars(length(min = 1, max = 100))]
-    pub prompts: Vec<PredictRequest>,
+    pub prompts: Vec<serde_json::Value>,
 }
 
 /// `POST /api/predictions/continuation/`.
@@ -228,20 +256,114 @@ pub struct ContextRequest {
     pub tags: Option<Vec<String>>,
     /// Window for episodes and raw rows, 1 to 10080 (default 60).
     #[schemars(range(min = 1, max = 10080))]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "maybe_whole", skip_serializing_if = "Option::is_none")]
     pub recency_minutes: Option<u32>,
     /// 1 to 100 (default 20).
     #[schemars(range(min = 1, max = 100))]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "maybe_whole", skip_serializing_if = "Option::is_none")]
     pub max_facts: Option<usize>,
     /// 1 to 50 (default 10).
     #[schemars(range(min = 1, max = 50))]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "maybe_whole", skip_serializing_if = "Option::is_none")]
     pub max_episodes: Option<usize>,
     /// 1 to 500 (default 50).
     #[schemars(range(min = 1, max = 500))]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "maybe_whole", skip_serializing_if = "Option::is_none")]
     pub max_raw: Option<usize>,
+    /// What to recall for; with it, or with a budget, the answer has a `text` for an agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
+    /// What `text` may take, 100 to 32000 tokens (default 2000); what always stands is never cut.
+    #[schemars(range(min = 100, max = 32000))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_budget: Option<usize>,
+    /// Only what was recalled from this project.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+}
+
+/// `POST /api/memory/forget/`: every criterion that is given must hold, and one must be given.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForgetRequest {
+    /// One event; or a fact or an episode, which stands for the events that it rests on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Only of this session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<String>,
+    /// Only of this agent, application or source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
+    /// Only of this project, or of a folder below it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// Only what happened then or later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Timestamp>,
+    /// Only what happened before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Timestamp>,
+    /// Only what holds these words, whatever their case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Also takes what quotes it out of notes that the person wrote.
+    #[serde(default)]
+    pub vault: bool,
+    /// Tells what would go and changes nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// The answer to [`ForgetRequest`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForgetReply {
+    /// Whether nothing was changed.
+    pub dry_run: bool,
+    /// Events that go, by topic: what was asked for, and what the daemon had written because of it.
+    pub events: std::collections::BTreeMap<String, u64>,
+    /// Facts that go or change.
+    pub facts: Vec<Followed>,
+    /// Episodes that go or change.
+    pub episodes: Vec<Followed>,
+    /// Notes of the daemon that are written anew or go.
+    pub notes: Vec<String>,
+    /// Notes of the person that quote it; they are changed only where that was asked for.
+    pub yours: Vec<String>,
+    /// Quarantined files that went along.
+    pub quarantined: usize,
+    /// What a search of every file still finds; empty where nothing is left, and in a dry run.
+    pub remains: Vec<Remain>,
+}
+
+/// A fact or an episode that follows from what is forgotten.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Followed {
+    /// Its id.
+    pub id: String,
+    /// Whether it goes; else it is derived anew from what is left.
+    pub gone: bool,
+    /// What it says, in a dry run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
+/// A place that still holds something.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Remain {
+    /// The file.
+    pub path: String,
+    /// How it is written there: `plain`, `name`, `zstd`, `stored`, `term`, ...
+    pub form: String,
+    /// How many places.
+    pub count: u64,
+}
+
+/// `POST /api/memory/forget/verify/`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct VerifyRequest {
+    /// The words to look for in every file.
+    pub text: String,
 }
 
 /// `POST /api/memory/search/`.
@@ -250,15 +372,39 @@ pub struct SearchRequest {
     /// The words to look for.
     pub query: String,
     /// `fact`, `episode`, `raw`, or absent for all.
+    #[schemars(extend("enum" = ["fact", "episode", "raw", null]))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<String>,
     /// Only this session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_id: Option<String>,
+    /// Only this agent, as it is named in the events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// Only this project: `meta.project`, else `meta.cwd`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// Only this kind of event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+    /// Only what carries at least one of these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Vec<String>>,
+    /// Only what happened at or after this instant.
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<crate::Timestamp>,
+    /// Only what happened before this instant.
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<crate::Timestamp>,
     /// How many, 1 to 100 (default 10).
     #[schemars(range(min = 1, max = 100))]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "maybe_whole", skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
+    /// How many to pass over, 0 to 900.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset: Option<usize>,
 }
 
 /// `POST /api/memory/undo/`.
@@ -318,6 +464,9 @@ pub struct IngestReply {
     pub accepted: usize,
     /// Events whose id was known; unchanged.
     pub duplicates: usize,
+    /// Events that were forgotten before, and stay so.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub forgotten: usize,
     /// Events that were refused, by index.
     pub invalid: Vec<Invalid>,
 }
@@ -331,10 +480,60 @@ pub struct Invalid {
     pub errors: Vec<String>,
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_none(count: &usize) -> bool {
+    *count == 0
+}
+
 const fn one() -> usize {
     1
 }
 
 const fn threshold() -> f64 {
     DEFAULT_THRESHOLD
+}
+
+/// A whole number however JSON writes it: to JSON, and to languages that know one kind of number, `5.0` is one too.
+fn whole<'de, D, T>(from: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: TryFrom<u64>,
+{
+    let given = Number::deserialize(from)?;
+    number(&given).ok_or_else(|| D::Error::custom(format!("`{given}` is not a whole number of this range")))
+}
+
+fn maybe_whole<'de, D, T>(from: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: TryFrom<u64>,
+{
+    let Some(given) = Option::<Number>::deserialize(from)? else { return Ok(None) };
+    let whole = number(&given);
+    whole.map(Some).ok_or_else(|| D::Error::custom(format!("`{given}` is not a whole number of this range")))
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+fn number<T: TryFrom<u64>>(given: &Number) -> Option<T> {
+    let exact = |float: f64| (float.fract() == 0.0 && (0.0..=u32::MAX as f64).contains(&float)).then_some(float as u64);
+    T::try_from(given.as_u64().or_else(|| given.as_f64().and_then(exact))?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_number_may_be_written_as_a_float_and_nothing_else_may() {
+        for (k, expected) in
+            [("5", Some(5)), ("5.0", Some(5)), ("1e1", Some(10)), ("5.5", None), ("-1", None), ("\"5\"", None)]
+        {
+            let text = format!(r#"{{"agent":"a","agent_input":"b","k":{k},"recency_minutes":{k}}}"#);
+            let read = serde_json::from_str::<PredictRequest>(&text).ok();
+            assert_eq!(read.as_ref().map(|read| read.k), expected, "{k}");
+            assert_eq!(read.and_then(|read| read.recency_minutes), expected.map(|k| k as u32), "{k}");
+        }
+        let none = serde_json::from_str::<ContextRequest>(r#"{"max_raw":null}"#).expect("null is absent");
+        assert_eq!((none.max_raw, none.max_facts), (None, None));
+    }
 }

@@ -90,6 +90,9 @@ pub enum Payload {
         /// The new value.
         value: String,
     },
+    /// Events were forgotten: what stays is where they were, and hashes that only this log can compare.
+    #[serde(rename = "event.forgotten")]
+    EventForgotten(Forgotten),
     /// Somebody told Clone something.
     #[serde(rename = "memory.noted")]
     MemoryNoted {
@@ -98,6 +101,22 @@ pub enum Payload {
         /// The session it belongs to, if any.
         session_id: Option<String>,
     },
+}
+
+/// What stays of forgotten events; no content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forgotten {
+    /// Who wanted it: `person` or `retention`.
+    pub by: String,
+    /// First and last position of every run.
+    pub runs: Vec<(u64, u64)>,
+    /// Keyed hashes of their ids, hexadecimal.
+    pub ids: Vec<String>,
+    /// Keyed hashes of their texts, hexadecimal.
+    pub texts: Vec<String>,
+    /// Ids of claims that were withdrawn in notes that went along: they stay withdrawn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withdrawn: Vec<String>,
 }
 
 /// An internal event as the log holds it.
@@ -239,6 +258,7 @@ impl Internal {
             Payload::SessionClosed { .. } => "session.closed",
             Payload::ImportMarked { .. } => "import.marked",
             Payload::ConfigChanged { .. } => "config.changed",
+            Payload::EventForgotten(_) => "event.forgotten",
             Payload::MemoryNoted { .. } => "memory.noted",
         }
     }

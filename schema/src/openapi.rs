@@ -68,8 +68,7 @@ fn described(operation: &Operation) -> Value {
     if operation.scope == Scope::Open {
         shown["security"] = json!([]);
     }
-    if operation.method == "POST" || operation.method == "PATCH" {
-        let (required, schema) = body(route);
+    if let Some((required, schema)) = body(operation, route) {
         shown["requestBody"] = json!({"required": required, "content": {"application/json": {"schema": schema}}});
     }
     shown
@@ -98,13 +97,16 @@ fn query_schema(takes: &Takes) -> Value {
     }
 }
 
-/// Whether a body must be sent, and its schema.
-fn body(route: Option<&Route>) -> (bool, Value) {
-    match route.map(|route| &route.body) {
-        Some(Body::Of(schema)) => (true, schema()),
-        Some(Body::Fields(fields)) => (true, object(fields)),
-        Some(Body::Nothing) | None => (false, json!({"type": "object"})),
-    }
+/// Whether a body must be sent, and its schema; nothing for what takes none.
+fn body(operation: &Operation, route: Option<&Route>) -> Option<(bool, Value)> {
+    let schema = match route.map(|route| &route.body) {
+        Some(Body::Of(schema)) => schema(),
+        Some(Body::Fields(fields)) => object(fields),
+        Some(Body::Nothing) => return None,
+        None => return matches!(operation.method, "POST" | "PATCH").then(|| (false, json!({"type": "object"}))),
+    };
+    let needs = schema["required"].as_array().is_some_and(|names| !names.is_empty());
+    Some((needs || schema["type"] != "object", schema))
 }
 
 /// The schema of a type of ours, whole in itself.
@@ -197,7 +199,8 @@ mod tests {
             let shown = &document["paths"][shown(operation.path)][operation.method.to_lowercase()];
             assert_eq!(shown["operationId"], operation.name);
             assert_eq!(shown["x-scope"], operation.scope.name());
-            assert_eq!(shown["requestBody"].is_object(), matches!(operation.method, "POST" | "PATCH"), "{shown}");
+            let silent = routes::find(operation.name).is_some_and(|route| matches!(route.body, Body::Nothing));
+            assert_eq!(shown["requestBody"].is_null(), silent || operation.method == "GET", "{shown}");
         }
         for route in routes::ROUTES {
             assert!(crate::api::find(route.name).is_some(), "`{}` is no operation", route.name);
@@ -234,9 +237,8 @@ mod tests {
     fn every_schema_in_it_is_a_schema() {
         let document = document("0.0.0");
         let mut seen = 0;
-        for operation in document["paths"].as_object().expect("paths").values().flat_map(|path| path.as_object()) {
-            for shown in operation.values() {
-                let body = &shown["requestBody"]["content"]["application/json"]["schema"];
+        for shown in document["paths"].as_object().expect("paths").values().flat_map(|path| path.as_object()) {
+            for body in shown.values().map(|shown| &shown["requestBody"]["content"]["application/json"]["schema"]) {
                 if body.is_object() {
                     jsonschema::validator_for(body).expect("a schema");
                     seen += 1;

@@ -1,8 +1,9 @@
 //! What Clone answers when an agent asks what the person would reply.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::event::Origin;
+use crate::event::{ChoiceKind, Origin};
 use crate::memory::names;
 use crate::time::Timestamp;
 
@@ -47,6 +48,8 @@ pub enum Gate {
     Audit,
     /// The agent asks for something destructive.
     Destructive,
+    /// The person muted this agent, this project or this hour.
+    Mute,
     /// A new home: shown, never acted on.
     Shadow,
     /// The person switched `auto` off everywhere.
@@ -94,6 +97,98 @@ pub struct Weight {
     pub lower: f64,
     /// Labelled outcomes behind the calibration.
     pub labels: u32,
+    /// What the caller was promised, where it named a precision instead of a threshold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promise: Option<Promise>,
+}
+
+/// A stated guarantee: with a confidence of 1 − `delta`, at least `lower` of the answers as sure as this one are right.
+///
+/// By Clopper and Pearson's exact one-sided bound over labelled outcomes of the same kind of situation, as if the future
+/// were like them.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Promise {
+    /// The precision that was asked for.
+    pub precision: f64,
+    /// The chance of promising too much.
+    pub delta: f64,
+    /// Labelled outcomes of answers at least as sure.
+    pub n: u32,
+    /// How many of them were wrong.
+    pub errors: u32,
+    /// What can be promised now.
+    pub lower: f64,
+    /// How many more outcomes are needed, all of them right.
+    pub needed: u32,
+}
+
+/// How far below the estimate the bound lies that must reach the threshold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Policy {
+    /// At most one person in twenty below the promised precision.
+    #[default]
+    Strict,
+    /// More coverage, less margin.
+    Standard,
+}
+
+/// Where nothing is ever automatic.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Mute {
+    /// Agents, as they name themselves.
+    pub agents: Vec<String>,
+    /// Projects, by a part of their path.
+    pub projects: Vec<String>,
+    /// Hours of the person's own day.
+    #[schemars(with = "Vec<String>")]
+    pub hours: Vec<Hours>,
+}
+
+/// Hours of a day, from a minute up to another; over midnight where the first is the later one. Written `22-7` or
+/// `12:30-13:15`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Hours {
+    /// The first minute of the day that is meant.
+    pub from: u16,
+    /// The first that is not meant any more.
+    pub to: u16,
+}
+
+impl std::str::FromStr for Hours {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` are no hours; write them as 22-7 or 12:30-13:15");
+        let minute = |text: &str| {
+            let (hour, minute) = text.trim().split_once(':').unwrap_or((text.trim(), "0"));
+            let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
+            (hour <= 24 && minute < 60 && hour * 60 + minute <= 1440).then_some(hour * 60 + minute)
+        };
+        let (from, to) = text.split_once('-').ok_or_else(wrong)?;
+        let (from, to) = (minute(from).ok_or_else(wrong)?, minute(to).ok_or_else(wrong)?);
+        if from == to { Err(wrong()) } else { Ok(Self { from, to }) }
+    }
+}
+
+impl TryFrom<String> for Hours {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Hours> for String {
+    fn from(Hours { from, to }: Hours) -> Self {
+        let minute = |at: u16| match at % 60 {
+            0 => (at / 60).to_string(),
+            minute => format!("{}:{minute:02}", at / 60),
+        };
+        format!("{}-{}", minute(from), minute(to))
+    }
 }
 
 /// A whole answer.
@@ -146,7 +241,30 @@ pub struct Prediction {
     /// A continuation's answer, when that was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub should_continue: Option<bool>,
+    /// The channel, where the candidates are the options of a dialog.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<ChoiceKind>,
+    /// Whether it could be automatic, were the person's switch on and nothing muted.
+    #[serde(default)]
+    pub would_be_auto: bool,
     /// Whether the person would stop here; never raises a confidence.
     #[serde(default)]
     pub stop_recommended: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hours_are_written_as_they_are_read() {
+        for text in ["22-7", "12:30-13:15", "0-24", "9-17:05"] {
+            assert_eq!(String::from(text.parse::<Hours>().unwrap()), text);
+        }
+        for text in ["", "7", "7-7", "25-3", "7:60-8", "24:01-3", "a-b", "-1-3"] {
+            assert!(text.parse::<Hours>().is_err(), "{text}");
+        }
+        let mute: Mute = serde_json::from_str(r#"{"hours": ["22-7"]}"#).unwrap();
+        assert_eq!(mute.hours, [Hours { from: 1320, to: 420 }]);
+    }
 }

@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
-"""Speed and size over the socket, with the bare limit beside it.
+"""Speed and size over the socket.
 
-Usage: speed.py PATH_TO_CLONE [N_EVENTS] [--bare PATH_TO_BARE_QUERY] [--dir DIR] [--idle SECONDS] [--json FILE]
+Usage: speed.py PATH_TO_CLONE [N_EVENTS] [--dir DIR] [--idle SECONDS] [--json FILE]
 
 In a throwaway home: ingests N_EVENTS synthetic events (default 100000) in batches of 1,000, waits until they are
 derived, asks 500 times each for health, a prediction and a search, restarts after a clean stop and after kill -9, and
-prints a table and JSON. `--bare` names the `bare_query` example (`cargo build --release --example bare_query`), which
-runs the same questions against a bare tantivy index of the same agent texts.
+prints a table and JSON. A prediction beside the bare limit is `clone bench latency`.
 """
 
 import argparse
@@ -14,9 +13,7 @@ import json
 import os
 import random
 import signal
-import subprocess
 import sys
-import tempfile
 import time
 from datetime import datetime, timedelta, timezone
 
@@ -169,18 +166,6 @@ def asked(client, method, path, bodies, times=ASKED):
     return rig.timed(ask, times)
 
 
-def bare(program, texts, questions):
-    """What a bare tantivy index of the same texts takes for the same questions."""
-    with tempfile.NamedTemporaryFile("w", suffix=".jsonl", encoding="utf-8") as file:
-        for text in texts:
-            file.write(json.dumps({"document": text}) + "\n")
-        for question in questions:
-            file.write(json.dumps({"query": question}) + "\n")
-        file.flush()
-        done = subprocess.run([program, file.name], check=True, capture_output=True, text=True)
-    return json.loads(done.stdout)
-
-
 def answering(daemon, name, out):
     """Starts the daemon; the seconds from there to the door, to an acked event and to a prediction."""
     began = time.perf_counter()
@@ -253,11 +238,6 @@ def measure(options, daemon):
     found["search"] = rig.quantiles(asked(client, "POST", "/api/memory/search/", search))
     found["connections"] = client.connections
     found["after_queries_mb"] = dict(zip(("rss", "peak", "anonymous"), daemon.memory()))
-    if options.bare:
-        found["bare"] = bare(options.bare, texts, questions)
-        for share in ("p50_ms", "p99_ms"):
-            limit = found["bare"][share] + found["health"][share]
-            found.setdefault("predict_ratio", {})[share] = found["predict"][share] / limit
     if options.idle:
         found["idle_loaded"] = daemon.idle(options.idle)
     client.close()
@@ -274,10 +254,6 @@ def show(found):
                        ("predict_behind", "POST predict, while it derives"),
                        ("predict", "POST predict, k=3"), ("search", "POST search"), ("ingest", "POST 1,000 events")):
         rig.latency_row(what, found[name])
-    if "bare" in found:
-        rig.latency_row(f"bare tantivy query, {found['bare']['documents']} texts", found["bare"])
-        ratio = found["predict_ratio"]
-        rig.row("predict / (bare + health)", f"{ratio['p50_ms']:.2f} x", f"{ratio['p99_ms']:.2f} x")
     ingested, derived, restart = found["ingest"], found["derive"], found["restart"]
     rig.row("ingest, acked", f"{ingested['events_per_s']:.0f}/s", f"{ingested['mb_per_s']:.1f} MB/s")
     rig.row("ingest until derived and searchable", f"{derived['events_per_s']:.0f}/s",
@@ -307,7 +283,6 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("binary")
     parser.add_argument("events", nargs="?", type=int, default=100_000)
-    parser.add_argument("--bare", help="the bare_query example")
     parser.add_argument("--dir", help="where the throwaway home goes; a short path on a real disk")
     parser.add_argument("--idle", type=int, default=0, help="also watch so many idle seconds, twice")
     parser.add_argument("--json", help="also write the JSON here")

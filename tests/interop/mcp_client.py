@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""The MCP server as an official client sees it: the PyPI package `mcp`, over stdio, against a real daemon.
+"""The MCP server as an official client sees it: the PyPI package `mcp`, over stdio and HTTP, against a real daemon.
 
-Usage: mcp_client.py PATH_TO_CLONE
+Usage: mcp_client.py PATH_TO_CLONE [FOLDER_WITH_NODE_MODULES]
 
 Makes a throwaway home, starts `clone daemon` in it and `clone mcp` through the client, lists the tools, calls every one
-of them with real arguments, and looks at results and failures. Everything is read off the wire names (`isError`,
+of them with real arguments, and looks at results and failures; over HTTP the daemon is restarted in the middle. With a folder
+that has `@modelcontextprotocol/sdk` (npm) the official TypeScript client does the same. Everything is read off the wire names (`isError`,
 `structuredContent`), so that both generations of the package will do.
 """
 
@@ -12,23 +13,34 @@ import asyncio
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from importlib.metadata import version
 
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
+from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
 
-TOOLS = [
-    "predict_continuation",
-    "predict_next_prompt",
+WRITES = [
     "record_agent_prompt",
     "record_agent_response",
+    "record_event",
     "start_session",
     "stop_session",
     "submit_feedback",
+]
+READS = [
+    "get_prediction",
+    "get_user_context",
+    "list_predictions",
+    "predict_continuation",
+    "predict_next_prompt",
+    "search_memory",
+    "why",
 ]
 READY_SECONDS = 60
 CALL_SECONDS = 60
@@ -49,12 +61,16 @@ def check(what, holds, seen=""):
 class Daemon:
     """`clone daemon` in a home of its own; ended by its own process id."""
 
-    def __init__(self, binary):
+    def __init__(self, binary, **more):
         self.home = tempfile.mkdtemp(prefix="clone-mcp-")  # 0700, and short: a socket path has room for 107 bytes
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("CLONE_")}
-        self.env.update(CLONE_HOME=self.home, NO_COLOR="1")
+        self.env.update(CLONE_HOME=self.home, NO_COLOR="1", **more)
+        self.binary = binary
+        self.begin()
+
+    def begin(self):
         self.child = subprocess.Popen(
-            [binary, "daemon"], env=self.env, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            [self.binary, "daemon"], env=self.env, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )
         self.told, is_ready = [], threading.Event()
 
@@ -70,12 +86,44 @@ class Daemon:
             self.end()
             sys.exit("the daemon did not start:\n" + "".join(self.told))
 
+    def ask(self, *arguments):
+        """What a verb prints, as JSON."""
+        verb = [self.binary, "--json", *arguments]
+        return json.loads(subprocess.run(verb, env=self.env, capture_output=True, text=True, check=True).stdout)
+
+    def http(self):
+        """The port of the HTTP door, and a key that may record."""
+        return self.door(), self.ask("keys", "create", "--label", "interop")["key"]
+
+    def door(self):
+        """Waits until the HTTP door is open: it opens after everything derived is loaded."""
+        for _ in range(600):
+            url = self.ask("status")["http"]
+            if url:
+                return int(url.rsplit(":", 1)[1])
+            time.sleep(0.1)
+        sys.exit("the HTTP door stays shut")
+
+    def restart(self):
+        """Ends the daemon and starts it again in the same home; the port stays where one is named."""
+        self.child.terminate()
+        self.child.wait(timeout=READY_SECONDS)
+        self.begin()
+        self.door()
+
     def end(self):
         if self.child.poll() is None:
             self.child.terminate()
         code = self.child.wait(timeout=READY_SECONDS)
         shutil.rmtree(self.home, ignore_errors=True)
         return code
+
+
+def free_port():
+    """A port of loopback that nobody holds now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def wire(model):
@@ -119,13 +167,13 @@ async def listing(session):
     tools = wire(await session.list_tools())["tools"]
     names = sorted(tool["name"] for tool in tools)
     print(f"tools/list -> {', '.join(names)}")
-    check("the seven tools", names == TOOLS, names)
+    check("the tools", names == sorted(READS + WRITES), names)
     for tool in tools:
         name, hints = tool["name"], tool.get("annotations", {})
         check(f"{name}: input schema", tool["inputSchema"].get("type") == "object")
         check(f"{name}: output schema", tool.get("outputSchema", {}).get("type") == "object")
         check(f"{name}: says what it is for", len(tool.get("description", "")) > 20)
-        check(f"{name}: read-only or not", hints.get("readOnlyHint") == name.startswith("predict_"), hints)
+        check(f"{name}: read-only or not", hints.get("readOnlyHint") == (name in READS), hints)
         check(f"{name}: destroys nothing", hints.get("destructiveHint") is False, hints)
 
 
@@ -191,30 +239,66 @@ async def refusing(tools, session):
         check("an unknown tool is a protocol error", code == -32602, error)
 
 
-async def conversation(binary, env):
-    server = StdioServerParameters(command=binary, args=["mcp"], env=env)
+async def recalling(tools, session):
+    found = await tools.good("search_memory", query="tests", limit=3)
+    check("what is found is fenced", bool(found.get("fence")) and "data" in found.get("notice", ""), found)
+    await tools.good("get_user_context", max_facts=5)
+    listed = await tools.good("list_predictions", limit=2, session_id=session)
+    one = listed["predictions"][0]["id"]
+    check("one prediction whole", (await tools.good("get_prediction", prediction_id=one)).get("id") == one)
+    await tools.good("why", id=one)
+    command = {"command": "ls", "cwd": "/", "exit_code": 0, "duration_ms": 3}
+    recorded = await tools.good("record_event", type="terminal.command", session_id=session, source="cli", **command)
+    check("any event has an id", bool(recorded.get("event_id")), recorded)
+
+
+async def talk(session, name):
+    hello = wire(await asyncio.wait_for(session.initialize(), CALL_SECONDS))
+    print(f"{name}: initialize -> {short(hello['serverInfo'])}, protocol {hello['protocolVersion']}")
+    check("the server is called clone", hello["serverInfo"]["name"] == "clone", hello)
+    check("the server says how to use it", bool(hello.get("instructions")), hello)
+    await listing(session)
+    tools = Caller(session)
+    recorded = await recording(tools)
+    await predicting(tools, recorded)
+    await recalling(tools, recorded)
+    await refusing(tools, recorded)
+    return tools, recorded
+
+
+async def over_stdio(daemon):
+    server = StdioServerParameters(command=daemon.binary, args=["mcp"], env=daemon.env)
     with open(os.devnull, "w", encoding="utf-8") as quiet:
         async with stdio_client(server, errlog=quiet) as (read, write), ClientSession(read, write) as session:
-            hello = wire(await asyncio.wait_for(session.initialize(), CALL_SECONDS))
-            print(f"initialize -> {short(hello['serverInfo'])}, protocol {hello['protocolVersion']}")
-            check("the server is called clone", hello["serverInfo"]["name"] == "clone", hello)
-            check("the server says how to use it", bool(hello.get("instructions")), hello)
-            await listing(session)
-            tools = Caller(session)
-            recorded = await recording(tools)
-            await predicting(tools, recorded)
-            await refusing(tools, recorded)
+            tools, recorded = await talk(session, "stdio")
+            await tools.good("stop_session", session_id=recorded)
+
+
+async def over_http(daemon, port, key):
+    client = create_mcp_http_client(headers={"X-Clone-API-Key": key})
+    async with client, streamable_http_client(f"http://127.0.0.1:{port}/mcp", http_client=client) as streams:
+        async with ClientSession(streams[0], streams[1]) as session:
+            tools, recorded = await talk(session, "http")
+            # The same session, with the daemon of before gone.
+            await asyncio.to_thread(daemon.restart)
             await tools.good("stop_session", session_id=recorded)
 
 
 def main():
-    if len(sys.argv) != 2:
+    if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
     binary = os.path.abspath(sys.argv[1])
     print(f"mcp {version('mcp')}, {binary}")
-    daemon = Daemon(binary)
+    daemon = Daemon(binary, CLONE_DAEMON_PORT=str(free_port()))
     try:
-        asyncio.run(conversation(binary, daemon.env))
+        port, key = daemon.http()
+        asyncio.run(over_stdio(daemon))
+        asyncio.run(over_http(daemon, port, key))
+        if len(sys.argv) == 3:
+            script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "mcp_client.mjs")
+            url = f"http://127.0.0.1:{port}/mcp"
+            node = ["node", script, os.path.abspath(sys.argv[2]), binary, url, key]
+            check("the TypeScript client passes", subprocess.run(node, env=daemon.env).returncode == 0)
         check("the daemon lives", daemon.child.poll() is None, "".join(daemon.told))
     finally:
         code = daemon.end()

@@ -12,6 +12,8 @@
 //! | `calib-sim` | simulated people: what a curve costs after 5 to 100 labels | the documented recipe; the raw number |
 //! | `gate-sim` | simulated people: who gets less precision than promised, before and after they change | an oracle; the documented recipe |
 //! | `routine-sim` | simulated people with routines: how much is automatic, and how much of it right | an oracle; the documented recipe |
+//! | `search` | a search over the socket | a bare tantivy query of the same words, and `health` |
+//! | [`recall()`] | how much evidence of real questions a search finds | nothing; it is scored elsewhere |
 //! | [`hygiene()`] | transcripts as the importers read them: what is left out, and that no artefact is left in | none |
 //! | [`curve()`] | the log's figures over growing logs | each of the above |
 //!
@@ -44,10 +46,12 @@ mod machine;
 mod measure;
 mod memory;
 mod read;
+mod recall;
 mod recipe;
 mod report;
 mod routine_sim;
 mod scan;
+mod search;
 mod simulated;
 mod size;
 mod start;
@@ -63,6 +67,7 @@ pub use curve::{Curve, Point, curve};
 use home::Home;
 pub use hygiene::{Source, hygiene};
 pub use memory::{Memory, VERB as MEMORY_VERB, of_this_process};
+pub use recall::{Recall, recall};
 pub use report::{Report, Row, Target};
 
 /// How often ours and the limit are measured in turn.
@@ -129,6 +134,7 @@ const BENCHES: &[(&str, Bench)] = &[
     ("verify", scan::verify),
     ("size", size::run),
     ("start", start::run),
+    ("search", search::run),
     ("latency", latency::run),
     ("calib-sim", calib_sim::run),
     ("gate-sim", gate_sim::run),

@@ -1,8 +1,9 @@
 //! `routine-sim`: how much of a routine is automatic once it has been seen, and how much of that is right.
 //!
 //! Simulated people live through 600 prompts of twenty situations each. Six of the situations get another free reply every
-//! time; fourteen have a usual reply, sent with odds of .3 to .99 (`.3 + .69·u^0.4`, so that the oracle's coverage is about
-//! .38), else one of three rarer replies of the situation. The agent's words are a sentence of the situation with other
+//! time; fourteen have a usual reply, sent with a chance of .3 to .99, even in log-odds (even in the chance itself, an oracle that
+//! takes the best half of what it may would be right 95 times in a hundred, so that the target could not be met by anybody), else one of
+//! three rarer replies of the situation. The agent's words are a sentence of the situation with other
 //! names in it each time. All of it goes the way that it goes in the daemon: the embedded predictor answers, the gate
 //! decides, what was asked is a label and then a lesson, and what was automatic is neither. Prompts 300 to 600 are counted;
 //! an answer is right when it hits the reply, as everywhere. Beside it: an oracle that knows every chance, and the documented
@@ -17,6 +18,7 @@ use super::report::{Row, Target};
 use super::simulated::{Dice, SEED};
 use super::tally::{Crowd, Tally};
 use super::{BenchError, Options};
+use crate::predict::calibrate::{logit, sigmoid};
 use crate::predict::curves::Judging;
 use crate::predict::{Judged, Kind, Label, Mode, Pair, Predictor, Query, Stood, decide, hit};
 
@@ -30,6 +32,8 @@ const COUNTED: usize = 300;
 const SITUATIONS: usize = 20;
 /// See [`SITUATIONS`].
 const ROUTINE: usize = 14;
+/// The rarest and the most certain usual reply.
+const ODDS: (f64, f64) = (0.3, 0.99);
 /// The caller's threshold.
 const THRESHOLD: f64 = 0.8;
 
@@ -129,7 +133,7 @@ fn reply(dice: &mut Dice, length: usize) -> String {
 
 fn scene(dice: &mut Dice, at: usize) -> Scene {
     let words = (0..8).map(|_| word(dice)).collect();
-    let odds = 0.3 + 0.69 * dice.unit().powf(0.4);
+    let odds = sigmoid(logit(ODDS.0) + (logit(ODDS.1) - logit(ODDS.0)) * dice.unit());
     let lengths: Vec<usize> = (0..4).map(|_| 1 + below(dice, 6)).collect();
     let replies = lengths.into_iter().map(|length| reply(dice, length)).collect();
     let end = ENDS[at % ENDS.len()];
@@ -210,7 +214,7 @@ fn judged(acted: bool, words: &str, prompt: &Prompt, (raw, kind, stood): (f64, K
 
 fn learn(predictor: &mut Predictor, prompt: &Prompt, at: (String, String, usize), (acted, label): (bool, Label)) {
     let (session_id, reply_id, number) = at;
-    predictor.judge_prediction(&Judged { of: Judging { prediction: number as u64, acted }, label });
+    predictor.judge_prediction(&Judged { of: Judging { prediction: number as u64, acted }, label, channel: None });
     if acted {
         return;
     }

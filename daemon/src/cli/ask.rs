@@ -23,6 +23,15 @@ pub struct Predict {
     /// From which confidence the answer counts as `auto`, 0.001 to 1
     #[arg(long, default_value_t = 0.8, value_parser = share)]
     threshold: f64,
+    /// Promise this precision instead of asking for a threshold, 0.001 to 1
+    #[arg(long, value_parser = share, conflicts_with = "threshold")]
+    target_precision: Option<f64>,
+    /// How cautious the gate is; as configured unless said
+    #[arg(long, value_parser = ["strict", "standard"])]
+    policy: Option<String>,
+    /// The project, by its path, where the session does not tell
+    #[arg(long)]
+    project: Option<String>,
     /// The predictor; `local` is the only one yet
     #[arg(long)]
     model: Option<String>,
@@ -86,6 +95,11 @@ pub fn predict(context: &Context, arguments: &Predict) -> Result<u8, Failure> {
         "k": arguments.k, "threshold": arguments.threshold,
     });
     set(&mut body, "model", arguments.model.as_deref());
+    set(&mut body, "policy", arguments.policy.as_deref());
+    set(&mut body, "project", arguments.project.as_deref());
+    if let Some(precision) = arguments.target_precision {
+        body["target_precision"] = json!(precision);
+    }
     set(&mut body, "session_id", arguments.session.as_deref());
     let answer = context.client()?.blocking("predict", None, &[], Some(&body))?;
     if context.json {
@@ -103,6 +117,9 @@ pub fn show(answer: &Value) {
     let gate = answer["gate"].as_str().unwrap_or("open");
     let status = answer["status"].as_str().unwrap_or_default();
     print::line(format!("{status} ({})  {}", gate_words(gate), answer["id"].as_str().unwrap_or_default()));
+    if let Some(needed) = answer["evidence"]["promise"]["needed"].as_u64().filter(|needed| *needed > 0) {
+        print::line(format!("  {} more, all right, until that can be promised", print::count(needed, "outcome")));
+    }
     for (i, candidate) in candidates.iter().enumerate() {
         let text = print::cut(candidate["response"].as_str().unwrap_or_default(), 70);
         let probability = candidate["probability"].as_f64().unwrap_or_default();
@@ -121,6 +138,7 @@ pub fn gate_words(gate: &str) -> &str {
         "trip_wire" => "sure answers of this kind were wrong of late",
         "audit" => "asked to see how sure answers fare",
         "destructive" => "destructive: always yours",
+        "mute" => "muted here",
         "shadow" => "shadow mode: shown, never acted on",
         "off" => "auto is off",
         "abstained" => "nothing known that fits",

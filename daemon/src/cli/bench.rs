@@ -13,6 +13,8 @@ use crate::failure::Failure;
 
 /// The name of the curve, which is no part of `all`.
 const CURVE: &str = "curve";
+/// The name of the one that answers questions from a folder, which is no part of `all` either.
+const RECALL: &str = "recall";
 /// Those that measure data instead of the machine, and are no part of `all` either.
 const ON_DATA: [&str; 4] = ["replay", "strata", "hygiene", "honesty"];
 /// How many events a bench is given where nobody says.
@@ -32,8 +34,11 @@ pub struct Memory {
 pub struct Bench {
     /// Which one, or `all` of them; `curve` measures the log at several lengths; `replay`, `strata` and `honesty` measure
     /// people's turns, `hygiene` transcripts
-    #[arg(value_parser = PossibleValuesParser::new(bench::names().into_iter().chain(["all", CURVE]).chain(ON_DATA)))]
+    #[arg(value_parser = PossibleValuesParser::new(bench::names().into_iter().chain(["all", CURVE, RECALL]).chain(ON_DATA)))]
     name: String,
+    /// For `recall`: the folder with `docs.jsonl` and `queries.jsonl`; the results go to `--out`
+    #[arg(required_if_eq("name", RECALL))]
+    input: Option<PathBuf>,
     /// How many events each is given, by default 100000; for `curve` a list, by default 10000,100000,1000000
     #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     events: Vec<u32>,
@@ -57,6 +62,9 @@ pub fn run(context: &Context, arguments: &Bench) -> Result<u8, Failure> {
     if cfg!(debug_assertions) {
         print::note("this is a build without optimisation; its figures say little");
     }
+    if let (RECALL, Some(input)) = (arguments.name.as_str(), &arguments.input) {
+        return recall(context, arguments, input);
+    }
     let (json, table) = match (arguments.name.as_str(), &arguments.data) {
         (CURVE, _) => curve(arguments)?,
         (name, Some(data)) if ON_DATA.contains(&name) => on_data(name, data)?,
@@ -71,6 +79,22 @@ pub fn run(context: &Context, arguments: &Bench) -> Result<u8, Failure> {
         print::value(&json);
     } else {
         table.iter().for_each(print::line);
+    }
+    Ok(0)
+}
+
+fn recall(context: &Context, arguments: &Bench, input: &Path) -> Result<u8, Failure> {
+    let out = arguments
+        .out
+        .as_deref()
+        .ok_or_else(|| Failure::usage("`recall` writes its results: name a file with --out"))?;
+    let found = bench::recall(input, out, &arguments.dir).map_err(Failure::new)?;
+    if context.json {
+        print::value(&serde_json::to_value(&found).map_err(Failure::new)?);
+    } else {
+        let bench::Recall { turns, questions, search_p50_ms, context_p50_ms } = found;
+        print::line(format!("{questions} questions over {turns} turns; results in {}", out.display()));
+        print::line(format!("p50: search {search_p50_ms:.2} ms, context of 2,000 tokens {context_p50_ms:.2} ms"));
     }
     Ok(0)
 }

@@ -123,7 +123,7 @@ fn real_history(context: &Context) -> Option<PathBuf> {
 }
 
 /// Asks; anything but yes, and anybody but a person at a terminal, means no.
-fn agreed(question: &str) -> bool {
+pub(super) fn agreed(question: &str) -> bool {
     if !std::io::stdin().is_terminal() {
         return false;
     }

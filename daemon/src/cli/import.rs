@@ -1,5 +1,7 @@
 //! `import`: the history of an agent, read here and sent as events.
 
+mod auto;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -9,7 +11,7 @@ use clone_schema::event::{Body, Origin};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::{Context, print};
+use super::{Context, print, source};
 use crate::client::Client;
 use crate::config::Config;
 use crate::failure::Failure;
@@ -24,10 +26,9 @@ const BATCH_BYTES: usize = 4 << 20;
 /// `clone import`
 #[derive(Args)]
 pub struct Import {
-    /// Whose history: claude-code, codex, gemini, specstory or turns
+    /// Whose history: claude-code, codex, gemini, specstory or turns; `auto` finds what is on this machine
     format: String,
-    /// Files, or folders that are walked
-    #[arg(required = true)]
+    /// Files, or folders that are walked; where the agent keeps them when none is named
     paths: Vec<PathBuf>,
     /// Only projects whose path holds this
     #[arg(long)]
@@ -38,6 +39,12 @@ pub struct Import {
     /// Show exactly what would be stored, and store nothing
     #[arg(long)]
     dry_run: bool,
+    /// Then go on recording what this agent writes: claude-code, codex and gemini
+    #[arg(long)]
+    watch: bool,
+    /// With `auto`: import everything that was found without asking
+    #[arg(long)]
+    yes: bool,
 }
 
 /// Reads the history and sends it; running it again adds nothing.
@@ -45,11 +52,20 @@ pub struct Import {
 /// # Errors
 ///
 /// The format is not known, a path cannot be read, or the daemon is not reachable. What was sent before is kept.
-pub fn run(context: &Context, arguments: Import) -> Result<u8, Failure> {
+pub fn run(context: &Context, mut arguments: Import) -> Result<u8, Failure> {
+    if arguments.format == "auto" {
+        return auto::run(context, &arguments);
+    }
     let format = Format::from_name(&arguments.format).ok_or_else(|| {
         Failure::usage(format!("no importer for `{}`", arguments.format))
             .hint(format!("try {}", Format::ALL.map(Format::name).join(", ")))
     })?;
+    if arguments.watch && !Format::FOLLOWED.contains(&format) {
+        return Err(Failure::usage(format!("`{}` cannot be followed", arguments.format)));
+    }
+    if arguments.paths.is_empty() {
+        arguments.paths = auto::standard(context, format)?;
+    }
     let config = Config::read(&context.paths.config).map_err(Failure::new)?;
     let mut exclude = config.import.exclude;
     exclude.extend(arguments.exclude);
@@ -67,6 +83,10 @@ pub fn run(context: &Context, arguments: Import) -> Result<u8, Failure> {
     }
     print::progress_end();
     run.finish(context, format, files.len())?;
+    if arguments.watch && !arguments.dry_run {
+        source::follow(&context.client()?, &[format.name().to_owned()])?;
+        print::note(format!("{} is followed from now on; `clone source disconnect {0}` ends it", format.name()));
+    }
     Ok(0)
 }
 
@@ -77,7 +97,8 @@ pub fn run(context: &Context, arguments: Import) -> Result<u8, Failure> {
 /// As [`run`].
 pub fn of(context: &Context, format: &str, paths: Vec<PathBuf>) -> Result<u8, Failure> {
     let (include, exclude) = (Vec::new(), Vec::new());
-    run(context, Import { format: format.to_owned(), paths, include, exclude, dry_run: false })
+    let (dry_run, watch, yes) = (false, false, false);
+    run(context, Import { format: format.to_owned(), paths, include, exclude, dry_run, watch, yes })
 }
 
 /// Waits until everything sent is derived, however long that takes; what was sent is safe meanwhile.

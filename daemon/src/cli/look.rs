@@ -1,4 +1,4 @@
-//! `status`, `doctor`, `path` and `auto`: what runs, whether it works, where it lives, what it may do.
+//! `status`, `doctor` and `path`: what runs, whether it works, where it lives.
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
@@ -20,14 +20,6 @@ enum Place {
     Log,
     State,
     Socket,
-}
-
-/// `clone auto`
-#[derive(Args)]
-pub struct Auto {
-    /// `on` lets clients act on sure answers, `off` ends that everywhere; nothing shows the present setting
-    #[arg(value_parser = ["on", "off"])]
-    setting: Option<String>,
 }
 
 /// Prints where something lives; needs no daemon.
@@ -152,24 +144,4 @@ pub fn doctor(context: &Context) -> Result<u8, Failure> {
         }
     }
     Ok(if checks.iter().all(|check| check["ok"] == true) { 0 } else { exit::DEGRADED })
-}
-
-/// Shows or changes whether clients may act on sure answers.
-///
-/// # Errors
-///
-/// The daemon is not reachable.
-pub fn auto(context: &Context, arguments: &Auto) -> Result<u8, Failure> {
-    let client = context.client()?;
-    let answer = match &arguments.setting {
-        Some(setting) => client.blocking("auto_set", None, &[], Some(&json!({"auto": setting})))?,
-        None => client.blocking("auto_get", None, &[], None)?,
-    };
-    if context.json {
-        print::value(&answer);
-    } else {
-        print::line(answer["auto"].as_str().unwrap_or_default());
-        print::note(answer["meaning"].as_str().unwrap_or_default());
-    }
-    Ok(0)
 }

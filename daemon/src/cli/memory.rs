@@ -1,6 +1,7 @@
 //! `memory` and `context`: what is remembered.
 
 use clap::{Args, Subcommand, ValueEnum};
+use clone_schema::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Context as Cli, notes, print};
@@ -42,19 +43,7 @@ enum Verb {
         id: String,
     },
     /// Find what was said, done or learned
-    Search {
-        /// The words
-        query: String,
-        /// Only this tier
-        #[arg(long)]
-        tier: Option<String>,
-        /// Only this session
-        #[arg(long)]
-        session: Option<String>,
-        /// How many
-        #[arg(long, default_value_t = 10)]
-        limit: usize,
-    },
+    Search(Search),
     /// Show who changed a note, when, and what
     History(notes::History),
     /// Put an earlier version of a note back
@@ -63,6 +52,42 @@ enum Verb {
     Edit(notes::Edit),
     /// Say what notes that are gone from the vault all at once are
     Deletions(notes::Deletions),
+}
+
+#[derive(Args)]
+struct Search {
+    /// The words
+    query: String,
+    /// Only this tier: fact, episode or raw
+    #[arg(long)]
+    tier: Option<String>,
+    /// Only this session
+    #[arg(long)]
+    session: Option<String>,
+    /// Only this agent
+    #[arg(long)]
+    agent: Option<String>,
+    /// Only this project: its name, or its folder where it has none
+    #[arg(long)]
+    project: Option<String>,
+    /// Only this kind of event, such as agent.prompt
+    #[arg(long)]
+    topic: Option<String>,
+    /// Only what carries this tag; again for any of several
+    #[arg(long = "tag")]
+    tags: Vec<String>,
+    /// Only what happened at or after this day or instant, or this long ago
+    #[arg(long, value_parser = super::events::when)]
+    from: Option<Timestamp>,
+    /// Only what happened before this day or instant
+    #[arg(long, value_parser = super::events::when)]
+    to: Option<Timestamp>,
+    /// How many
+    #[arg(long, default_value_t = 10)]
+    limit: usize,
+    /// How many to pass over
+    #[arg(long, default_value_t = 0)]
+    offset: usize,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -85,6 +110,15 @@ pub struct Context {
     /// The most facts
     #[arg(long)]
     max_facts: Option<usize>,
+    /// What to recall for: prints the text for an agent
+    #[arg(long)]
+    query: Option<String>,
+    /// What that text may take, in tokens
+    #[arg(long)]
+    token_budget: Option<usize>,
+    /// Recall from this project only
+    #[arg(long)]
+    project: Option<String>,
 }
 
 /// Lists, shows or searches.
@@ -102,27 +136,27 @@ pub fn run(cli: &Cli, arguments: &Memory) -> Result<u8, Failure> {
             list(cli, *what, &query)
         }
         Verb::Show { id } => show(cli, id),
+        Verb::Search(asked) => search(cli, asked),
         Verb::History(arguments) => notes::history(cli, arguments),
         Verb::Undo(arguments) => notes::undo(cli, arguments),
         Verb::Edit(arguments) => notes::edit(cli, arguments),
         Verb::Deletions(arguments) => notes::deletions(cli, arguments),
-        Verb::Search { query, tier, session, limit } => {
-            let body = json!({"query": query, "tier": tier, "session_id": session, "limit": limit});
-            let hits = cli.client()?.blocking("search", None, &[], Some(&body))?;
-            rows(cli, &hits, |hit| {
-                let at = hit["at"].as_str().unwrap_or_default();
-                let text = hit["snippet"].as_str().unwrap_or_default();
-                let tier = hit["tier"].as_str().unwrap_or_default();
-                format!(
-                    "{}  {tier:<7}  {}  ({})",
-                    day(at),
-                    print::cut(text, 80),
-                    hit["id"].as_str().unwrap_or_default()
-                )
-            });
-            Ok(0)
-        }
     }
+}
+
+fn search(cli: &Cli, asked: &Search) -> Result<u8, Failure> {
+    let body = json!({
+        "query": asked.query, "tier": asked.tier, "session_id": asked.session, "agent": asked.agent,
+        "project": asked.project, "topic": asked.topic, "tags": asked.tags, "from": asked.from, "to": asked.to,
+        "limit": asked.limit, "offset": asked.offset,
+    });
+    let hits = cli.client()?.blocking("search", None, &[], Some(&body))?;
+    rows(cli, &hits, |hit| {
+        let text = |name: &str| hit[name].as_str().unwrap_or_default();
+        let snippet = print::cut(text("snippet"), 80);
+        format!("{}  {:<7}  {snippet}  ({})", day(text("at")), text("tier"), text("id"))
+    });
+    Ok(0)
 }
 
 fn list(cli: &Cli, tier: Tier, query: &[(&str, String)]) -> Result<u8, Failure> {
@@ -195,10 +229,15 @@ fn show_episode(episode: &Value) {
 pub fn context(cli: &Cli, arguments: &Context) -> Result<u8, Failure> {
     let body = json!({
         "goal": arguments.goal, "recency_minutes": arguments.recency_minutes, "max_facts": arguments.max_facts,
+        "query": arguments.query, "token_budget": arguments.token_budget, "project": arguments.project,
     });
     let bundle = cli.client()?.blocking("context", None, &[], Some(&body))?;
     if cli.json {
         print::value(&bundle);
+        return Ok(0);
+    }
+    if let Some(text) = bundle["text"].as_str() {
+        print::text(text);
         return Ok(0);
     }
     print::text(bundle["profile"]["body"].as_str().unwrap_or_default());

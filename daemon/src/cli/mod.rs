@@ -5,12 +5,15 @@
 //! daemon never opens a path that a caller names.
 
 pub mod ask;
+pub mod auto;
 pub mod backtest;
 pub mod bench;
 pub mod daemon;
 pub mod demo;
 pub mod events;
 pub mod export;
+pub mod forget;
+pub mod hook;
 pub mod import;
 pub mod ingest;
 pub mod keys;
@@ -19,6 +22,7 @@ pub mod look;
 pub mod memory;
 pub mod notes;
 pub mod print;
+pub mod source;
 pub mod why;
 
 use std::process::ExitCode;
@@ -51,6 +55,10 @@ enum Verb {
     Doctor,
     /// Read the history of an agent into memory
     Import(import::Import),
+    /// Show where memory comes from, and follow agents or stop following them
+    Source(source::Source),
+    /// Record what you do with agents and shells as it happens
+    Hook(hook::Hook),
     /// Record CloneEvents from a JSON array or JSON lines
     Ingest(ingest::Ingest),
     /// Ask what you would reply
@@ -65,6 +73,8 @@ enum Verb {
     Why(why::Why),
     /// List, show and search what is remembered
     Memory(memory::Memory),
+    /// Forget events and everything that rests on them, in every file, for good
+    Forget(forget::Forget),
     /// Show the bundle that a predictor sees
     Context(memory::Context),
     /// Make, list and revoke API keys for the HTTP door
@@ -72,7 +82,9 @@ enum Verb {
     /// Print where something lives
     Path(look::Path),
     /// Allow or end `auto` answers everywhere
-    Auto(look::Auto),
+    Auto(auto::Auto),
+    /// Never answer for you: by agent, project or hour
+    Mute(auto::Mute),
     /// Read, check, export and repair the log itself
     Log(log::Log),
     /// Replay history in time order and measure the predictions
@@ -168,6 +180,8 @@ fn run(context: &Context, verb: Verb) -> Result<u8, Failure> {
         Verb::Status => look::status(context),
         Verb::Doctor => look::doctor(context),
         Verb::Import(arguments) => import::run(context, arguments),
+        Verb::Source(arguments) => source::run(context, &arguments),
+        Verb::Hook(arguments) => hook::run(context, arguments),
         Verb::Ingest(arguments) => ingest::run(context, &arguments),
         Verb::Predict(arguments) => ask::predict(context, &arguments),
         Verb::Continue(arguments) => ask::go_on(context, &arguments),
@@ -175,10 +189,12 @@ fn run(context: &Context, verb: Verb) -> Result<u8, Failure> {
         Verb::Wrong(arguments) => ask::wrong(context, &arguments),
         Verb::Why(arguments) => why::run(context, &arguments),
         Verb::Memory(arguments) => memory::run(context, &arguments),
+        Verb::Forget(arguments) => forget::run(context, &arguments),
         Verb::Context(arguments) => memory::context(context, &arguments),
         Verb::Keys(arguments) => keys::run(context, &arguments),
         Verb::Path(arguments) => look::path(context, &arguments),
-        Verb::Auto(arguments) => look::auto(context, &arguments),
+        Verb::Auto(arguments) => auto::auto(context, &arguments),
+        Verb::Mute(arguments) => auto::mute(context, &arguments),
         Verb::Log(arguments) => log::run(context, &arguments),
         Verb::Backtest(arguments) => backtest::run(context, &arguments),
         Verb::Bench(arguments) => bench::run(context, &arguments),
@@ -200,7 +216,11 @@ mod tests {
                 "the following required arguments were not provided: <ID>",
                 "use clone why <ID>; `--help` tells more",
             ),
-            ("auto maybe", "invalid value 'maybe' for '[SETTING]' [possible values: on, off]", "`--help` tells more"),
+            (
+                "auto maybe",
+                "invalid value 'maybe' for '[SETTING]' [possible values: on, off, status]",
+                "`--help` tells more",
+            ),
             ("predcit", "unrecognized subcommand 'predcit'", "a similar subcommand exists: 'predict'; use clone"),
             ("predict -k 11 hi", "invalid value '11' for '--k <K>': 11 is not in 1..=10", "`--help` tells more"),
         ] {

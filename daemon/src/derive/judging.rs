@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use clone_schema::Position;
+use clone_schema::event::ChoiceKind;
 use clone_schema::internal::{Feedback, Verdict};
 use clone_schema::prediction::{Prediction, Status};
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,21 @@ pub struct Waiting {
     stood: Stood,
     /// A client was told that it may act on it.
     pub auto: bool,
+    /// The channel, where it was an option of a dialog.
+    channel: Option<ChoiceKind>,
+}
+
+/// What the person, or a client for them, gave an agent.
+#[derive(Clone, Copy, Debug)]
+pub struct Heard<'a> {
+    /// The prompt, or the option taken.
+    pub text: &'a str,
+    /// It says that a person typed it.
+    pub typed: bool,
+    /// What the agent said before it.
+    pub said: Option<&'a str>,
+    /// The channel, where it answers a dialog.
+    pub channel: Option<ChoiceKind>,
 }
 
 impl Waiting {
@@ -42,21 +58,23 @@ impl Waiting {
         if prediction.should_continue.is_some() || raw <= 0.0 {
             return None;
         }
-        let kind = situation::Situation::read(&prediction.agent_input).kind;
+        let (kind, stood) = predictor.stood(prediction.channel, &prediction.agent_input, raw);
         Some(Self {
             position: position.0,
             response: prediction.predicted_response.clone(),
             raw,
             kind,
-            stood: predictor.stood(kind, raw),
+            stood,
             auto: prediction.status == Status::Auto,
+            channel: prediction.channel,
         })
     }
 
     /// What it teaches that it was right or wrong, said so surely.
     fn judged(&self, hit: bool, weight: f64) -> Judged {
         let of = Judging { prediction: self.position, acted: self.auto };
-        Judged { of, label: Label { raw: self.raw, kind: self.kind, hit, weight, stood: self.stood } }
+        let label = Label { raw: self.raw, kind: self.kind, hit, weight, stood: self.stood };
+        Judged { of, label, channel: self.channel }
     }
 
     /// An automatic answer of which nobody has said anything yet.
@@ -71,10 +89,15 @@ impl Waiting {
         let sent = feedback.actual_response.as_deref().unwrap_or_default();
         let hit = match feedback.status {
             Verdict::Accepted => true,
-            Verdict::Edited => predict::is_same(&self.response, sent),
+            Verdict::Edited => self.is_what(sent),
             Verdict::Rejected => false,
         };
         self.judged(hit, 1.0)
+    }
+
+    /// Whether this was sent: of the options of a dialog just this one, else this but for its looks.
+    fn is_what(&self, sent: &str) -> bool {
+        if self.channel.is_some() { self.is_typed_by(sent) } else { predict::is_same(&self.response, sent) }
     }
 
     fn is_typed_by(&self, prompt: &str) -> bool {
@@ -138,27 +161,35 @@ impl Judgements {
         Some(oldest)
     }
 
-    /// A prompt came: what it is, and what is known of the session from now on. `said` is what the agent said before it.
-    pub fn prompted(&mut self, session: &str, prompt: &str, typed: bool, said: Option<&str>) -> Prompted {
-        let Some(open) = self.0.remove(session) else { return Prompted::Plain };
-        if let Some(auto) = open.waiting.iter().rev().find(|one| one.auto && one.is_typed_by(prompt)) {
-            self.0.insert(session.to_owned(), Open { waiting: Vec::new(), acted: Some(auto.clone()) });
+    /// A prompt or an answer to a dialog came: what it is, and what is known of the session from now on. An answer to a
+    /// dialog leaves predictions of prompts waiting.
+    pub fn heard(&mut self, session: &str, heard: Heard<'_>) -> Prompted {
+        let Some(mut open) = self.0.remove(session) else { return Prompted::Plain };
+        let (of_channel, others): (Vec<Waiting>, Vec<Waiting>) =
+            open.waiting.into_iter().partition(|one| one.channel == heard.channel);
+        open.waiting = if heard.channel.is_some() { others } else { Vec::new() };
+        if let Some(auto) = of_channel.iter().rev().find(|one| one.auto && one.is_typed_by(heard.text)) {
+            self.keep(session, Open { acted: Some(auto.clone()), ..open });
             return Prompted::Ours;
         }
-        if !typed {
-            if open.acted.is_some() {
-                self.0.insert(session.to_owned(), Open { waiting: Vec::new(), acted: open.acted });
-            }
+        if !heard.typed || heard.channel.is_some() {
+            self.keep(session, open.clone());
+        }
+        let newest = of_channel.last().filter(|_| heard.typed);
+        let judged = newest.map(|newest| newest.judged(newest.is_what(heard.text), IMPLICIT));
+        let regretted =
+            open.acted.filter(|_| heard.typed && heard.channel.is_none() && is_regret(heard.text, heard.said));
+        let lessons: Vec<Judged> = regretted.map(|acted| acted.judged(false, 0.0)).into_iter().chain(judged).collect();
+        if lessons.is_empty() {
             return Prompted::Plain;
         }
-        let regrets = open.acted.filter(|_| is_regret(prompt, said)).map(|acted| acted.judged(false, 0.0));
-        let newest = open.waiting.last();
-        let judged = newest.map(|newest| newest.judged(predict::is_same(&newest.response, prompt), IMPLICIT));
-        if regrets.is_none() && judged.is_none() {
-            return Prompted::Plain;
-        }
-        let lessons: Vec<Judged> = regrets.into_iter().chain(judged).collect();
         Prompted::Judges { newest: judged.map(|judged| (judged.of.prediction, judged.label.hit)), lessons }
+    }
+
+    fn keep(&mut self, session: &str, open: Open) {
+        if !open.waiting.is_empty() || open.acted.is_some() {
+            self.0.insert(session.to_owned(), open);
+        }
     }
 }
 
@@ -182,13 +213,17 @@ mod tests {
 
     fn waiting(position: u64, response: &str, auto: bool) -> Waiting {
         let stood = Stood { strict: 0.9, standard: 0.95 };
-        Waiting { position, response: response.to_owned(), raw: 0.9, kind: Kind::Report, stood, auto }
+        Waiting { position, response: response.to_owned(), raw: 0.9, kind: Kind::Report, stood, auto, channel: None }
     }
 
     fn after(predictions: &[Waiting]) -> Judgements {
         let mut judgements = Judgements::default();
         predictions.iter().for_each(|one| assert_eq!(judgements.made("s", one.clone()), None));
         judgements
+    }
+
+    fn spoken<'a>(text: &'a str, typed: bool, said: Option<&'a str>) -> Heard<'a> {
+        Heard { text, typed, said, channel: None }
     }
 
     fn heard(prompted: Prompted) -> Vec<(u64, bool, bool)> {
@@ -205,30 +240,44 @@ mod tests {
             ("go on", false, vec![]),
         ] {
             let mut judgements = after(&made);
-            assert_eq!(heard(judgements.prompted("s", prompt, typed, None)), expected, "{prompt}");
-            assert_eq!(judgements.prompted("s", prompt, true, None), Prompted::Plain, "once");
+            assert_eq!(heard(judgements.heard("s", spoken(prompt, typed, None))), expected, "{prompt}");
+            assert_eq!(judgements.heard("s", spoken(prompt, true, None)), Prompted::Plain, "once");
         }
-        assert_eq!(after(&made).prompted("other", "go on", true, None), Prompted::Plain);
+        assert_eq!(after(&made).heard("other", spoken("go on", true, None)), Prompted::Plain);
     }
 
     #[test]
     fn a_client_that_types_an_automatic_answer_is_no_person_and_a_no_after_it_is_harm() {
         let auto = || after(&[waiting(1, "go on", true)]);
         for typed in [true, false] {
-            assert_eq!(auto().prompted("s", "Go on", typed, None), Prompted::Ours);
+            assert_eq!(auto().heard("s", spoken("Go on", typed, None)), Prompted::Ours);
         }
         // The person answered themselves, and otherwise.
-        assert_eq!(heard(auto().prompted("s", "stop here", true, None)), [(1, true, false)]);
+        assert_eq!(heard(auto().heard("s", spoken("stop here", true, None))), [(1, true, false)]);
         for (said, then, harm) in [
             (Some("All of it is done."), "no, that was wrong, revert it", true),
             (Some("All of it is done."), "thanks, now the parser", false),
             (Some("Shall I also clean up?"), "no, leave that", false),
         ] {
             let mut judgements = auto();
-            assert_eq!(judgements.prompted("s", "go on", true, None), Prompted::Ours);
+            assert_eq!(judgements.heard("s", spoken("go on", true, None)), Prompted::Ours);
             let expected = if harm { vec![(1, true, false)] } else { vec![] };
-            assert_eq!(heard(judgements.prompted("s", then, true, said)), expected, "{then}");
+            assert_eq!(heard(judgements.heard("s", spoken(then, true, said))), expected, "{then}");
         }
+    }
+
+    #[test]
+    fn an_answer_to_a_dialog_judges_its_own_channel_alone() {
+        let channel = Some(ChoiceKind::Question);
+        let option = Waiting { channel, ..waiting(2, "yes", false) };
+        let answer = |text| Heard { channel, ..spoken(text, true, None) };
+        for (text, hit) in [("Yes", true), ("yes, always", false)] {
+            let mut judgements = after(&[waiting(1, "go on", false), option.clone()]);
+            assert_eq!(heard(judgements.heard("s", answer(text))), [(2, false, hit)], "{text}");
+            assert_eq!(heard(judgements.heard("s", spoken("go on", true, None))), [(1, false, true)]);
+        }
+        let mut judgements = after(&[Waiting { auto: true, ..option }]);
+        assert_eq!(judgements.heard("s", answer("yes")), Prompted::Ours);
     }
 
     #[test]

@@ -59,6 +59,26 @@ impl Keeper {
         self.why.as_deref()
     }
 
+    /// Throws the rows away with their file and begins an empty one: what is deleted in it would stay on its pages.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses; do it again.
+    pub fn begin_empty(&mut self) -> Result<(), StateError> {
+        if let Store::Anew(running) = std::mem::replace(&mut self.store, Store::Shut) {
+            let _folded = running.join();
+        }
+        self.why = None;
+        for path in [self.path.clone(), self.path.with_extension("redb.broken"), self.path.with_extension("redb.new")] {
+            match std::fs::remove_file(&path) {
+                Err(source) if source.kind() != ErrorKind::NotFound => return Err(StateError::Io { path, source }),
+                _ => {}
+            }
+        }
+        self.store = Store::Open(State::open(&self.path)?.0);
+        Ok(())
+    }
+
     /// Whether rows that were folded anew are complete now; says so once, and the next commit goes on top of them.
     ///
     /// # Errors

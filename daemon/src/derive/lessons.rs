@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::pairs::{self, Pair};
 use super::progress::Progress;
 use crate::memory::fact::Miner;
-use crate::predict::{Judged, Label, Predictor};
+use crate::predict::{Chosen, Judged, Label, Predictor};
 use crate::state::{STRETCH, State, StateError, Table};
 
 /// What the lessons taught.
@@ -31,6 +31,8 @@ pub enum Lesson {
     Label(Label),
     /// What became of a prediction that was made.
     Judged(Judged),
+    /// Which option of a dialog the person took.
+    Choice(Chosen),
     /// What the person replied.
     Pair(Pair),
     /// A session ended after the agent spoke.
@@ -53,6 +55,7 @@ impl Learned {
         match lesson {
             Lesson::Label(label) => self.predictor.judge(*label),
             Lesson::Judged(judged) => self.predictor.judge_prediction(judged),
+            Lesson::Choice(chosen) => self.predictor.learn_choice(chosen),
             Lesson::Pair(pair) => self.pair(position, pair),
             Lesson::End(ending) => self.predictor.learn_end(&ending.session_id, &ending.text),
         }
@@ -99,6 +102,7 @@ fn rows(state: &State, from: u64, until: u64) -> Result<Vec<(u64, Lesson)>, Stat
     state.load_positions(Table::Verdicts, from..until, |position, verdicts: Vec<Judged>| {
         verdicts.into_iter().for_each(|judged| put(position, Lesson::Judged(judged)));
     })?;
+    state.load_positions(Table::Choices, from..until, |position, chosen| put(position, Lesson::Choice(chosen)))?;
     state.load_positions(Table::Labels, from..until, |position, label| put(position, Lesson::Label(label)))?;
     state.load_positions(Table::Pairs, from..until, |position, pair| put(position, Lesson::Pair(pair)))?;
     state.load_positions(Table::Endings, from..until, |position, ending| put(position, Lesson::End(ending)))?;

@@ -7,6 +7,7 @@
 //! What the [lessons] taught is kept beside the state as a [snapshot], so that a start need not teach all of it again.
 
 pub mod conflicts;
+pub mod forget;
 pub mod history;
 pub mod judging;
 pub mod keep;
@@ -14,7 +15,9 @@ pub mod lessons;
 pub mod load;
 pub mod notes;
 pub mod pairs;
+pub mod plan;
 pub mod progress;
+pub mod selection;
 pub mod snapshot;
 pub mod vault;
 pub mod versions;
@@ -35,6 +38,7 @@ use crate::memory::vault::disk::{Blocked, Disk};
 use crate::paths::Paths;
 use crate::state::{Batch, Mend, State, StateError};
 use conflicts::Conflicts;
+use forget::{Forgot, Wish};
 use keep::{Keeper, Kept};
 use progress::Progress;
 use snapshot::Snapshot;
@@ -63,6 +67,9 @@ const RETRY: Duration = Duration::from_secs(1);
 /// How soon a displaced or half-written file is looked at again.
 const SETTLE: Duration = Duration::from_secs(2);
 
+/// Where the answer to a wish to forget goes.
+type Told = SyncSender<Result<Forgot, String>>;
+
 /// What `status` says meanwhile.
 const BUILDING_INDEX: &str = "the search index was damaged and is built again from the log; nothing is lost, searches \
     answer again when it is done; wait";
@@ -78,6 +85,8 @@ pub enum Wake {
     Settle(SyncSender<Result<Position, String>>),
     /// Somebody said whether notes that are gone all at once were meant to be; answered with how many that was.
     Deletions(bool, SyncSender<Result<usize, String>>),
+    /// Somebody wants something forgotten; answered when it is.
+    Forget(Box<Wish>, Told),
     /// Write what is pending and end.
     Shutdown,
 }
@@ -127,6 +136,11 @@ pub struct Derive {
     missing: BTreeMap<String, Instant>,
     /// What the last look could not read; nothing is written there and nothing there is deleted.
     blocked: Blocked,
+    paths: Paths,
+    /// What is to be forgotten next.
+    wishes: Vec<(Box<Wish>, Told)>,
+    /// Everything derived was thrown away and is not folded anew yet.
+    emptied: bool,
     /// When files may be written again, after the system refused one.
     write_at: Option<Instant>,
 }
@@ -164,6 +178,9 @@ impl Derive {
             tick_at: Instant::now() + TICK,
             missing: BTreeMap::new(),
             blocked: Blocked::default(),
+            paths: paths.clone(),
+            wishes: Vec::new(),
+            emptied: false,
             write_at: None,
         };
         load::reindex(&derive.view, &derive.log, &derive.index, progress)?;
@@ -241,6 +258,9 @@ impl Derive {
                 let answer = outcome.as_ref().map(|()| self.cursor()).map_err(ToString::to_string);
                 let _gone = settled.send(answer);
             }
+            for (wish, told) in std::mem::take(&mut self.wishes) {
+                let _gone = told.send(self.forget(&wish));
+            }
             if shutdown {
                 self.keep_learned(Snapshot::is_stale);
                 return;
@@ -264,6 +284,7 @@ impl Derive {
                 self.vault_at = Some(Instant::now());
                 let _gone = decided.send(answer);
             }
+            Wake::Forget(wish, told) => self.wishes.push((wish, told)),
             Wake::Shutdown => return true,
         }
         false
@@ -302,6 +323,9 @@ impl Derive {
 
     fn try_step(&mut self, settle: bool) -> Result<(), DeriveError> {
         let now = Instant::now();
+        if self.emptied || self.log.erasure().is_some() {
+            self.go_on_forgetting()?;
+        }
         self.pass(settle)?;
         if now >= self.tick_at {
             self.tick_at = now + TICK;

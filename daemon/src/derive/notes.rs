@@ -354,16 +354,8 @@ fn plain_id(path: &str) -> String {
 }
 
 fn plain_document(path: &str, note: &Note) -> Document {
-    Document {
-        id: plain_id(path),
-        tier: index::Tier::Raw,
-        text: note.text.clone(),
-        title: name::stem(path).to_owned(),
-        tags: Vec::new(),
-        at: note.at,
-        session: String::new(),
-        agent: String::new(),
-    }
+    let document = Document::new(plain_id(path), index::Tier::Raw, &note.text, note.at);
+    Document { title: name::stem(path).to_owned(), ..document }
 }
 
 fn with_body(claim: &str, text: &str) -> String {
@@ -377,14 +369,6 @@ fn fact_document(fact: &Fact, note: Option<&Note>) -> Document {
     let Claim { kind, scope, .. } = &fact.claim;
     let mut tags = fact.tags.clone();
     tags.extend([kind.clone(), fact.tier.name().to_owned()]);
-    Document {
-        id: fact.id.clone(),
-        tier: index::Tier::Fact,
-        text: note.map_or_else(|| fact.text.clone(), |note| with_body(&fact.text, &note.text)),
-        title: scope.clone(),
-        tags,
-        at: fact.updated,
-        session: String::new(),
-        agent: String::new(),
-    }
+    let text = note.map_or_else(|| fact.text.clone(), |note| with_body(&fact.text, &note.text));
+    Document { title: scope.clone(), tags, ..Document::new(&fact.id, index::Tier::Fact, text, fact.updated) }
 }

@@ -25,6 +25,9 @@ pub struct Thread {
     pub runs: Vec<(u64, u64)>,
     /// When its newest event arrived.
     pub last_recorded: Timestamp,
+    /// The project that its events name last.
+    #[serde(default)]
+    pub project: Option<String>,
     said: Option<Position>,
 }
 

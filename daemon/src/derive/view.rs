@@ -7,15 +7,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use clone_schema::api::Scope;
-use clone_schema::event::{Body, Event, Origin};
+use clone_schema::event::{Body, Choice, Event, Origin};
 use clone_schema::id::Claim;
-use clone_schema::internal::{Feedback, FileText, Internal, Judge, Key, Payload, Verdict};
+use clone_schema::internal::{Feedback, FileText, Forgotten, Internal, Judge, Key, Payload, Verdict};
 use clone_schema::memory::{Episode, Fact, Profile};
 use clone_schema::prediction::{Gate, Prediction, Status};
 use clone_schema::{Position, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::judging::{Judgements, Prompted, Waiting};
+use super::forget::unhex;
+use super::judging::{Heard, Judgements, Prompted, Waiting};
 use super::lessons::{Ending, Learned, Lesson};
 use super::notes::{self, Note};
 use super::pairs::{self, Thread};
@@ -25,7 +26,7 @@ use crate::log::{Log, Record};
 use crate::memory::session::{Closing, Sessions};
 use crate::memory::vault::{Author, Base, Ledger, Row, Text, hash};
 use crate::memory::{self, episode};
-use crate::predict::Judged;
+use crate::predict::{Chosen, Judged};
 use crate::state::{Batch, Table};
 
 /// What is known of one prediction without reading it back from the log.
@@ -47,6 +48,8 @@ pub struct Mark {
     pub threshold: f64,
     /// It answers whether to go on, not what to say.
     pub continuation: bool,
+    /// It could have been automatic but for the person's switch or a mute.
+    pub held_back: bool,
     /// The newest verdict and who gave it.
     pub verdict: Option<(Verdict, Judge)>,
     /// By the person's own newest verdict, whether it was right; programs do not change it.
@@ -68,6 +71,7 @@ impl Mark {
             gate: prediction.gate,
             threshold: prediction.threshold,
             continuation: prediction.should_continue.is_some(),
+            held_back: prediction.would_be_auto && matches!(prediction.gate, Gate::Shadow | Gate::Off | Gate::Mute),
             verdict: None,
             person: None,
             typed: None,
@@ -147,6 +151,8 @@ pub struct Changes {
 /// Everything derived.
 #[derive(Default)]
 pub struct View {
+    /// Something is being forgotten, and nobody is answered from here meanwhile.
+    pub forgetting: bool,
     /// The next position to fold.
     pub cursor: Position,
     /// Sessions and their open stretches.
@@ -268,15 +274,23 @@ impl View {
     ) {
         self.tally(&event, changes);
         self.sessions.fold(record.position, &event);
-        documents.extend(document(&event));
+        documents.extend(document(record.position, &event));
         let thread = self.threads.entry(event.session_id.clone()).or_default();
         thread.extend(record.position, record.recorded_at);
+        if let Some(project) = event.project().filter(|project| thread.project.as_deref() != Some(project)) {
+            thread.project = Some(project.to_owned());
+        }
         changes.sessions.insert(event.session_id.clone());
         match &event.body {
             Body::AgentResponse { .. } => thread.agent_said(record.position),
-            Body::AgentPrompt { .. } => {
+            Body::AgentChoice(choice) if event.origin() == Origin::Typed => {
+                self.chosen(record.position, &event, choice, changes);
+            }
+            Body::AgentPrompt { prompt, .. } => {
                 let said = thread.take_said().and_then(|position| pairs::said(log, position));
-                let predicted = self.prompted(record.position, &event, said.as_ref(), changes);
+                let (typed, text) = (event.origin() == Origin::Typed, said.as_ref().map(|said| said.text.as_str()));
+                let heard = Heard { text: prompt, typed, said: text, channel: None };
+                let predicted = self.heard(record.position, &event.session_id, heard, changes);
                 if event.origin() == Origin::Typed && predicted != Prompted::Ours {
                     self.learn(record.position, &event, said, &predicted, changes);
                 }
@@ -343,12 +357,25 @@ impl View {
             Payload::SessionClosed { session_id, upto, .. } => {
                 self.closed(record.position, &session_id, upto, log, changes, documents);
             }
+            Payload::EventForgotten(forgotten) => self.forgotten(&forgotten, at, log, changes),
             // For the record: which answers were asked only to see how such answers fare.
             Payload::ChoiceAudited { .. } => {}
             Payload::ImportMarked { .. } => changes.import_ended = Some(record.position),
             Payload::MemoryNoted { text, session_id } => {
-                documents.push(noted(&id, &text, session_id.as_deref(), at));
+                documents.push(noted(record.position, &id, &text, session_id.as_deref(), at));
             }
+        }
+    }
+
+    /// What was withdrawn stays so; the log learns what it does not take again, should it have lost that.
+    fn forgotten(&mut self, forgotten: &Forgotten, at: Timestamp, log: &Log, changes: &mut Changes) {
+        for key in &forgotten.withdrawn {
+            changes.rows.put(Table::Withdrawn, key.as_bytes(), &true);
+            self.withdrawn.insert(key.clone());
+        }
+        let hashes = |digits: &[String]| digits.iter().filter_map(|one| unhex(one)).collect::<Vec<_>>();
+        if let Err(error) = log.bury(&hashes(&forgotten.ids), &hashes(&forgotten.texts), at) {
+            tracing::error!(%error, "what was forgotten can come back until the next start");
         }
     }
 
@@ -367,21 +394,13 @@ impl View {
         }
     }
 
-    /// Takes what a prompt says of the predictions before it; a verdict that the person gave outranks it.
-    fn prompted(
-        &mut self,
-        position: Position,
-        event: &Event,
-        said: Option<&pairs::Said>,
-        changes: &mut Changes,
-    ) -> Prompted {
-        let Body::AgentPrompt { prompt, .. } = &event.body else { return Prompted::Plain };
-        if self.judgements.get(&event.session_id).is_none() {
+    /// Takes what the person gave an agent as a word on the predictions before it; a verdict of theirs outranks it.
+    fn heard(&mut self, position: Position, session: &str, heard: Heard<'_>, changes: &mut Changes) -> Prompted {
+        if self.judgements.get(session).is_none() {
             return Prompted::Plain;
         }
-        let (typed, said) = (event.origin() == Origin::Typed, said.map(|said| said.text.as_str()));
-        let prompted = self.judgements.prompted(&event.session_id, prompt, typed, said);
-        self.keep_waiting(&event.session_id, changes);
+        let prompted = self.judgements.heard(session, heard);
+        self.keep_waiting(session, changes);
         if let Prompted::Judges { newest, lessons } = &prompted {
             if let Some((mark, right)) = newest.and_then(|(at, right)| Some((self.predictions.get_mut(&at)?, right))) {
                 mark.typed = Some(right);
@@ -394,6 +413,21 @@ impl View {
             self.taught(position, lessons, changes);
         }
         prompted
+    }
+
+    /// Learns which option of a dialog was taken, unless a client took it for the person.
+    fn chosen(&mut self, position: Position, event: &Event, choice: &Choice, changes: &mut Changes) {
+        let Some(chosen) = Chosen::new(&event.id, choice, false) else { return };
+        let taken = choice.choice.as_deref().unwrap_or_default();
+        let heard = Heard { text: taken, typed: true, said: None, channel: Some(choice.kind) };
+        let heard = self.heard(position, &event.session_id, heard, changes);
+        if heard == Prompted::Ours {
+            return;
+        }
+        let predicted = matches!(heard, Prompted::Judges { newest: Some(_), .. });
+        let chosen = Chosen { predicted, ..chosen };
+        changes.rows.put(Table::Choices, &position.0.to_be_bytes(), &chosen);
+        self.learned.take(position, &Lesson::Choice(chosen));
     }
 
     fn keep_waiting(&self, session: &str, changes: &mut Changes) {
@@ -642,7 +676,7 @@ fn prediction_at(log: &Log, position: Position) -> Option<Prediction> {
 }
 
 /// The raw row of an event, as the index takes it; events without words are not searched for.
-fn document(event: &Event) -> Option<Document> {
+fn document(position: Position, event: &Event) -> Option<Document> {
     let words = matches!(
         event.body,
         Body::AgentPrompt { .. }
@@ -651,15 +685,16 @@ fn document(event: &Event) -> Option<Document> {
             | Body::BrowserVisited { .. }
             | Body::AgentChoice(_)
     );
+    let agent = event.agent().unwrap_or_default();
+    let speaker = if matches!(event.body, Body::AgentResponse { .. }) { agent } else { "" };
     words.then(|| Document {
-        id: event.id.clone(),
-        tier: crate::index::Tier::Raw,
-        text: memory::raw::sentence(event),
-        title: String::new(),
-        tags: Vec::new(),
-        at: event.occurred_at,
         session: event.session_id.clone(),
-        agent: event.agent().unwrap_or_default().to_owned(),
+        agent: agent.to_owned(),
+        speaker: speaker.to_owned(),
+        project: event.project().unwrap_or_default().to_owned(),
+        topic: event.topic().to_owned(),
+        position: place(position),
+        ..Document::new(&event.id, crate::index::Tier::Raw, memory::raw::searched(event), event.occurred_at)
     })
 }
 
@@ -668,40 +703,38 @@ fn document(event: &Event) -> Option<Document> {
 pub fn record_document(record: &Record) -> Option<Document> {
     let wire = clone_schema::topic::find(record.topic).is_some_and(|(_, topic)| topic.wire);
     if wire {
-        return document(&Event::parse(&record.json).ok()?);
+        return document(record.position, &Event::parse(&record.json).ok()?);
     }
     match serde_json::from_str::<Internal>(&record.json).ok()? {
         Internal { id, at, payload: Payload::MemoryNoted { text, session_id } } => {
-            Some(noted(&id, &text, session_id.as_deref(), at))
+            Some(noted(record.position, &id, &text, session_id.as_deref(), at))
         }
         _ => None,
     }
 }
 
-fn noted(id: &str, text: &str, session: Option<&str>, at: Timestamp) -> Document {
-    Document {
-        id: id.to_owned(),
-        tier: crate::index::Tier::Raw,
-        text: text.to_owned(),
-        title: String::new(),
-        tags: Vec::new(),
-        at,
-        session: session.unwrap_or_default().to_owned(),
-        agent: String::new(),
-    }
+/// A position as the index takes it, which keeps 0 for what has none.
+fn place(position: Position) -> u64 {
+    position.0 + 1
+}
+
+/// The kind of event of a note.
+const NOTED: &str = "memory.noted";
+
+fn noted(position: Position, id: &str, text: &str, session: Option<&str>, at: Timestamp) -> Document {
+    let session = session.unwrap_or_default().to_owned();
+    let document = Document::new(id, crate::index::Tier::Raw, text, at);
+    Document { session, topic: NOTED.to_owned(), position: place(position), ..document }
 }
 
 /// An episode, as the index takes it.
 #[must_use]
 pub fn memory_document(episode: &Episode) -> Document {
+    let document = Document::new(&episode.id, crate::index::Tier::Episode, &episode.summary, episode.ended_at);
     Document {
-        id: episode.id.clone(),
-        tier: crate::index::Tier::Episode,
-        text: episode.summary.clone(),
         title: episode.title.clone(),
         tags: episode.tags.clone(),
-        at: episode.ended_at,
-        session: String::new(),
         agent: episode.participants.first().cloned().unwrap_or_default(),
+        ..document
     }
 }

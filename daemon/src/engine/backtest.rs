@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 
 use super::{Engine, instant, log_fault, ok, reply};
 use crate::backtest::own::{MOST, Replay, Report, Wanted};
-use crate::config;
 use crate::derive::history::{self, History};
 use crate::log::{Log, LogError};
 use crate::serve::Reply;
@@ -159,7 +158,7 @@ impl Engine {
     }
 
     fn replay(&self, wanted: &Wanted) {
-        self.backtests.begin(&self.log, wanted, self.config.predict.gate == config::Gate::Strict);
+        self.backtests.begin(&self.log, wanted, self.config.predict.policy == clone_schema::prediction::Policy::Strict);
     }
 
     /// What the newest replay of the whole history found, in a line of `status`; null before the first.

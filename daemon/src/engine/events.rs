@@ -9,6 +9,8 @@ use super::{Engine, instant, log_fault, number, ok, within};
 use crate::log::Filter;
 use crate::serve::Reply;
 
+/// The farthest position that may be asked for: what every language counts to.
+const FROM_MAX: usize = 1 << 53;
 /// Events in one page of a stream, at most.
 const STREAM_PAGE: usize = 250;
 
@@ -36,7 +38,8 @@ impl Engine {
 }
 
 fn position(query: &BTreeMap<String, String>) -> Result<Option<Position>, Fault> {
-    Ok(number(query, "from")?.map(|from| Position(from as u64)))
+    let from = number(query, "from")?.map(|from| within("from", Some(from), from, 0, FROM_MAX));
+    Ok(from.transpose()?.map(|from| Position(from as u64)))
 }
 
 fn filter(query: &BTreeMap<String, String>) -> Result<Filter, Fault> {

@@ -3,8 +3,11 @@
 //! Calls are plain and blocking; the doors run them on a thread of their own. Reads see what is derived, which may lag
 //! the log by a moment; `sync` waits until it does not.
 
+mod auto;
 mod backtest;
 pub mod events;
+pub mod following;
+pub mod forget;
 pub mod jobs;
 pub mod keys;
 mod loading;
@@ -12,6 +15,7 @@ pub mod memory;
 pub mod monitoring;
 pub mod predictions;
 pub mod recording;
+mod stats;
 pub mod tokens;
 pub mod vault;
 pub mod why;
@@ -49,6 +53,7 @@ pub struct Engine {
     started_at: Timestamp,
     http: Mutex<Option<String>>,
     troubles: Mutex<BTreeMap<String, String>>,
+    following: Mutex<serde_json::Value>,
     tokens: tokens::Tokens,
     key_made: Box<dyn Fn() + Send + Sync>,
     backtests: Arc<backtest::Backtests>,
@@ -85,6 +90,7 @@ impl Engine {
             started_at: crate::clock::now(),
             http: Mutex::new(None),
             troubles: Mutex::default(),
+            following: Mutex::default(),
             tokens: tokens::Tokens::default(),
             key_made,
             backtests: Arc::default(),
@@ -135,6 +141,9 @@ impl Engine {
             "memory_undo" => self.memory_undo(&body(call)?),
             "deletions_list" => self.deletions_list(),
             "deletions_decide" => self.deletions_decide(&body(call)?),
+            "forget" => self.forget(body(call)?),
+            "forget_verify" => self.forget_verify(&body(call)?),
+            "raw_forget" => self.raw_forget(id),
             "sync" => self.sync(),
             "memory_stats" => self.memory_stats(&call.query),
             "predict" => self.predict(body(call)?),
@@ -148,7 +157,11 @@ impl Engine {
             "why" => self.why(id),
             "auto_get" => self.auto_get(),
             "auto_set" => self.auto_set(&body(call)?),
+            "mute_get" => self.mute_get(),
+            "mute_set" => self.mute_set(&body(call)?),
             "import_batch" => self.import_mark(&body(call)?),
+            "following_get" => self.following_get(),
+            "following_set" => self.following_set(&body(call)?),
             other => Err(Fault::internal(format!("operation `{other}` has no method"))),
         }
     }
@@ -169,7 +182,13 @@ impl Engine {
 
     /// The derived view, for reading.
     fn read(&self) -> Result<RwLockReadGuard<'_, View>, Fault> {
-        self.derived()?.view.read().map_err(|_| Fault::internal("the derived view is broken; restart the daemon"))
+        let view = self.derived()?.view.read();
+        let view = view.map_err(|_| Fault::internal("the derived view is broken; restart the daemon"))?;
+        if view.forgetting {
+            let message = "something is being forgotten, and everything derived is derived anew; try again";
+            return Err(Fault::new(fault::Kind::Unavailable, message).hint("events are recorded meanwhile"));
+        }
+        Ok(view)
     }
 
     /// Appends one internal event and waits until it is on disk.
@@ -198,6 +217,10 @@ impl Engine {
 
 /// The typed body of a call.
 fn body<T: DeserializeOwned>(call: &Call) -> Result<T, Fault> {
+    // An array would be read as the fields in their order.
+    if call.body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Fault::invalid("the body is not a JSON object"));
+    }
     serde_json::from_slice(&call.body).map_err(|error| Fault::invalid(error.to_string()))
 }
 
@@ -244,6 +267,16 @@ impl Page {
 fn number(query: &BTreeMap<String, String>, name: &str) -> Result<Option<usize>, Fault> {
     let Some(text) = query.get(name) else { return Ok(None) };
     text.parse().map(Some).map_err(|_| Fault::invalid(format!("`{name}` is not a whole number: `{text}`")))
+}
+
+/// Refuses a word in the query that is none of these.
+fn one_of(query: &BTreeMap<String, String>, name: &str, words: &[&str]) -> Result<(), Fault> {
+    match query.get(name) {
+        Some(given) if !words.contains(&given.as_str()) => {
+            Err(Fault::invalid(format!("`{name}` must be one of {}, not `{given}`", words.join(", "))))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// An instant in the query.

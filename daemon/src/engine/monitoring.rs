@@ -7,7 +7,7 @@ use clone_schema::Fault;
 use clone_schema::internal::Payload;
 use serde_json::{Value, json};
 
-use super::predictions::auto_setting;
+use super::auto::auto_setting;
 use super::{Engine, ok};
 use crate::clock;
 use crate::derive::view::{Tally, View};
@@ -24,7 +24,7 @@ impl Engine {
     pub(super) fn status(&self) -> Result<Reply, Fault> {
         let http = self.http.lock().map_or(None, |http| http.clone());
         let log = self.log.stats();
-        let view = self.derived.get().map(|_| self.read()).transpose()?;
+        let view = self.derived.get().and_then(|_| self.read().ok());
         let view = view.as_deref();
         ok(&json!({
             "version": env!("CARGO_PKG_VERSION"),
@@ -47,6 +47,7 @@ impl Engine {
             "backtest": self.replayed(),
             "spend": {"model_calls": 0},
             "sources": view.map(sources),
+            "following": self.following(),
             "problems": self.problems(view),
         }))
     }
@@ -134,18 +135,8 @@ fn sources(view: &View) -> Value {
 /// Puts a word into the index, finds it, and takes it out again.
 fn check_index(index: &Index) -> Value {
     let word = format!("doctor{}", clock::new_id().replace('-', ""));
-    let document = Document {
-        id: word.clone(),
-        tier: Tier::Raw,
-        text: word.clone(),
-        title: String::new(),
-        tags: Vec::new(),
-        at: clock::now(),
-        session: String::new(),
-        agent: String::new(),
-    };
-    let query =
-        Query { text: &word, tier: None, session: None, agent: None, tags: &[], since: None, until: None, limit: 1 };
+    let document = Document::new(&word, Tier::Raw, &word, clock::now());
+    let query = Query { text: &word, limit: 1, ..Query::default() };
     let found = index.put(vec![document]).and_then(|()| index.search(&query));
     let removed = index.remove(std::slice::from_ref(&word));
     match (found, removed) {

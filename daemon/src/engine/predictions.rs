@@ -7,16 +7,16 @@ use clone_schema::api::{
     ContinuationReply, ContinuationRequest, FeedbackRequest, PROMPTS_MAX, PredictBatchRequest, PredictRequest,
 };
 use clone_schema::confidence::{below, floor3};
+use clone_schema::event::ChoiceKind;
 use clone_schema::internal::{Feedback, Internal, Judge, Payload, Verdict};
 use clone_schema::prediction::{Candidate, Gate, MAX_K, MIN_THRESHOLD, Prediction, Status, Weight};
 use clone_schema::text::tail;
 use clone_schema::{Fault, Position, id};
 use serde_json::{Value, json};
 
-use super::{Engine, Page, instant, log_fault, ok, reply};
-use crate::config;
+use super::{Engine, Page, instant, log_fault, ok, one_of, reply, stats};
 use crate::derive::view::{Mark, View};
-use crate::predict::{self, Decided, Mode, Query};
+use crate::predict::{self, Decided, Mode, Offered, Query};
 use crate::serve::{Call, Caller, Reply};
 use crate::{clock, derive, scrub};
 
@@ -24,10 +24,12 @@ use crate::{clock, derive, scrub};
 const INPUT_BYTES_MAX: usize = 256 << 10;
 /// The end of an agent input that a prediction keeps in the log, in bytes.
 const INPUT_BYTES_KEPT: usize = 16 << 10;
+/// Options of one dialog, at most, as many as a recorded choice keeps.
+const OPTIONS_MAX: usize = 16;
+/// The longest option, in bytes.
+const OPTION_BYTES_MAX: usize = 1_000;
 /// The name of the embedded predictor.
 pub const LOCAL: &str = "local";
-/// The setting that holds `on`, `off` or nothing.
-pub const AUTO: &str = "auto";
 
 impl Engine {
     pub(super) fn predict(&self, request: PredictRequest) -> Result<Reply, Fault> {
@@ -46,8 +48,12 @@ impl Engine {
             return Err(Fault::invalid(format!("a batch holds 1 to {PROMPTS_MAX} prompts, not {count}")));
         }
         let view = self.read()?;
-        let answered: Vec<Result<Prediction, Fault>> =
-            request.prompts.iter().map(|one| admit(one).map(|()| self.answer(&view, one))).collect();
+        let one = |given: Value| {
+            let one: PredictRequest =
+                serde_json::from_value(given).map_err(|error| Fault::invalid(error.to_string()))?;
+            admit(&one).map(|()| self.answer(&view, &one))
+        };
+        let answered: Vec<Result<Prediction, Fault>> = request.prompts.into_iter().map(one).collect();
         drop(view);
         self.keep(answered.iter().flatten().cloned().collect())?;
         let rows = answered.into_iter().enumerate().map(|(index, one)| match one {
@@ -60,11 +66,24 @@ impl Engine {
     /// The answer to an admitted request; nothing is kept yet.
     fn answer(&self, view: &View, request: &PredictRequest) -> Prediction {
         let (started, now) = (Instant::now(), clock::now());
-        let query = Query { k: request.k, ..query(&request.agent, &request.agent_input, &request.session_id, now) };
-        let mode = mode(view, &self.config);
-        let (answer, id) = (view.learned.predictor.answer(&query), clock::new_id());
-        let decided = predict::decide(answer, request.threshold, mode, &request.agent_input, &id);
+        let project = project(view, request.project.as_deref(), request.session_id.as_deref());
+        let asking = query(&request.agent, &request.agent_input, &request.session_id, now);
+        let query = Query { k: request.k, project, ..asking };
+        let mode = self.mode(view, &query, request.policy);
+        let predictor = &view.learned.predictor;
+        let offered = request.options.as_deref().map(|options| {
+            let kind = request.channel.unwrap_or(ChoiceKind::Question);
+            Offered { kind, question: &request.agent_input, options }
+        });
+        let answer = offered.map_or_else(|| predictor.answer(&query), |it| predictor.answer_choice(&it, query.k));
+        let (mut answer, id) = (answer, clock::new_id());
+        if let Some(precision) = request.target_precision {
+            predict::promise::hold(&mut answer, precision);
+        }
+        let threshold = request.target_precision.unwrap_or(request.threshold);
+        let decided = predict::decide(answer, threshold, mode, &request.agent_input, &id);
         let mut prediction = self.prediction(id, request, decided, now, view);
+        prediction.threshold = threshold;
         prediction.latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         prediction
     }
@@ -104,6 +123,8 @@ impl Engine {
             model: LOCAL.to_owned(),
             latency_ms: 0,
             abstained: decided.abstained,
+            channel: decided.channel,
+            would_be_auto: decided.would_be_auto,
             gate: decided.gate,
             evidence: decided.weight,
             acted_at: (status == Status::Auto).then_some(now),
@@ -150,9 +171,10 @@ impl Engine {
         check(&request.agent, &request.agent_input, request.threshold, None)?;
         let view = self.read()?;
         let now = clock::now();
-        let query = query(&request.agent, &request.agent_input, &request.session_id, now);
+        let project = project(&view, None, request.session_id.as_deref());
+        let query = Query { project, ..query(&request.agent, &request.agent_input, &request.session_id, now) };
         let answer = view.learned.predictor.continuation(&query);
-        let live = matches!(mode(&view, &self.config), Mode::Live { .. });
+        let live = matches!(self.mode(&view, &query, None), Mode::Live { .. });
         drop(view);
         let stand = floor3(answer.lower.min(answer.probability));
         let confidence = if live { stand } else { stand.min(below(request.threshold)) };
@@ -244,11 +266,17 @@ impl Engine {
     pub(super) fn predictions_list(&self, query: &BTreeMap<String, String>) -> Result<Reply, Fault> {
         let page = Page::of(query, 50, 200)?;
         let (since, until) = (instant(query, "since")?, instant(query, "until")?);
+        for name in ["status", "made"] {
+            one_of(query, name, &["pending", "auto", "escalated", "accepted", "edited", "rejected"])?;
+        }
         let wanted = |mark: &Mark| {
             let is = |name: &str, value: &str| query.get(name).is_none_or(|wanted| wanted == value);
+            let session = mark.session_id.as_deref().unwrap_or_default();
             is("status", mark.status().name())
+                && is("made", mark.made.name())
                 && is("agent", &mark.agent)
-                && is("session_id", mark.session_id.as_deref().unwrap_or_default())
+                && is("session_id", session)
+                && is("session", session)
                 && since.is_none_or(|since| mark.created_at >= since)
                 && until.is_none_or(|until| mark.created_at <= until)
         };
@@ -270,6 +298,8 @@ impl Engine {
             value["agent"] = json!(prediction.agent);
             value["session_id"] = json!(prediction.session_id);
             value["created_at"] = json!(prediction.created_at);
+            value["made"] = json!(mark.made);
+            value["typed"] = json!(mark.typed);
             rows.push(value);
         }
         ok(&rows)
@@ -284,44 +314,13 @@ impl Engine {
             since.is_none_or(|since| mark.created_at >= since) && until.is_none_or(|until| mark.created_at <= until)
         };
         let marks: Vec<&Mark> = view.predictions.values().chain(&pending).filter(within).collect();
-        let count = |status: Status| marks.iter().filter(|mark| mark.status() == status).count();
-        let total = marks.len();
-        let (auto, escalated) = (count(Status::Auto), count(Status::Escalated));
-        let (accepted, edited, rejected) = (count(Status::Accepted), count(Status::Edited), count(Status::Rejected));
-        let answered = auto + accepted + edited + rejected;
-        let by_person = |mark: &&&Mark| mark.verdict.is_some_and(|(_, judge)| judge != Judge::Machine);
-        let asked: Vec<&&Mark> = marks.iter().filter(by_person).collect();
-        let right = asked.iter().filter(|mark| mark.status() == Status::Accepted).count();
-        let wrong_autos = asked.iter().filter(|m| m.made == Status::Auto && m.status() != Status::Accepted).count();
-        ok(&json!({
-            "total": total,
-            "by_status": {
-                "pending": 0, "auto": auto, "escalated": escalated,
-                "accepted": accepted, "edited": edited, "rejected": rejected,
-            },
-            "precision": ratio(auto + accepted, answered),
-            "automation_rate": ratio(answered, total),
-            "verified": {
-                "n_asked": asked.len(), "right": right, "precision": ratio(right, asked.len()),
-                "wrong_autos": wrong_autos, "auto_rate": ratio(marks.iter().filter(|m| m.made == Status::Auto).count(), total),
-            },
-        }))
+        ok(&stats::of(&marks))
     }
+}
 
-    pub(super) fn auto_get(&self) -> Result<Reply, Fault> {
-        let auto = auto_setting(&*self.read()?).to_owned();
-        ok(&json!({"auto": auto, "meaning": auto_meaning(&auto)}))
-    }
-
-    pub(super) fn auto_set(&self, body: &Value) -> Result<Reply, Fault> {
-        let value = match body["auto"].as_str() {
-            Some(value @ ("on" | "off")) => value.to_owned(),
-            _ => return Err(Fault::invalid("'auto' must be 'on' or 'off'")),
-        };
-        self.note(Payload::ConfigChanged { key: AUTO.to_owned(), value })?;
-        self.settle()?;
-        self.auto_get()
-    }
+/// The project that a question is about: as the caller says, else as the session's events do.
+fn project<'a>(view: &'a View, said: Option<&'a str>, session: Option<&str>) -> Option<&'a str> {
+    said.or_else(|| view.threads.get(session?)?.project.as_deref())
 }
 
 /// What the predictor is asked, one candidate.
@@ -336,9 +335,16 @@ fn query<'a>(
 
 /// Refuses a request outside its ranges.
 fn admit(request: &PredictRequest) -> Result<(), Fault> {
-    check(&request.agent, &request.agent_input, request.threshold, request.model.as_deref())?;
+    let threshold = request.target_precision.unwrap_or(request.threshold);
+    check(&request.agent, &request.agent_input, threshold, request.model.as_deref())?;
     if !(1..=MAX_K).contains(&request.k) {
         return Err(Fault::invalid(format!("k must be 1 to {MAX_K}")));
+    }
+    let options = request.options.as_deref().unwrap_or(&["-".to_owned()]).to_owned();
+    let wrong = |option: &String| option.trim().is_empty() || option.len() > OPTION_BYTES_MAX;
+    if !(1..=OPTIONS_MAX).contains(&options.len()) || options.iter().any(wrong) {
+        let range = format!("options are 1 to {OPTIONS_MAX} texts of 1 to {OPTION_BYTES_MAX} bytes");
+        return Err(Fault::invalid(range));
     }
     super::within("recency_minutes", request.recency_minutes, 60, 1, 10_080).map(drop)
 }
@@ -352,7 +358,7 @@ fn check(agent: &str, input: &str, threshold: f64, model: Option<&str>) -> Resul
             .hint("send the end of it: that is what is answered"));
     }
     if !(MIN_THRESHOLD..=1.0).contains(&threshold) {
-        return Err(Fault::invalid(format!("threshold must be {MIN_THRESHOLD} to 1")));
+        return Err(Fault::invalid(format!("threshold and target_precision must be {MIN_THRESHOLD} to 1")));
     }
     match model {
         None | Some(LOCAL) => Ok(()),
@@ -382,6 +388,8 @@ fn wire(prediction: &Prediction, status: Status) -> Value {
         "evidence": prediction.evidence,
         "stop_recommended": prediction.stop_recommended,
         "acted_at": prediction.acted_at,
+        "channel": prediction.channel,
+        "would_be_auto": prediction.would_be_auto,
     })
 }
 
@@ -429,6 +437,8 @@ fn continuation_record(
         model: LOCAL.to_owned(),
         latency_ms: answer.latency_ms,
         abstained: false,
+        channel: None,
+        would_be_auto: false,
         gate,
         evidence: Weight::default(),
         facts: Vec::new(),
@@ -446,28 +456,6 @@ fn facts_behind(view: &View, response: &str) -> Vec<String> {
     behind.map(|fact| fact.id.clone()).take(5).collect()
 }
 
-/// How predictions are decided now; a new home runs in shadow mode until the person switches `auto` on.
-fn mode(view: &View, config: &config::Config) -> Mode {
-    match auto_setting(view) {
-        "on" => Mode::Live { strict: config.predict.gate == config::Gate::Strict },
-        "off" => Mode::Off,
-        _ => Mode::Shadow,
-    }
-}
-
-/// `on`, `off` or `shadow`.
-pub(super) fn auto_setting(view: &View) -> &str {
-    view.settings.get(AUTO).map_or("shadow", String::as_str)
-}
-
-fn auto_meaning(auto: &str) -> &'static str {
-    match auto {
-        "on" => "clients may act on answers that reach their threshold",
-        "off" => "nothing is ever auto, until `clone auto on`",
-        _ => "a new home only shows what it would have said; `clone auto on` lets clients act on sure answers",
-    }
-}
-
 fn status_of(verdict: Verdict) -> Status {
     match verdict {
         Verdict::Accepted => Status::Accepted,
@@ -478,9 +466,4 @@ fn status_of(verdict: Verdict) -> Status {
 
 fn mark_of(prediction: &Prediction) -> Mark {
     Mark::new(Position(0), prediction)
-}
-
-#[allow(clippy::cast_precision_loss)]
-fn ratio(part: usize, whole: usize) -> Option<f64> {
-    (whole > 0).then(|| part as f64 / whole as f64)
 }

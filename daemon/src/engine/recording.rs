@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::{Engine, Page, log_fault, ok, reply};
+use crate::derive::selection::own_text;
 use crate::log::{Entry, Record};
 use crate::scrub;
 use crate::serve::Reply;
@@ -32,6 +33,7 @@ impl Engine {
         let mut entries = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             match Event::parse(item.get()) {
+                Ok(event) if self.is_forgotten(&event) => answer.forgotten += 1,
                 Ok(event) => entries.push(entry(event)),
                 Err(problems) => {
                     let errors = problems.into_iter().map(|problem| problem.message).collect();
@@ -41,6 +43,19 @@ impl Engine {
         }
         self.record(entries, &mut answer)?;
         reply(if answer.accepted > 0 { 201 } else { 200 }, &answer)
+    }
+
+    /// Records events that no caller sent, as a batch is.
+    pub(super) fn record_events(&self, events: Vec<Event>, answer: &mut IngestReply) -> Result<(), Fault> {
+        let (forgotten, wanted): (Vec<_>, Vec<_>) = events.into_iter().partition(|event| self.is_forgotten(event));
+        answer.forgotten += forgotten.len();
+        self.record(wanted.into_iter().map(entry).collect(), answer)
+    }
+
+    /// Whether this event was forgotten and comes again.
+    fn is_forgotten(&self, event: &Event) -> bool {
+        let text = own_text(event);
+        self.log.is_forgotten(&event.id, text.as_deref().map(str::as_bytes), event.occurred_at)
     }
 
     fn record(&self, entries: Vec<Entry>, answer: &mut IngestReply) -> Result<(), Fault> {
@@ -136,7 +151,11 @@ impl Engine {
         let text = body["text"].as_str().filter(|text| !text.trim().is_empty());
         let text = text.ok_or_else(|| Fault::invalid("'text' is a required property"))?;
         let text = scrub::scrub(text).text.into_owned();
-        let session_id = body["session_id"].as_str().map(str::to_owned);
+        let session_id = match &body["session_id"] {
+            Value::Null => None,
+            Value::String(session) => Some(session.clone()),
+            other => return Err(Fault::invalid(format!("'session_id' is not a string: {other}"))),
+        };
         let id = self.note(Payload::MemoryNoted { text: text.clone(), session_id: session_id.clone() })?;
         reply(
             201,

@@ -9,6 +9,8 @@ use tantivy::schema::{
 };
 use tantivy::{TantivyDocument, Term};
 
+use super::cues;
+
 /// How much of a text is indexed and kept for snippets, in bytes; the log holds the rest.
 pub const MAX_TEXT_BYTES: usize = 128 * 1024;
 /// The longest id, session, agent or tag that is matched as it is, in bytes; a longer one is matched by its hash.
@@ -43,7 +45,7 @@ impl Tier {
     }
 }
 
-/// One thing that can be found.
+/// One thing that can be found. Begin with [`Document::new`] and fill in what is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
     /// The id of the fact, episode or event; a second document with the same id replaces the first.
@@ -62,9 +64,25 @@ pub struct Document {
     pub session: String,
     /// The agent to filter by, empty for none.
     pub agent: String,
+    /// Who said it, where a query that names them should find it first; empty for the person or for nobody.
+    pub speaker: String,
+    /// The project to filter by, empty for none.
+    pub project: String,
+    /// The kind of event to filter by, empty for none.
+    pub topic: String,
+    /// Where it is in the log: what comes before and after it within its session; 0 where there is no order.
+    pub position: u64,
 }
 
 impl Document {
+    /// A document of which nothing is known but its words and its time.
+    #[must_use]
+    pub fn new(id: impl Into<String>, tier: Tier, text: impl Into<String>, at: Timestamp) -> Self {
+        let [title, session, agent, speaker, project, topic] = std::array::from_fn(|_| String::new());
+        let (id, text, tags, position) = (id.into(), text.into(), Vec::new(), 0);
+        Self { id, tier, text, title, tags, at, session, agent, speaker, project, topic, position }
+    }
+
     /// Cuts what is over a limit, so that a document answers the same before and after a commit.
     pub(super) fn trimmed(mut self) -> Self {
         for text in [&mut self.text, &mut self.title] {
@@ -98,6 +116,14 @@ pub(super) struct Fields {
     pub session: Field,
     pub session_key: Field,
     pub agent: Field,
+    pub project: Field,
+    pub topic: Field,
+    /// The [hash](super::cues::hash) of the session, by which its rows are gathered; 0 for none.
+    pub group: Field,
+    /// The [hash](super::cues::hash) of the speaker's name; 0 for none.
+    pub who: Field,
+    /// The position in the log, and in its lowest bits the [traits](super::cues::traits) of the text.
+    pub place: Field,
 }
 
 /// The schema of the index and its fields. A change needs a new [`VERSION`](super::VERSION).
@@ -117,6 +143,11 @@ pub(super) fn schema() -> (Schema, Fields) {
         session: schema.add_text_field("session", STORED),
         session_key: schema.add_text_field("session_key", STRING),
         agent: schema.add_text_field("agent", STRING),
+        project: schema.add_text_field("project", STRING),
+        topic: schema.add_text_field("topic", STRING),
+        group: schema.add_u64_field("group", INDEXED | FAST),
+        who: schema.add_u64_field("who", INDEXED | FAST),
+        place: schema.add_u64_field("place", FAST),
     };
     (schema.build(), fields)
 }
@@ -142,23 +173,39 @@ impl Fields {
         out.add_text(self.session, &document.session);
         out.add_text(self.session_key, key(&document.session));
         out.add_text(self.agent, key(&document.agent));
+        out.add_text(self.project, key(&document.project));
+        out.add_text(self.topic, key(&document.topic));
+        let Bearings { group, who, place } = Bearings::of(document);
+        for (field, value) in [(self.group, group), (self.who, who), (self.place, place)] {
+            out.add_u64(field, value);
+        }
         out
     }
 
-    /// What was stored of a document, or nothing when a field is missing. Tags and agent are not stored.
+    /// What was stored of a document, or nothing when a field is missing: what is only matched is not stored.
     pub fn read(self, stored: &TantivyDocument) -> Option<Document> {
         let text = |field| stored.get_first(field).and_then(|value| value.as_str()).map(str::to_owned);
         let at = stored.get_first(self.at).and_then(|value| value.as_i64())?;
-        Some(Document {
-            id: text(self.id)?,
-            tier: Tier::named(&text(self.tier)?)?,
-            text: text(self.text)?,
-            title: text(self.title)?,
-            tags: Vec::new(),
-            at: Timestamp::from_microsecond(at).ok()?,
-            session: text(self.session)?,
-            agent: String::new(),
-        })
+        let at = Timestamp::from_microsecond(at).ok()?;
+        let document = Document::new(text(self.id)?, Tier::named(&text(self.tier)?)?, text(self.text)?, at);
+        Some(Document { title: text(self.title)?, session: text(self.session)?, ..document })
+    }
+}
+
+/// Where a document stands among others, in numbers that are read for every document that may be found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Bearings {
+    pub group: u64,
+    pub who: u64,
+    pub place: u64,
+}
+
+impl Bearings {
+    pub fn of(document: &Document) -> Self {
+        let place = document.position << cues::TRAIT_BITS | cues::traits(&document.text);
+        // What has no place in its session has no neighbours there.
+        let group = if document.position == 0 { 0 } else { cues::hash(&document.session) };
+        Self { group, who: cues::who(&document.speaker), place }
     }
 }
 
@@ -170,17 +217,9 @@ mod tests {
     #[test]
     fn what_is_stored_comes_back() {
         let (_, fields) = schema();
-        let document = Document {
-            id: "x".repeat(100_000),
-            tier: Tier::Episode,
-            text: "text".into(),
-            title: "title".into(),
-            tags: Vec::new(),
-            at: "2026-05-05T12:34:56.123456789Z".parse().unwrap(),
-            session: "s".into(),
-            agent: String::new(),
-        }
-        .trimmed();
+        let at = "2026-05-05T12:34:56.123456789Z".parse().unwrap();
+        let document = Document::new("x".repeat(100_000), Tier::Episode, "text", at);
+        let document = Document { title: "title".into(), session: "s".into(), ..document }.trimmed();
         assert_eq!(document.at.to_string(), "2026-05-05T12:34:56.123456Z");
         assert_eq!(fields.read(&fields.to_tantivy(&document)), Some(document));
     }
@@ -194,16 +233,7 @@ mod tests {
 
     #[test]
     fn a_long_text_is_cut_on_a_character() {
-        let document = Document {
-            id: String::new(),
-            tier: Tier::Raw,
-            text: "é".repeat(MAX_TEXT_BYTES),
-            title: String::new(),
-            tags: Vec::new(),
-            at: Timestamp::UNIX_EPOCH,
-            session: String::new(),
-            agent: String::new(),
-        };
+        let document = Document::new("", Tier::Raw, "é".repeat(MAX_TEXT_BYTES), Timestamp::UNIX_EPOCH);
         assert_eq!(document.trimmed().text.len(), MAX_TEXT_BYTES);
     }
 }

@@ -1,10 +1,12 @@
 //! Whether the bytes of the index are those that were written.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 
-use tantivy::TantivyError;
 use tantivy::directory::error::OpenReadError;
 use tantivy::error::DataCorruption;
+use tantivy::schema::{FieldType, Value};
+use tantivy::{IndexReader, ReloadPolicy, TantivyDocument, TantivyError};
 
 use super::IndexError;
 
@@ -32,4 +34,38 @@ pub(super) fn check(index: &tantivy::Index) -> Result<(), TantivyError> {
         }
     }
     Ok(())
+}
+
+/// Hands every stored text and every term of the index in a folder to `each`, with `stored` or `term`; deleted documents,
+/// which stay in their files until those are merged, are among them.
+///
+/// # Errors
+///
+/// The files cannot be read as an index.
+pub fn contents(dir: &Path, mut each: impl FnMut(&'static str, &str)) -> Result<(), IndexError> {
+    guarded(|| {
+        let index = tantivy::Index::open_in_dir(dir)?;
+        let schema = index.schema();
+        let reader: IndexReader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
+        for segment in reader.searcher().segment_readers() {
+            let store = segment.get_store_reader(1).map_err(TantivyError::from)?;
+            for number in 0..segment.max_doc() {
+                let document: TantivyDocument = store.get(number)?;
+                for (_, value) in document.field_values() {
+                    value.as_str().into_iter().for_each(|text| each("stored", text));
+                }
+            }
+            for (field, entry) in schema.fields().filter(|(_, entry)| entry.is_indexed()) {
+                if !matches!(entry.field_type(), FieldType::Str(_)) {
+                    continue;
+                }
+                let inverted = segment.inverted_index(field)?;
+                let mut terms = inverted.terms().stream().map_err(TantivyError::from)?;
+                while terms.advance() {
+                    each("term", &String::from_utf8_lossy(terms.key()));
+                }
+            }
+        }
+        Ok(())
+    })
 }

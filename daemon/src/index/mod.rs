@@ -11,10 +11,15 @@
 //!
 //! One thread writes, one merges; commits, reloads and searches block the caller.
 
+mod columns;
+mod cues;
 mod document;
 mod inspect;
 mod overlay;
+mod question;
+mod rank;
 mod search;
+mod snippet;
 mod stem;
 mod tokens;
 
@@ -29,18 +34,22 @@ use tantivy::directory::{INDEX_WRITER_LOCK, MmapDirectory};
 use tantivy::indexer::IndexWriterOptions;
 use tantivy::schema::{IndexRecordOption, Value};
 use tantivy::{
-    Directory, DocSet, IndexReader, IndexWriter, ReloadPolicy, Searcher, TERMINATED, TantivyDocument, TantivyError,
-    Term,
+    Directory, DocAddress, DocSet, IndexReader, IndexWriter, ReloadPolicy, Searcher, TERMINATED, TantivyDocument,
+    TantivyError, Term,
 };
 
 pub use document::{Document, MAX_TEXT_BYTES, Tier};
-pub use search::{Hit, MAX_HITS, MAX_SNIPPET_CHARS, MAX_TERMS, Query};
+pub use inspect::contents;
+pub use question::MAX_TERMS;
+pub use search::{Hit, MAX_HITS, Query};
+pub use snippet::MAX_SNIPPET_CHARS;
 
+use columns::Columns;
 use document::Fields;
 use overlay::Overlay;
 
 /// The version of the schema, the tokenizer and the payload, written with every commit.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 /// The memory in which the writer gathers a segment, in bytes.
 const ARENA_BYTES: usize = 30_000_000;
 /// How many ids may wait before they are committed unasked.
@@ -99,13 +108,21 @@ impl IndexError {
 /// What a search looks at, changed as one.
 struct View {
     searcher: Searcher,
+    columns: Columns,
     overlay: Overlay,
     cursor: Option<u64>,
 }
 
 impl View {
+    /// What is committed, and nothing that waits.
+    fn of(searcher: Searcher, fields: Fields, cursor: Option<u64>) -> tantivy::Result<Self> {
+        let columns = Columns::open(&searcher, fields)?;
+        Ok(Self { searcher, columns, overlay: Overlay::default(), cursor })
+    }
+
     fn count(&self) -> u64 {
-        (self.searcher.num_docs() + self.overlay.document_count() as u64).saturating_sub(self.overlay.hidden() as u64)
+        (self.searcher.num_docs() + self.overlay.document_count() as u64)
+            .saturating_sub(self.overlay.hidden().len() as u64)
     }
 }
 
@@ -215,6 +232,20 @@ impl Index {
         Ok(())
     }
 
+    /// Throws the index away, files and all, and begins an empty one, as [`begin_anew`](Self::begin_anew) does.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses; do it again.
+    pub fn begin_empty(&self) -> Result<(), IndexError> {
+        self.begin_anew()?;
+        let aside = set_aside(&self.dir);
+        match std::fs::remove_dir_all(&aside) {
+            Err(source) if source.kind() != ErrorKind::NotFound => Err(IndexError::Io { path: aside, source }),
+            _ => Ok(()),
+        }
+    }
+
     /// Takes the caller's word that everything is in it again.
     pub fn filled(&self) {
         self.suspect.store(false, Ordering::Relaxed);
@@ -263,7 +294,7 @@ impl Index {
         let full = self.watched(|| {
             let mut view = self.write();
             for document in documents {
-                let hides = is_alive(&view.searcher, self.fields, &document.id)?;
+                let hides = alive(&view.searcher, self.fields, &document.id)?;
                 view.overlay.set(document.id.clone(), Some(document.trimmed()), hides);
             }
             Ok(is_full(&view.overlay))
@@ -285,7 +316,7 @@ impl Index {
         let full = self.watched(|| {
             let mut view = self.write();
             for id in ids {
-                let hides = is_alive(&view.searcher, self.fields, id)?;
+                let hides = alive(&view.searcher, self.fields, id)?;
                 view.overlay.set(id.clone(), None, hides);
             }
             Ok(is_full(&view.overlay))
@@ -342,7 +373,7 @@ impl Index {
             commit.commit()?;
             writing.reader.reload()?;
             let mut view = self.write();
-            *view = View { searcher: writing.reader.searcher(), overlay: Overlay::default(), cursor: None };
+            *view = View::of(writing.reader.searcher(), self.fields, None)?;
             writing.writer = Some(open);
             Ok(())
         })
@@ -367,6 +398,8 @@ impl Index {
 
     /// The best hits, best first; ties go to the newer, then to the smaller id.
     ///
+    /// A row may be found that shares no word with the query: what stands beside a match often answers.
+    ///
     /// # Errors
     ///
     /// When the files of the index cannot be read; never because of the words of the query.
@@ -376,7 +409,8 @@ impl Index {
         }
         self.watched(|| {
             let view = self.read();
-            Ok(search::search(&view.searcher, &view.overlay, self.fields, query)?)
+            let (searcher, columns, overlay) = (&view.searcher, &view.columns, &view.overlay);
+            Ok(search::search(&search::Shelf { searcher, columns, overlay, fields: self.fields }, query)?)
         })
     }
 
@@ -412,10 +446,11 @@ impl Index {
             commit.set_payload(&payload(cursor, count));
             commit.commit()?;
             writing.reader.reload()?;
+            let searcher = writing.reader.searcher();
+            let columns = Columns::open(&searcher, self.fields)?;
             let mut view = self.write();
-            view.searcher = writing.reader.searcher();
-            view.overlay.settle(&waiting);
-            view.cursor = cursor;
+            view.overlay.settle(&waiting, |id| alive(&searcher, self.fields, id))?;
+            (view.searcher, view.columns, view.cursor) = (searcher, columns, cursor);
             writing.writer = Some(open);
             Ok(())
         })
@@ -451,7 +486,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// What a loaded index begins with.
 fn started(dir: &Path, (index, reader, cursor): Loaded) -> Result<(Writing, View), IndexError> {
     let writer = Some(new_writer(dir, &index)?);
-    let view = View { searcher: reader.searcher(), overlay: Overlay::default(), cursor };
+    let (_, fields) = document::schema();
+    let view = inspect::guarded(|| Ok(View::of(reader.searcher(), fields, cursor)?))?;
     Ok((Writing { index, reader, writer }, view))
 }
 
@@ -468,20 +504,20 @@ fn new_writer(dir: &Path, index: &tantivy::Index) -> Result<IndexWriter, IndexEr
     index.writer_with_options(options).map_err(|error| refused(dir, error))
 }
 
-/// Whether a committed document of this id exists. Term statistics also count deleted documents, so they cannot say.
-fn is_alive(searcher: &Searcher, fields: Fields, id: &str) -> tantivy::Result<bool> {
+/// Where the committed document of this id is. Term statistics also count deleted documents, so they cannot say.
+fn alive(searcher: &Searcher, fields: Fields, id: &str) -> tantivy::Result<Option<DocAddress>> {
     let term = fields.id_term(id);
-    for segment in searcher.segment_readers() {
+    for (ordinal, segment) in (0..).zip(searcher.segment_readers()) {
         let index = segment.inverted_index(fields.key)?;
         let Some(mut postings) = index.read_postings(&term, IndexRecordOption::Basic)? else { continue };
         while postings.doc() != TERMINATED {
             if !segment.is_deleted(postings.doc()) {
-                return Ok(true);
+                return Ok(Some(DocAddress::new(ordinal, postings.doc())));
             }
             postings.advance();
         }
     }
-    Ok(false)
+    Ok(None)
 }
 
 type Loaded = (tantivy::Index, IndexReader, Option<u64>);
@@ -516,11 +552,17 @@ fn private(dir: &Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
+/// Where a broken index goes.
+fn set_aside(dir: &Path) -> PathBuf {
+    let mut aside = dir.as_os_str().to_owned();
+    aside.push(".broken");
+    aside.into()
+}
+
 /// Sets aside what is in the folder and begins an empty index.
 fn anew(dir: &Path) -> Result<Loaded, IndexError> {
     let io = |source| IndexError::Io { path: dir.to_owned(), source };
-    let mut aside = dir.as_os_str().to_owned();
-    aside.push(".broken");
+    let aside = set_aside(dir);
     match std::fs::remove_dir_all(&aside) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(io(error)),
         _ => {}
@@ -529,7 +571,7 @@ fn anew(dir: &Path) -> Result<Loaded, IndexError> {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(io(error)),
         _ => {}
     }
-    tracing::warn!(dir = %dir.display(), "the search index could not be read; it was set aside and is built again");
+    tracing::warn!(dir = %dir.display(), "the search index was set aside and is built again");
     private(dir).map_err(io)?;
     let loaded = load(dir).map_err(|error| refused(dir, error))?;
     loaded.ok_or_else(|| TantivyError::InternalError("a new index has an old schema".to_owned()).into())

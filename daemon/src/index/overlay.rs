@@ -7,7 +7,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::document::Document;
+use tantivy::DocAddress;
+
+use super::document::{Bearings, Document};
 use super::tokens;
 
 /// How often each term occurs in one field of one document.
@@ -38,6 +40,14 @@ impl Counts {
     }
 }
 
+/// A document as a search reads it.
+#[derive(Debug)]
+pub(super) struct Reading {
+    pub text: Counts,
+    pub title: Counts,
+    pub bearings: Bearings,
+}
+
 /// One id that was put (with a document) or removed (without).
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -45,16 +55,19 @@ pub(super) struct Entry {
     pub sequence: u64,
     /// The document, or nothing for a removal.
     pub document: Option<Document>,
-    /// Whether a committed document of this id exists.
-    pub hides: bool,
-    counts: OnceLock<(Counts, Counts)>,
+    /// Where the committed document of this id is.
+    pub hides: Option<DocAddress>,
+    reading: OnceLock<Reading>,
 }
 
 impl Entry {
-    /// The words of the text and of the title.
-    pub fn counts(&self) -> Option<&(Counts, Counts)> {
+    /// The document, read once.
+    pub fn reading(&self) -> Option<&Reading> {
         let document = self.document.as_ref()?;
-        Some(self.counts.get_or_init(|| (Counts::of(&document.text), Counts::of(&document.title))))
+        Some(self.reading.get_or_init(|| {
+            let (text, title) = (Counts::of(&document.text), Counts::of(&document.title));
+            Reading { text, title, bearings: Bearings::of(document) }
+        }))
     }
 
     fn bytes(&self) -> usize {
@@ -72,7 +85,7 @@ struct Tally {
 
 impl Tally {
     fn add(&mut self, entry: &Entry) {
-        let Some((text, title)) = entry.counts() else { return };
+        let Some(Reading { text, title, .. }) = entry.reading() else { return };
         if self.counted.insert(entry.sequence) {
             for (field, counts) in [text, title].into_iter().enumerate() {
                 counts.terms.keys().for_each(|term| self.documents.entry(term.clone()).or_default()[field] += 1);
@@ -85,7 +98,7 @@ impl Tally {
         if !self.counted.remove(&entry.sequence) {
             return;
         }
-        let Some((text, title)) = entry.counts() else { return };
+        let Some(Reading { text, title, .. }) = entry.reading() else { return };
         for (field, counts) in [text, title].into_iter().enumerate() {
             self.totals[field] -= u64::from(counts.total);
             for term in counts.terms.keys() {
@@ -103,6 +116,8 @@ impl Tally {
 #[derive(Debug, Default)]
 pub(super) struct Overlay {
     entries: BTreeMap<String, Arc<Entry>>,
+    /// The committed documents that entries stand in for.
+    hidden: HashSet<DocAddress>,
     tally: Mutex<Tally>,
     sequence: u64,
     bytes: usize,
@@ -110,9 +125,10 @@ pub(super) struct Overlay {
 
 impl Overlay {
     /// Puts a document, or a removal, in the place of what waits under the same id.
-    pub fn set(&mut self, id: String, document: Option<Document>, hides: bool) {
+    pub fn set(&mut self, id: String, document: Option<Document>, hides: Option<DocAddress>) {
         self.sequence += 1;
-        let entry = Entry { sequence: self.sequence, document, hides, counts: OnceLock::new() };
+        let entry = Entry { sequence: self.sequence, document, hides, reading: OnceLock::new() };
+        self.hidden.extend(hides);
         self.bytes += entry.bytes();
         if let Some(old) = self.entries.insert(id, Arc::new(entry)) {
             self.forget(&old);
@@ -141,14 +157,9 @@ impl Overlay {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner).totals
     }
 
-    /// Whether an entry stands in for the committed document of this id.
-    pub fn covers(&self, id: &str) -> bool {
-        self.entries.contains_key(id)
-    }
-
-    /// How many committed documents are hidden.
-    pub fn hidden(&self) -> usize {
-        self.entries.values().filter(|entry| entry.hides).count()
+    /// The committed documents that are hidden.
+    pub fn hidden(&self) -> &HashSet<DocAddress> {
+        &self.hidden
     }
 
     /// How many ids wait.
@@ -162,8 +173,8 @@ impl Overlay {
     }
 
     /// The documents that wait, in the order of their ids.
-    pub fn documents(&self) -> impl Iterator<Item = (&Document, &(Counts, Counts))> {
-        self.entries.values().filter_map(|entry| Some((entry.document.as_ref()?, entry.counts()?)))
+    pub fn documents(&self) -> impl Iterator<Item = (&Document, &Reading)> {
+        self.entries.values().filter_map(|entry| Some((entry.document.as_ref()?, entry.reading()?)))
     }
 
     /// How many documents wait.
@@ -176,21 +187,35 @@ impl Overlay {
         self.entries.iter().map(|(id, entry)| (id.clone(), Arc::clone(entry))).collect()
     }
 
-    /// Drops what a commit of this snapshot made durable; what came later stays and hides what was committed.
-    pub fn settle(&mut self, committed: &[(String, Arc<Entry>)]) {
-        for (id, done) in committed {
-            match self.entries.get(id) {
-                Some(entry) if entry.sequence == done.sequence => {
-                    self.entries.remove(id);
-                    self.forget(done);
-                }
-                Some(entry) if entry.hides != done.document.is_some() => {
-                    let later = entry.document.clone();
-                    self.set(id.clone(), later, done.document.is_some());
-                }
-                _ => {}
+    /// Drops what a commit of this snapshot made durable; what came later stays and hides what was committed, which is
+    /// looked up anew: a commit moves documents.
+    ///
+    /// # Errors
+    ///
+    /// What `committed` says; the overlay then hides too little and must be settled again.
+    pub fn settle<E>(
+        &mut self,
+        done: &[(String, Arc<Entry>)],
+        committed: impl Fn(&str) -> Result<Option<DocAddress>, E>,
+    ) -> Result<(), E> {
+        let mut touched: HashSet<&str> = HashSet::new();
+        for (id, done) in done {
+            if self.entries.get(id).is_some_and(|entry| entry.sequence == done.sequence) {
+                self.entries.remove(id);
+                self.forget(done);
+            } else {
+                touched.insert(id);
             }
         }
+        self.hidden.clear();
+        let stale = |(id, entry): &(&String, &Arc<Entry>)| entry.hides.is_some() || touched.contains(id.as_str());
+        let stale: Vec<String> = self.entries.iter().filter(stale).map(|(id, _)| id.clone()).collect();
+        for id in stale {
+            let hides = committed(&id)?;
+            let later = self.entries.get(&id).and_then(|entry| entry.document.clone());
+            self.set(id, later, hides);
+        }
+        Ok(())
     }
 }
 
@@ -200,55 +225,52 @@ mod tests {
     use super::*;
 
     fn document(text: &str) -> Document {
-        Document {
-            id: "a".into(),
-            tier: Tier::Raw,
-            text: text.into(),
-            title: String::new(),
-            tags: Vec::new(),
-            at: clone_schema::Timestamp::UNIX_EPOCH,
-            session: String::new(),
-            agent: String::new(),
-        }
+        Document::new("a", Tier::Raw, text, clone_schema::Timestamp::UNIX_EPOCH)
+    }
+
+    fn settled(overlay: &mut Overlay, done: &[(String, Arc<Entry>)], committed: Option<DocAddress>) {
+        overlay.settle::<()>(done, |_| Ok(committed)).expect("no error");
     }
 
     #[test]
     fn a_put_during_a_commit_survives_it_and_hides_what_was_committed() {
         let mut overlay = Overlay::default();
-        overlay.set("a".into(), Some(document("one")), false);
+        overlay.set("a".into(), Some(document("one")), None);
         let snapshot = overlay.snapshot();
-        overlay.set("a".into(), Some(document("three")), false);
-        overlay.settle(&snapshot);
-        assert_eq!((overlay.len(), overlay.hidden(), overlay.bytes()), (1, 1, 5));
+        overlay.set("a".into(), Some(document("three")), None);
+        let place = DocAddress::new(0, 7);
+        settled(&mut overlay, &snapshot, Some(place));
+        assert_eq!((overlay.len(), overlay.bytes()), (1, 5));
+        assert_eq!(overlay.hidden(), &HashSet::from([place]));
         let snapshot = overlay.snapshot();
-        overlay.settle(&snapshot);
-        assert_eq!((overlay.len(), overlay.bytes()), (0, 0));
+        settled(&mut overlay, &snapshot, None);
+        assert_eq!((overlay.len(), overlay.hidden().len(), overlay.bytes()), (0, 0, 0));
     }
 
     #[test]
     fn sums_follow_every_change() {
         let mut overlay = Overlay::default();
-        overlay.set("a".into(), Some(document("one two")), false);
-        overlay.set("b".into(), Some(document("two")), false);
+        overlay.set("a".into(), Some(document("one two")), None);
+        overlay.set("b".into(), Some(document("two")), None);
         assert_eq!(overlay.frequencies("two"), [0, 0], "nobody asked");
         overlay.count();
         overlay.count();
         assert_eq!((overlay.frequencies("two"), overlay.totals()), ([2, 0], [3, 0]));
-        overlay.set("a".into(), Some(document("three")), false);
-        overlay.set("b".into(), None, false);
+        overlay.set("a".into(), Some(document("three")), None);
+        overlay.set("b".into(), None, None);
         overlay.count();
         assert_eq!((overlay.frequencies("two"), overlay.totals()), ([0, 0], [1, 0]));
         let snapshot = overlay.snapshot();
-        overlay.settle(&snapshot);
+        settled(&mut overlay, &snapshot, None);
         assert_eq!((overlay.frequencies("three"), overlay.totals()), ([0, 0], [0, 0]));
     }
 
     #[test]
     fn counts_are_those_of_the_tokenizer() {
         let mut overlay = Overlay::default();
-        overlay.set("a".into(), Some(document("tests test rust")), false);
+        overlay.set("a".into(), Some(document("tests test rust")), None);
         let counts: Vec<(u32, u32)> =
-            overlay.documents().map(|(_, (text, _))| (text.frequency("test"), text.total())).collect();
+            overlay.documents().map(|(_, read)| (read.text.frequency("test"), read.text.total())).collect();
         assert_eq!(counts, [(2, 3)]);
     }
 }

@@ -2,48 +2,45 @@
 //!
 //! tantivy finds the best documents; their scores are then summed again here in one fixed order, with the statistics of
 //! the index and the overlay together, so that a document has the same score before and after its commit and the order
-//! never depends on how segments happen to be cut. Ties go to the newer document, then to the smaller id.
+//! never depends on how segments happen to be cut. The best of them are [ranked](super::rank) among the rows of their
+//! sessions, which brings in rows that share no word with the query. Ties go to the newer document, then to the smaller
+//! id.
 
-use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 
 use clone_schema::Timestamp;
-use clone_schema::text::head;
 use tantivy::collector::TopDocs;
 use tantivy::fieldnorm::FieldNormReader;
 use tantivy::postings::Postings;
 use tantivy::query::{
-    Bm25StatisticsProvider, Bm25Weight, BooleanQuery, BoostQuery, ConstScoreQuery, Occur, RangeQuery, TermQuery,
+    BooleanQuery, BoostQuery, ConstScoreQuery, EnableScoring, Occur, Query as TantivyQuery, RangeQuery, TermQuery,
 };
-use tantivy::schema::{Field, IndexRecordOption};
+use tantivy::schema::IndexRecordOption;
 use tantivy::{DocAddress, DocSet, Searcher, TERMINATED, TantivyDocument, TantivyError, Term};
 
+use super::columns::Columns;
 use super::document::{Document, Fields, Tier, key, micros};
-use super::overlay::Overlay;
-use super::tokens::{self, Kind};
+use super::overlay::{Overlay, Reading};
+use super::question::{Clause, Question, Statistics, TITLE_BOOST};
+use super::rank::{self, Row};
+use super::snippet::{highlights, snippet};
 
-/// How many terms of a query are searched: the rarest ones.
-pub const MAX_TERMS: usize = 16;
-/// How many different terms of a long query are looked at, in its order.
-const MAX_CANDIDATES: usize = 256;
-/// How much of a query is looked at, in bytes.
-const MAX_QUERY_BYTES: usize = 16 * 1024;
-/// The largest number of hits of one search.
+/// The largest number of hits of one search, those that are passed over included.
 pub const MAX_HITS: usize = 1_000;
+/// How many documents are ranked among their neighbours: what fits less well is not looked at.
+const CANDIDATES: usize = 64;
 /// How many documents are fetched at most to break ties at the last place.
 const MAX_FETCH: usize = 4_096;
 /// How many more documents than asked are fetched, for scores that differ only by rounding.
 const SLACK: usize = 16;
-/// How much more a word of the title counts.
-const TITLE_BOOST: f32 = 2.0;
-/// The longest snippet, in characters.
-pub const MAX_SNIPPET_CHARS: usize = 240;
-/// How much of a snippet comes before the first match, in characters.
-const SNIPPET_LEAD: usize = 60;
+/// The sessions whose rows are looked at: the best ones.
+const MAX_SESSIONS: usize = 8;
+/// How many rows they may have together; a session that would exceed it is not looked at.
+const MAX_SESSION_ROWS: u64 = 8_192;
 
 /// What to look for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Query<'a> {
     /// Words; anything goes, no text is a syntax error. Without a word that is indexed nothing is found.
     pub text: &'a str,
@@ -53,13 +50,19 @@ pub struct Query<'a> {
     pub session: Option<&'a str>,
     /// Only this agent.
     pub agent: Option<&'a str>,
+    /// Only this project.
+    pub project: Option<&'a str>,
+    /// Only this kind of event.
+    pub topic: Option<&'a str>,
     /// Only documents with at least one of these tags; empty for all.
     pub tags: &'a [String],
     /// Only what happened at or after.
     pub since: Option<Timestamp>,
     /// Only what happened before.
     pub until: Option<Timestamp>,
-    /// How many hits, at most [`MAX_HITS`].
+    /// How many hits to pass over.
+    pub offset: usize,
+    /// How many hits; with the offset at most [`MAX_HITS`].
     pub limit: usize,
 }
 
@@ -76,144 +79,89 @@ pub struct Hit {
     pub at: Timestamp,
     /// Its session.
     pub session: String,
-    /// The text around the first match, one line, at most [`MAX_SNIPPET_CHARS`].
+    /// Its position in the log, 0 for what has none.
+    pub position: u64,
+    /// Its title, empty for most.
+    pub title: String,
+    /// Its text, as far as it is indexed.
+    pub text: String,
+    /// The text around the first match, one line, at most [`MAX_SNIPPET_CHARS`](super::MAX_SNIPPET_CHARS).
     pub snippet: String,
+    /// Where the words of the query stand in the snippet: from and to, in characters.
+    pub highlights: Vec<(usize, usize)>,
 }
 
-/// One place where a word of the query may be.
-struct Clause {
-    field: Field,
-    word: String,
-    weight: Bm25Weight,
+/// What is searched.
+pub(super) struct Shelf<'a> {
+    pub searcher: &'a Searcher,
+    pub columns: &'a Columns,
+    pub overlay: &'a Overlay,
+    pub fields: Fields,
 }
 
-/// Word statistics of the index and the overlay together.
-struct Statistics<'a> {
-    searcher: &'a Searcher,
-    overlay: &'a Overlay,
-    fields: Fields,
+/// Where a row comes from.
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    Committed(DocAddress),
+    Waiting(&'a Document),
 }
 
-impl Statistics<'_> {
-    /// The place of a field in the sums of the overlay.
-    fn place(&self, field: Field) -> usize {
-        usize::from(field == self.fields.title)
-    }
-
-    fn documents(&self, field: Field, word: &str) -> tantivy::Result<u64> {
-        self.doc_freq(&Term::from_field_text(field, word))
-    }
+/// A row that may be shown.
+#[derive(Clone, Copy)]
+struct Found<'a> {
+    row: Row,
+    at: i64,
+    source: Source<'a>,
 }
 
-impl Bm25StatisticsProvider for Statistics<'_> {
-    fn total_num_tokens(&self, field: Field) -> tantivy::Result<u64> {
-        let committed = Bm25StatisticsProvider::total_num_tokens(self.searcher, field)?;
-        Ok(committed + self.overlay.totals()[self.place(field)])
-    }
-
-    fn total_num_docs(&self) -> tantivy::Result<u64> {
-        let waiting = self.overlay.document_count() as u64;
-        Ok(Bm25StatisticsProvider::total_num_docs(self.searcher)? + waiting)
-    }
-
-    fn doc_freq(&self, term: &Term) -> tantivy::Result<u64> {
-        let value = term.value();
-        let word = value.as_str().unwrap_or_default();
-        Ok(self.searcher.doc_freq(term)? + self.overlay.frequencies(word)[self.place(term.field())])
-    }
-}
+/// A row and its score among its neighbours.
+type Ranked<'a> = (f32, Found<'a>);
 
 /// The best hits, best first.
-pub(super) fn search(
-    searcher: &Searcher,
-    overlay: &Overlay,
-    fields: Fields,
-    query: &Query<'_>,
-) -> Result<Vec<Hit>, TantivyError> {
-    let limit = query.limit.min(MAX_HITS);
-    overlay.count();
-    let statistics = Statistics { searcher, overlay, fields };
-    let clauses = clauses(&statistics, query.text)?;
-    if limit == 0 || clauses.is_empty() {
+pub(super) fn search(shelf: &Shelf<'_>, query: &Query<'_>) -> Result<Vec<Hit>, TantivyError> {
+    let end = (query.offset.saturating_add(query.limit)).min(MAX_HITS);
+    shelf.overlay.count();
+    let statistics = Statistics { searcher: shelf.searcher, overlay: shelf.overlay, fields: shelf.fields };
+    let question = Question::of(&statistics, shelf.columns, query.text)?;
+    if query.limit == 0 || end <= query.offset || question.clauses.is_empty() {
         return Ok(Vec::new());
     }
-    let mut found = committed(&statistics, &clauses, query, limit)?;
-    found.extend(waiting(overlay, fields, &clauses, query));
-    found.sort_by(best_first);
-    found.truncate(limit);
-    let words: BTreeSet<&str> = clauses.iter().map(|clause| clause.word.as_str()).collect();
-    Ok(found.into_iter().map(|(score, document)| hit(score, document, &words)).collect())
-}
-
-fn best_first(a: &(f32, Document), b: &(f32, Document)) -> Ordering {
-    b.0.total_cmp(&a.0).then(b.1.at.cmp(&a.1.at)).then_with(|| a.1.id.cmp(&b.1.id))
-}
-
-/// The rarest words of the query that occur at all, in alphabetical order, with their weights.
-fn clauses(statistics: &Statistics<'_>, text: &str) -> tantivy::Result<Vec<Clause>> {
-    let fields = [statistics.fields.text, statistics.fields.title];
-    let total = statistics.total_num_docs()?;
-    let mut ranked = Vec::new();
-    for (place, (word, kind)) in words(text).into_iter().enumerate() {
-        let frequencies = [statistics.documents(fields[0], &word)?, statistics.documents(fields[1], &word)?];
-        if frequencies != [0, 0] {
-            ranked.push((kind == Kind::Ideograph, frequencies[0] + frequencies[1], place, word, frequencies));
-        }
+    // The same for every page of an ordinary length, so that pages fit together.
+    let wanted = end.max(CANDIDATES);
+    let mut candidates = committed(shelf, &statistics, &question.clauses, query, wanted)?;
+    candidates.extend(waiting(shelf, &question.clauses, query).filter(|found| found.row.own > 0.0));
+    candidates.sort_by(|a, b| b.row.own.total_cmp(&a.row.own));
+    if let Some(last) = candidates.get(wanted - 1).map(|found| found.row.own) {
+        candidates.retain(|found| found.row.own >= last);
     }
-    ranked.sort();
-    ranked.truncate(MAX_TERMS);
-    ranked.sort_by(|a, b| a.3.cmp(&b.3));
-    let mut lengths = [0.0_f32; 2];
-    for (length, field) in lengths.iter_mut().zip(fields) {
-        *length = statistics.total_num_tokens(field)? as f32 / total.max(1) as f32;
-    }
-    let mut out = Vec::new();
-    for (_, _, _, word, frequencies) in ranked {
-        for (i, boost) in [(0, 1.0), (1, TITLE_BOOST)] {
-            if frequencies[i] > 0 {
-                let weight = Bm25Weight::for_one_term_without_explain(frequencies[i], total, lengths[i]);
-                out.push(Clause { field: fields[i], word: word.clone(), weight: weight.boost_by(boost) });
-            }
-        }
-    }
-    Ok(out)
+    let ranked = in_context(shelf, &question, query, candidates)?;
+    page(shelf, &question, ranked, query.offset, end)
 }
 
-/// The different words of a query in its order, without those that say nothing unless there are no others.
-fn words(text: &str) -> Vec<(String, Kind)> {
-    let text = head(text, MAX_QUERY_BYTES);
-    let pieces = tokens::pieces(text);
-    let all_stop = pieces.iter().all(|piece| piece.kind == Kind::Stop);
-    let mut seen = BTreeSet::new();
-    pieces
-        .into_iter()
-        .filter(|piece| piece.kind != Kind::Syllable && (all_stop || piece.kind != Kind::Stop))
-        .filter(|piece| seen.insert(piece.term.clone()))
-        .take(MAX_CANDIDATES)
-        .map(|piece| (piece.term, piece.kind))
-        .collect()
-}
-
-fn committed(
+/// The documents that fit best by their own words; those that tie with the last one too.
+fn committed<'a>(
+    shelf: &Shelf<'a>,
     statistics: &Statistics<'_>,
     clauses: &[Clause],
     query: &Query<'_>,
-    limit: usize,
-) -> tantivy::Result<Vec<(f32, Document)>> {
-    let wanted = limit + statistics.overlay.hidden();
-    let mut scored = top(statistics, &tantivy_query(statistics.fields, clauses, query), wanted)?;
-    rescore(statistics.searcher, clauses, &mut scored)?;
+    wanted: usize,
+) -> tantivy::Result<Vec<Found<'a>>> {
+    let wanted = wanted + shelf.overlay.hidden().len();
+    let mut scored = top(statistics, &tantivy_query(shelf.fields, clauses, query), wanted)?;
+    rescore(shelf.searcher, clauses, &mut scored)?;
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     if let Some(last) = scored.get(wanted - 1).map(|(score, _)| *score) {
         scored.retain(|(score, _)| *score >= last);
     }
-    let mut out = Vec::new();
-    for (score, address) in scored {
-        let stored: TantivyDocument = statistics.searcher.doc(address)?;
-        out.extend(statistics.fields.read(&stored).map(|document| (score, document)));
-    }
-    out.retain(|(_, document)| !statistics.overlay.covers(&document.id));
-    Ok(out)
+    scored.retain(|(_, address)| !shelf.overlay.hidden().contains(address));
+    Ok(scored.into_iter().map(|(own, address)| on_disk(shelf, address, own)).collect())
+}
+
+fn on_disk<'a>(shelf: &Shelf<'a>, address: DocAddress, own: f32) -> Found<'a> {
+    let numbers = shelf.columns.numbers(address);
+    let (bearings, length) = (numbers.bearings, numbers.length);
+    let row = Row { own, group: bearings.group, place: bearings.place, who: bearings.who, length };
+    Found { row, at: numbers.at, source: Source::Committed(address) }
 }
 
 /// The best documents by tantivy, and all that tie with the last one as far as [`MAX_FETCH`] goes.
@@ -233,39 +181,43 @@ fn top(statistics: &Statistics<'_>, query: &BooleanQuery, wanted: usize) -> tant
 }
 
 fn tantivy_query(fields: Fields, clauses: &[Clause], query: &Query<'_>) -> BooleanQuery {
-    let any: Vec<(Occur, Box<dyn tantivy::query::Query>)> = clauses
+    let any: Vec<(Occur, Box<dyn TantivyQuery>)> = clauses
         .iter()
         .map(|clause| {
             let term = Term::from_field_text(clause.field, &clause.word);
             let plain = Box::new(TermQuery::new(term, IndexRecordOption::WithFreqs));
-            let boosted: Box<dyn tantivy::query::Query> =
+            let boosted: Box<dyn TantivyQuery> =
                 if clause.field == fields.title { Box::new(BoostQuery::new(plain, TITLE_BOOST)) } else { plain };
             (Occur::Should, boosted)
         })
         .collect();
     let filters = filters(fields, query);
-    if filters.is_empty() {
-        return BooleanQuery::new(any);
-    }
-    let mut all: Vec<(Occur, Box<dyn tantivy::query::Query>)> = vec![(Occur::Must, Box::new(BooleanQuery::new(any)))];
+    if filters.is_empty() { BooleanQuery::new(any) } else { filtered(any, filters) }
+}
+
+/// Any of these, and all of the filters, which count for nothing in the score.
+fn filtered(any: Vec<(Occur, Box<dyn TantivyQuery>)>, filters: Vec<Box<dyn TantivyQuery>>) -> BooleanQuery {
+    let mut all: Vec<(Occur, Box<dyn TantivyQuery>)> = vec![(Occur::Must, Box::new(BooleanQuery::new(any)))];
     all.extend(filters.into_iter().map(|filter| {
-        let unscored: Box<dyn tantivy::query::Query> = Box::new(ConstScoreQuery::new(filter, 0.0));
+        let unscored: Box<dyn TantivyQuery> = Box::new(ConstScoreQuery::new(filter, 0.0));
         (Occur::Must, unscored)
     }));
     BooleanQuery::new(all)
 }
 
-fn filters(fields: Fields, query: &Query<'_>) -> Vec<Box<dyn tantivy::query::Query>> {
-    let term = |field, text: &str| -> Box<dyn tantivy::query::Query> {
+fn filters(fields: Fields, query: &Query<'_>) -> Vec<Box<dyn TantivyQuery>> {
+    let term = |field, text: &str| -> Box<dyn TantivyQuery> {
         Box::new(TermQuery::new(Term::from_field_text(field, text), IndexRecordOption::Basic))
     };
     let mut out = Vec::new();
     out.extend(query.tier.map(|tier| term(fields.tier, tier.name())));
     out.extend(query.session.map(|session| term(fields.session_key, &key(session))));
     out.extend(query.agent.map(|agent| term(fields.agent, &key(agent))));
+    out.extend(query.project.map(|project| term(fields.project, &key(project))));
+    out.extend(query.topic.map(|topic| term(fields.topic, &key(topic))));
     if !query.tags.is_empty() {
         let tags = query.tags.iter().map(|tag| (Occur::Should, term(fields.tag, &key(tag)))).collect();
-        out.push(Box::new(BooleanQuery::new(tags)) as Box<dyn tantivy::query::Query>);
+        out.push(Box::new(BooleanQuery::new(tags)) as Box<dyn TantivyQuery>);
     }
     if query.since.is_some() || query.until.is_some() {
         let bound = |at: Timestamp| Term::from_field_i64(fields.at, micros(at));
@@ -277,9 +229,12 @@ fn filters(fields: Fields, query: &Query<'_>) -> Vec<Box<dyn tantivy::query::Que
 }
 
 fn allowed(document: &Document, query: &Query<'_>) -> bool {
+    let is = |wanted: Option<&str>, value: &str| wanted.is_none_or(|wanted| wanted == value);
     query.tier.is_none_or(|tier| document.tier == tier)
-        && query.session.is_none_or(|session| document.session == session)
-        && query.agent.is_none_or(|agent| document.agent == agent)
+        && is(query.session, &document.session)
+        && is(query.agent, &document.agent)
+        && is(query.project, &document.project)
+        && is(query.topic, &document.topic)
         && (query.tags.is_empty() || query.tags.iter().any(|tag| document.tags.contains(tag)))
         && query.since.is_none_or(|at| micros(document.at) >= micros(at))
         && query.until.is_none_or(|at| micros(document.at) < micros(at))
@@ -309,85 +264,181 @@ fn rescore(searcher: &Searcher, clauses: &[Clause], found: &mut [(f32, DocAddres
     Ok(())
 }
 
-/// The documents of the overlay that fit, scored as they will be once they are committed.
-fn waiting<'a>(
-    overlay: &'a Overlay,
-    fields: Fields,
-    clauses: &'a [Clause],
-    query: &'a Query<'_>,
-) -> impl Iterator<Item = (f32, Document)> + 'a {
-    overlay.documents().filter(|(document, _)| allowed(document, query)).filter_map(move |(document, counts)| {
-        let mut score = 0.0_f32;
+/// The documents of the overlay that the filters let through, scored as they will be once they are committed.
+fn waiting<'a>(shelf: &Shelf<'a>, clauses: &'a [Clause], query: &'a Query<'_>) -> impl Iterator<Item = Found<'a>> {
+    let fields = shelf.fields;
+    shelf.overlay.documents().filter(|(document, _)| allowed(document, query)).map(move |(document, reading)| {
+        let mut own = 0.0_f32;
         for clause in clauses {
-            let counts = if clause.field == fields.title { &counts.1 } else { &counts.0 };
+            let counts = if clause.field == fields.title { &reading.title } else { &reading.text };
             let frequency = counts.frequency(&clause.word);
             if frequency > 0 {
-                score += clause.weight.score(FieldNormReader::fieldnorm_to_id(counts.total()), frequency);
+                own += clause.weight.score(FieldNormReader::fieldnorm_to_id(counts.total()), frequency);
             }
         }
-        (score > 0.0).then(|| (score, document.clone()))
+        in_memory(document, reading, own)
     })
 }
 
-fn hit(score: f32, document: Document, words: &BTreeSet<&str>) -> Hit {
+fn in_memory<'a>(document: &'a Document, reading: &Reading, own: f32) -> Found<'a> {
+    let bearings = reading.bearings;
+    // As it will be read back: lengths are kept roughly.
+    let length = FieldNormReader::id_to_fieldnorm(FieldNormReader::fieldnorm_to_id(reading.text.total()));
+    let row = Row { own, group: bearings.group, place: bearings.place, who: bearings.who, length };
+    Found { row, at: micros(document.at), source: Source::Waiting(document) }
+}
+
+/// Scores the candidates among the rows of their sessions, which may bring in others.
+fn in_context<'a>(
+    shelf: &Shelf<'a>,
+    question: &'a Question,
+    query: &'a Query<'_>,
+    candidates: Vec<Found<'a>>,
+) -> tantivy::Result<Vec<Ranked<'a>>> {
+    let mut sessions: BTreeMap<u64, Vec<f32>> = BTreeMap::new();
+    for found in candidates.iter().filter(|found| found.row.group != 0) {
+        sessions.entry(found.row.group).or_default().push(found.row.own);
+    }
+    let sessions: BTreeMap<u64, f32> =
+        sessions.into_iter().map(|(group, scores)| (group, rank::session(scores.into_iter()))).collect();
+    let mut rows = gathered(shelf, question, query, &best(shelf, &sessions)?)?;
+    let own: HashMap<DocAddress, f32> =
+        candidates.iter().filter_map(|found| Some((found.address()?, found.row.own))).collect();
+    let mut ranked = Vec::new();
+    for (group, rows) in &mut rows {
+        for found in rows.iter_mut() {
+            if let Some(address) = found.address() {
+                found.row.own = own.get(&address).copied().unwrap_or(0.0);
+            }
+        }
+        rows.sort_by_key(|found| found.row.place);
+        let plain: Vec<Row> = rows.iter().map(|found| found.row).collect();
+        let scores = rank::together(&plain, sessions[group], &question.asked);
+        ranked.extend(scores.into_iter().zip(rows.iter()).filter_map(|(score, found)| Some((score?, *found))));
+    }
+    for found in candidates.into_iter().filter(|found| !rows.contains_key(&found.row.group)) {
+        let session = sessions.get(&found.row.group).copied();
+        ranked.push((rank::alone(&found.row, session, &question.asked), found));
+    }
+    Ok(ranked)
+}
+
+impl Found<'_> {
+    fn address(&self) -> Option<DocAddress> {
+        match self.source {
+            Source::Committed(address) => Some(address),
+            Source::Waiting(_) => None,
+        }
+    }
+}
+
+/// The best sessions, as many as may be looked at.
+fn best(shelf: &Shelf<'_>, sessions: &BTreeMap<u64, f32>) -> tantivy::Result<Vec<u64>> {
+    let mut order: Vec<(&u64, &f32)> = sessions.iter().collect();
+    order.sort_by(|a, b| b.1.total_cmp(a.1).then(a.0.cmp(b.0)));
+    let (mut out, mut sum) = (Vec::new(), 0);
+    for (group, _) in order.into_iter().take(MAX_SESSIONS) {
+        let rows = shelf.searcher.doc_freq(&Term::from_field_u64(shelf.fields.group, *group))?;
+        if sum + rows <= MAX_SESSION_ROWS {
+            sum += rows;
+            out.push(*group);
+        }
+    }
+    Ok(out)
+}
+
+/// The rows of these sessions that the filters let through; those of the overlay with their scores.
+fn gathered<'a>(
+    shelf: &Shelf<'a>,
+    question: &'a Question,
+    query: &'a Query<'_>,
+    groups: &[u64],
+) -> tantivy::Result<BTreeMap<u64, Vec<Found<'a>>>> {
+    let mut rows: BTreeMap<u64, Vec<Found<'a>>> = groups.iter().map(|group| (*group, Vec::new())).collect();
+    if groups.is_empty() {
+        return Ok(rows);
+    }
+    for found in waiting(shelf, &question.clauses, query) {
+        if let Some(rows) = rows.get_mut(&found.row.group) {
+            rows.push(found);
+        }
+    }
+    let any = groups.iter().map(|group| {
+        let term = Term::from_field_u64(shelf.fields.group, *group);
+        let term: Box<dyn TantivyQuery> = Box::new(TermQuery::new(term, IndexRecordOption::Basic));
+        (Occur::Should, term)
+    });
+    let weight = filtered(any.collect(), filters(shelf.fields, query))
+        .weight(EnableScoring::disabled_from_searcher(shelf.searcher))?;
+    for (ordinal, segment) in (0..).zip(shelf.searcher.segment_readers()) {
+        let mut take = |docs: &[u32]| {
+            for doc in docs.iter().filter(|doc| !segment.is_deleted(**doc)) {
+                let address = DocAddress::new(ordinal, *doc);
+                let found = on_disk(shelf, address, 0.0);
+                if let Some(rows) =
+                    rows.get_mut(&found.row.group).filter(|_| !shelf.overlay.hidden().contains(&address))
+                {
+                    rows.push(found);
+                }
+            }
+        };
+        weight.for_each_no_score(segment, &mut take)?;
+    }
+    Ok(rows)
+}
+
+/// One page of what was ranked, read from where it lies.
+fn page(
+    shelf: &Shelf<'_>,
+    question: &Question,
+    mut ranked: Vec<Ranked<'_>>,
+    offset: usize,
+    end: usize,
+) -> tantivy::Result<Vec<Hit>> {
+    let order = |a: &Ranked<'_>, b: &Ranked<'_>| {
+        b.0.total_cmp(&a.0).then(b.1.at.cmp(&a.1.at)).then(b.1.row.place.cmp(&a.1.row.place))
+    };
+    ranked.sort_by(order);
+    if let Some(last) = ranked.get(end - 1).copied() {
+        ranked.retain(|found| order(found, &last).is_le());
+    }
+    // Only what ties with something on this page is read besides it.
+    let from =
+        ranked.get(offset).map_or(ranked.len(), |first| ranked.partition_point(|found| order(found, first).is_lt()));
+    let mut read = Vec::new();
+    for (score, found) in &ranked[from..] {
+        read.extend(document(shelf, found)?.map(|document| (*score, found.at, found.row.place, document)));
+    }
+    read.sort_by(|a, b| b.0.total_cmp(&a.0).then(b.1.cmp(&a.1)).then(b.2.cmp(&a.2)).then_with(|| a.3.id.cmp(&b.3.id)));
+    let words = question.words();
+    let shown = read.into_iter().skip(offset - from).take(end - offset);
+    Ok(shown.map(|(score, _, place, document)| hit(score, place, document, &words)).collect())
+}
+
+fn document(shelf: &Shelf<'_>, found: &Found<'_>) -> tantivy::Result<Option<Document>> {
+    match found.source {
+        Source::Waiting(document) => Ok(Some(document.clone())),
+        Source::Committed(address) => {
+            let stored: TantivyDocument = shelf.searcher.doc(address)?;
+            Ok(shelf.fields.read(&stored))
+        }
+    }
+}
+
+fn hit(score: f32, place: u64, document: Document, words: &std::collections::BTreeSet<&str>) -> Hit {
     let text = if document.text.trim().is_empty() { &document.title } else { &document.text };
     let snippet = snippet(text, words);
-    Hit { id: document.id, tier: document.tier, score, at: document.at, session: document.session, snippet }
-}
-
-/// The text around the first of the words, as one line; the beginning where none occurs.
-fn snippet(text: &str, words: &BTreeSet<&str>) -> String {
-    let first = tokens::pieces(text).into_iter().find(|piece| words.contains(piece.term.as_str()));
-    let at = first.map_or(0, |piece| piece.start);
-    let lead = text[..at].char_indices().rev().take(SNIPPET_LEAD).last().map_or(at, |(i, _)| i);
-    // A cut word at the front says nothing.
-    let start = match text[lead..at].find(char::is_whitespace) {
-        Some(gap) if lead > 0 => lead + gap,
-        _ => lead,
-    };
-    let mut line = String::new();
-    for c in text[start..].chars().map(|c| if c.is_control() { ' ' } else { c }) {
-        if !(c.is_whitespace() && (line.is_empty() || line.ends_with(' '))) {
-            line.push(if c.is_whitespace() { ' ' } else { c });
-        }
-        if line.len() > MAX_SNIPPET_CHARS * 4 {
-            break;
-        }
-    }
-    let line = if start > 0 { format!("…{}", line.trim()) } else { line.trim().to_owned() };
-    match line.char_indices().nth(MAX_SNIPPET_CHARS) {
-        None => line,
-        Some(_) => line.chars().take(MAX_SNIPPET_CHARS - 1).chain(['…']).collect(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_snippet_is_one_short_line_around_the_match() {
-        let words = BTreeSet::from(["needl"]);
-        let text = format!("{} needle\n\n{}", "hay ".repeat(500), "straw ".repeat(500));
-        let line = snippet(&text, &words);
-        assert_eq!(line.chars().count(), MAX_SNIPPET_CHARS);
-        assert!(line.starts_with("…hay ") && line.ends_with('…'), "{line}");
-        assert!(line.contains("hay needle straw"), "{line}");
-        assert_eq!(snippet("a\tb \u{1b} c", &words), "a b c");
-        assert_eq!(snippet("", &words), "");
-    }
-
-    #[test]
-    fn a_query_of_stop_words_alone_keeps_them() {
-        let found = |text| words(text).into_iter().map(|(word, _)| word).collect::<Vec<_>>();
-        assert_eq!(found("to be or"), ["to", "be", "or"]);
-        assert_eq!(found("what about the index index"), ["index"]);
-        assert_eq!(found("한국어"), ["한국", "국어"]);
-    }
-
-    #[test]
-    fn a_huge_query_is_cut() {
-        let text = (0..100_000).map(|i| format!("w{i} ")).collect::<String>();
-        assert_eq!(words(&text).len(), MAX_CANDIDATES);
+    let highlights = highlights(&snippet, words);
+    Hit {
+        id: document.id,
+        tier: document.tier,
+        score,
+        at: document.at,
+        session: document.session,
+        position: place >> super::cues::TRAIT_BITS,
+        title: document.title,
+        text: document.text,
+        snippet,
+        highlights,
     }
 }

@@ -12,20 +12,11 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn document(id: &str, text: &str) -> Document {
-    Document {
-        id: id.into(),
-        tier: Tier::Raw,
-        text: text.into(),
-        title: String::new(),
-        tags: Vec::new(),
-        at: at(1_000),
-        session: "s1".into(),
-        agent: "a1".into(),
-    }
+    Document { session: "s1".into(), agent: "a1".into(), ..Document::new(id, Tier::Raw, text, at(1_000)) }
 }
 
 fn query(text: &str) -> Query<'_> {
-    Query { text, tier: None, session: None, agent: None, tags: &[], since: None, until: None, limit: 10 }
+    Query { text, limit: 10, ..Query::default() }
 }
 
 fn ids(index: &Index, query: &Query<'_>) -> Vec<String> {
@@ -127,6 +118,57 @@ fn filters_hold_in_the_overlay_and_in_the_index() {
     }
 }
 
+/// A session in which somebody is asked and answers, and another that has nothing to do with it.
+fn talked() -> Vec<Document> {
+    let said = |id: &str, session: &str, speaker: &str, position: u64, text: &str| Document {
+        session: session.into(),
+        speaker: speaker.into(),
+        position,
+        ..Document::new(id, Tier::Raw, text, at(1_000 + i64::try_from(position).unwrap()))
+    };
+    vec![
+        said("hello", "s1", "Ann", 1, "good morning everybody"),
+        said("asked", "s1", "Bob", 2, "where did the kiln go?"),
+        said("answer", "s1", "Ann", 4, "behind the shed since friday"),
+        said("later", "s1", "Bob", 5, "thanks a lot"),
+        said("far", "s1", "Bob", 9, "lunch is ready"),
+        said("other", "s2", "Bob", 3, "paint it green"),
+    ]
+}
+
+#[test]
+fn what_stands_beside_a_match_is_found_before_and_after_a_commit() {
+    let (_home, index) = new();
+    index.put(talked()).unwrap();
+    let before = index.search(&query("kiln")).unwrap();
+    let ids: Vec<&str> = before.iter().map(|hit| hit.id.as_str()).collect();
+    assert_eq!(ids[..2], ["asked", "answer"], "{ids:?}");
+    assert!(ids.contains(&"hello") && ids.contains(&"later"), "{ids:?}");
+    assert!(!ids.contains(&"far") && !ids.contains(&"other"), "{ids:?}");
+    index.commit(1).unwrap();
+    assert_eq!(index.search(&query("kiln")).unwrap(), before);
+    index.put(vec![Document { session: "s1".into(), position: 3, ..document("between", "hm") }]).unwrap();
+    let between = found(&index, "kiln");
+    assert!(between.contains(&"between".to_owned()), "{between:?}");
+    index.remove(&["answer".into()]).unwrap();
+    assert!(!found(&index, "kiln").contains(&"answer".to_owned()), "a neighbour that was removed is gone at once");
+}
+
+#[test]
+fn neighbours_obey_the_filters_and_names_ask_for_a_speaker() {
+    let (_home, index) = new();
+    index.put(talked()).unwrap();
+    for cursor in 0..2 {
+        let late = Query { since: Some(at(1_004)), ..query("kiln") };
+        assert_eq!(ids(&index, &late), [""; 0], "nothing that matches is left");
+        let early = Query { until: Some(at(1_004)), ..query("kiln") };
+        assert_eq!(ids(&index, &early), ["asked", "hello"]);
+        assert_eq!(found(&index, "where did Ann say the kiln went")[0], "answer", "cursor {cursor}");
+        assert_eq!(found(&index, "what did Bob ask about the kiln")[0], "asked", "cursor {cursor}");
+        index.commit(cursor).unwrap();
+    }
+}
+
 #[test]
 fn queries_find_text_of_every_script() {
     let (_home, index) = new();
@@ -201,7 +243,7 @@ fn a_broken_or_foreign_index_is_set_aside() {
         ("managed", |dir| std::fs::write(dir.join(".managed.json"), "[[[").unwrap()),
         ("version", |dir| {
             let text = std::fs::read_to_string(dir.join("meta.json")).unwrap();
-            std::fs::write(dir.join("meta.json"), text.replace("clone-index 2", "clone-index 0")).unwrap();
+            std::fs::write(dir.join("meta.json"), text.replace("clone-index 3", "clone-index 0")).unwrap();
         }),
         ("segment", |dir| {
             let mut files = std::fs::read_dir(dir).unwrap().map(|file| file.unwrap().path());

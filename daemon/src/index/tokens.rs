@@ -133,13 +133,18 @@ fn word(text: &str, start: usize, out: &mut Vec<Piece>) {
         out.push(Piece { term: normal(text), start, end: start + text.len(), kind: Kind::Word });
     }
     for (at, part) in parts {
-        let plain = normal(part);
+        let plain = normal(without_genitive(part));
         let kind = if is_stop_word(&plain) { Kind::Stop } else { Kind::Word };
         let (start, end) = span(at, part);
         if !plain.is_empty() {
             out.push(Piece { term: stem(plain), start, end, kind });
         }
     }
+}
+
+/// The word without a final `'s`.
+fn without_genitive(word: &str) -> &str {
+    ["'s", "’s"].iter().find_map(|end| word.strip_suffix(end)).unwrap_or(word)
 }
 
 /// The pieces between punctuation and at the humps of camel case, each with its offset.
@@ -247,6 +252,7 @@ mod tests {
             ("/usr/lib/main.rs.", &["usr/lib/main.rs", "usr", "lib", "main", "rs"]),
             ("std::fs", &["std::fs", "std", "fs"]),
             ("don't 'quote'", &["dont", "quot"]),
+            ("James's Ann’s", &["jame", "ann"]),
             ("ＡＢＣ ｶﾞ", &["abc", "ガ"]),
             ("cafe\u{301}", &["café"]),
             ("東京都", &["東", "東京", "京", "京都", "都"]),

@@ -142,6 +142,8 @@ pub(super) struct Directory {
     live: HashMap<Digest, u32>,
     /// Copies of events whose commit was answered with an error and which were appended again later, by their segment.
     hidden: BTreeSet<(u32, Position)>,
+    /// First and last position of every run of events that is being forgotten: nobody is shown them.
+    pub(super) erased: Vec<(u64, u64)>,
     /// What cannot be read.
     damaged: Vec<Damage>,
     /// The next position to be given.
@@ -268,7 +270,13 @@ impl Directory {
 
     /// Whether the event at a position of a segment counts no more; almost always none does.
     pub(super) fn is_hidden(&self, segment: u32, position: Position) -> bool {
-        !self.hidden.is_empty() && self.hidden.contains(&(segment, position))
+        self.is_erased(position) || !self.hidden.is_empty() && self.hidden.contains(&(segment, position))
+    }
+
+    /// Whether the event at a position is being forgotten.
+    fn is_erased(&self, position: Position) -> bool {
+        let at = self.erased.partition_point(|run| run.1 < position.0);
+        self.erased.get(at).is_some_and(|run| run.0 <= position.0)
     }
 
     /// The position of an id.
@@ -286,7 +294,8 @@ impl Directory {
 
     /// The position, where it is read from this segment: else a later file holds another event there.
     fn owned(&self, segment: usize, position: Option<Position>) -> Option<Position> {
-        position.filter(|position| self.place(*position).is_some_and(|place| place.segment as usize == segment))
+        let here = |position: &Position| self.place(*position).is_some_and(|place| place.segment as usize == segment);
+        position.filter(|position| here(position) && !self.is_erased(*position))
     }
 
     /// The chunk that holds a position.
@@ -316,6 +325,20 @@ impl Directory {
     /// Puts the chunks of a segment that was written anew in the place of those that were there.
     pub(super) fn replace(&mut self, stretch: std::ops::Range<usize>, places: impl IntoIterator<Item = Place>) {
         self.places.splice(stretch, places);
+    }
+
+    /// Moves the chunks of a segment that was written anew, by where they were in it; what is not named is gone.
+    pub(super) fn exchange(&mut self, index: usize, moved: &HashMap<u64, Option<Place>>) {
+        self.places.retain_mut(|place| {
+            if place.segment as usize != index {
+                return true;
+            }
+            let fresh = moved.get(&place.offset).copied().flatten();
+            *place = fresh.unwrap_or(*place);
+            fresh.is_some()
+        });
+        let name = &self.segments[index].name;
+        self.damaged.retain(|damage| damage.segment != *name);
     }
 
     /// Takes a chunk out that turned out to be damaged; its ids are not known any more. False where it is not there.

@@ -75,6 +75,11 @@ pub enum LogError {
     /// `KEY` does not hold 32 bytes.
     #[error("the key file `{0}` is damaged; restore it from a backup")]
     Key(String),
+    /// `ERASE` is damaged, so that it is not known what must not be shown.
+    #[error(
+        "the erase journal `{0}` is damaged, and what was being forgotten is not known; remove it, start, and forget it again"
+    )]
+    Journal(String),
     /// There is neither a segment nor a key in the folder.
     #[error("there is no log in `{0}`")]
     NoLog(String),

@@ -90,6 +90,7 @@ fn wheel(shared: &Shared) -> u64 {
 impl Shared {
     /// Does all that is due but scrubbing.
     pub(super) fn tend(&self) {
+        let _turn = locked(&self.tending);
         self.reread();
         self.write_blocks();
         while !self.keeper.is_ended() && self.pack_once() {
@@ -245,7 +246,7 @@ pub(super) fn remove_leftovers(disk: &dyn Storage, names: &[String]) {
             !there.contains(&*sealed_name(base)) && !there.contains(&*super::writer::open_name(base))
         })
     };
-    let unfinished = |name: &str| name.ends_with(".ids.new") || name.ends_with(".packed");
+    let unfinished = |name: &str| [".ids.new", ".packed", ".erased"].iter().any(|end| name.ends_with(end));
     for name in names.iter().filter(|name| unfinished(name) || orphan(name)) {
         // Where it cannot be removed it only takes room.
         let _ = disk.remove(name);

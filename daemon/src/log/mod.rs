@@ -15,6 +15,7 @@
 mod directory;
 mod disk;
 mod error;
+mod forget;
 mod ids;
 mod inspect;
 mod keep;
@@ -25,7 +26,9 @@ mod queue;
 mod reader;
 mod recover;
 mod repair;
+mod rewrite;
 mod storage;
+mod tombstones;
 mod verify;
 mod writer;
 
@@ -39,6 +42,7 @@ use clone_schema::{Position, Timestamp};
 use directory::Directory;
 use disk::Disk;
 pub use error::LogError;
+pub use forget::{Doomed, Erased, Erasure};
 pub use ids::check_block;
 pub use inspect::{Inspection, Missing, inspect};
 use keep::Keeper;
@@ -48,6 +52,7 @@ use queue::{Job, Queue};
 pub use recover::{Damage, Recovery, TornTail};
 pub use repair::{RepairError, Repaired, repair, salvage};
 use storage::{Lock, Storage};
+pub use tombstones::{Keyed, Of, Tombstone};
 pub use verify::{Note, Verification, verify};
 
 /// The largest event, in bytes of JSON.
@@ -202,6 +207,12 @@ struct Shared {
     /// The least free bytes, and the clock that says since when there are fewer.
     low_water: u64,
     now: fn() -> Timestamp,
+    /// What the log does not take again.
+    tombstones: Mutex<tombstones::Tombstones>,
+    /// What is being forgotten.
+    erasure: Mutex<Option<Erasure>>,
+    /// Held by whoever works on sealed segments.
+    tending: Mutex<()>,
     /// Held for the life of the log and let go when it is closed.
     lock: Mutex<Option<Lock>>,
 }
@@ -248,6 +259,9 @@ impl Log {
         let key = lock::key(&*disk)?;
         let mut directory = Directory::default();
         let recovery = recover::recover(&*disk, &mut directory)?;
+        let tombstones = Mutex::new(tombstones::Tombstones::read(&*disk, &key)?);
+        let erasure = forget::unfinished(&*disk, &key)?;
+        directory.erased = erasure.iter().flat_map(|erasure| erasure.runs.iter().copied()).collect();
         let next = directory.head;
         let shared = Arc::new(Shared {
             disk,
@@ -260,6 +274,9 @@ impl Log {
             key,
             low_water: options.low_water,
             now: options.now,
+            tombstones,
+            erasure: Mutex::new(erasure),
+            tending: Mutex::default(),
             lock: Mutex::new(Some(lock)),
         });
         let writer = writer::start(shared.clone(), options, next)?;
@@ -281,7 +298,7 @@ impl Log {
     pub fn append(&self, entries: Vec<Entry>) -> Result<Vec<Appended>, LogError> {
         check(&entries)?;
         let (reply, answer) = std::sync::mpsc::sync_channel(1);
-        self.inner.shared.queue.push(Job { entries, reply: Some(reply) })?;
+        self.inner.shared.queue.push(Job { entries, reply: Some(reply), seal: false })?;
         answer.recv().unwrap_or(Err(LogError::Closed))
     }
 
@@ -294,7 +311,7 @@ impl Log {
     /// Refused entries, a closed log, or a full queue while the disk fails.
     pub fn append_later(&self, entries: Vec<Entry>) -> Result<(), LogError> {
         check(&entries)?;
-        self.inner.shared.queue.push(Job { entries, reply: None })
+        self.inner.shared.queue.push(Job { entries, reply: None, seal: false })
     }
 
     /// The position after the last durable event.
@@ -404,6 +421,8 @@ mod crash_states;
 mod failing;
 #[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod forgetting;
 #[cfg(test)]
 mod keeping;
 #[cfg(test)]

@@ -29,6 +29,8 @@ pub(super) struct Job {
     pub(super) entries: Vec<Entry>,
     /// Nobody waits where it is `None`.
     pub(super) reply: Option<SyncSender<Result<Vec<Appended>, LogError>>>,
+    /// Whether the open segment is sealed after them.
+    pub(super) seal: bool,
 }
 
 impl Job {
@@ -261,12 +263,12 @@ mod tests {
     fn bulk(count: u64, bytes: usize) -> Job {
         let mut entries = entries(0..count);
         entries[0].json = "x".repeat(bytes);
-        Job { entries, reply: None }
+        Job { entries, reply: None, seal: false }
     }
 
     fn awaited() -> (Job, Answer) {
         let (reply, answer) = sync_channel(1);
-        (Job { entries: entries(0..1), reply: Some(reply) }, answer)
+        (Job { entries: entries(0..1), reply: Some(reply), seal: false }, answer)
     }
 
     #[test]

@@ -235,6 +235,9 @@ impl Log {
     #[must_use]
     pub fn locate(&self, position: Position) -> Option<Location> {
         let (source, chunk) = self.inner.shared.chunk_at(position).ok()??;
+        if self.inner.shared.is_hidden(&source, position) {
+            return None;
+        }
         let index = at(&chunk, source.base, position)?;
         let time = from_nanos(chunk.get(index)?.log_time);
         Some(Location { segment: source.name, offset: source.place.offset, index: u32::try_from(index).ok()?, time })

@@ -20,6 +20,7 @@ use super::inspect::{Inspection, inspect};
 use super::lock::KEY;
 use super::recover::{SKIP, parse};
 use super::storage::{Storage, append};
+use super::tombstones::TOMBSTONES;
 use super::verify::{Source, Verification};
 use super::writer::sealed_name;
 
@@ -165,6 +166,9 @@ impl Target {
     /// Copies the key where it is a good one.
     fn key(&self, source: &Source) -> Result<bool, LogError> {
         let Some(key) = source.disk.read(KEY).ok().filter(|key| key.len() == 32) else { return Ok(false) };
+        if let Ok(stones) = source.disk.read(TOMBSTONES) {
+            self.put(TOMBSTONES, &stones)?;
+        }
         self.put(KEY, &key).map(|()| true)
     }
 
@@ -203,7 +207,7 @@ fn clear(staging: &Path) -> Result<(), RepairError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         names => names.map_err(failed)?,
     };
-    if names.iter().any(|name| name != KEY && parse(name.clone()).is_none()) {
+    if names.iter().any(|name| name != KEY && name != TOMBSTONES && parse(name.clone()).is_none()) {
         return Err(RepairError::NotEmpty(staging.display().to_string()));
     }
     names.iter().try_for_each(|name| disk.remove(name)).map_err(failed)?;

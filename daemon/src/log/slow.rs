@@ -14,7 +14,7 @@ type Answer = Receiver<Result<Vec<Appended>, LogError>>;
 /// Queues one event and waits until its sync waits for the disk, which the caller holds up.
 fn on_its_way(log: &Log, disk: &SimDisk, number: u64) -> Answer {
     let (reply, answer) = sync_channel(1);
-    log.inner.shared.queue.push(Job { entries: vec![event(number)], reply: Some(reply) }).unwrap();
+    log.inner.shared.queue.push(Job { entries: vec![event(number)], reply: Some(reply), seal: false }).unwrap();
     while !disk.sync_waits() {
         assert_eq!(answer.try_recv().err(), Some(TryRecvError::Empty), "answered without a sync");
         std::thread::yield_now();

@@ -11,12 +11,14 @@ use std::path::Path;
 use clone_schema::{Position, Timestamp, segment};
 
 use super::disk::Disk;
+use super::forget::JOURNAL;
 use super::ids::check_block;
 use super::inspect::{Inspection, Missing, inspect};
 use super::lock::{self, KEY, LOCK};
 use super::pack::merged;
 use super::recover::parse;
 use super::storage::{Lock, Storage};
+use super::tombstones::TOMBSTONES;
 use super::writer::sealed_name;
 use super::{Damage, LogError, QUARANTINE};
 
@@ -185,7 +187,7 @@ impl Source {
     fn others(&self, out: &mut Verification) -> Result<(), LogError> {
         for name in &self.names {
             match name.as_str() {
-                LOCK | KEY => {}
+                LOCK | KEY | TOMBSTONES => {}
                 QUARANTINE => self.quarantine(out)?,
                 _ => match parse(name.clone()) {
                     Some((base, true, _)) if self.names.contains(&sealed_name(base)) => {
@@ -247,11 +249,15 @@ fn other(name: &str) -> Option<Note> {
     let digits = name.get(..20).is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
     let what = match (name, name.get(20..)) {
         ("probe", _) => "a log that could not write tried the disk with it; nothing reads it",
+        (JOURNAL, _) => "something is being forgotten; the next start of the daemon goes on with it",
+        ("ERASE.new" | "TOMBSTONES.new", _) => "it was never finished; nothing reads it",
         ("KEY.new", _) => "a key that was never finished; nothing reads it",
         // Ids beside their segment are derived, and made anew where they are missing or wrong.
         (_, Some(".ids")) if digits => return None,
         _ if merged(name).is_some() => return None,
-        (_, Some(".ids.new" | ".packed")) if digits => "work that a crash cut short; the next start removes it",
+        (_, Some(".ids.new" | ".packed" | ".erased")) if digits => {
+            "work that a crash cut short; the next start removes it"
+        }
         (_, Some(".recovered")) if digits => "a recovery that was cut short; the next one writes it anew",
         _ if name.ends_with(".mcap") => "the name is not that of a segment, so its events are not read",
         _ => "the name is not one of the log's; nothing reads it",

@@ -135,8 +135,12 @@ impl Writer {
         if wrote {
             self.judge(Ok(()));
         }
+        let sealed = if jobs.iter().any(|job| job.seal) { self.finish() } else { Ok(()) };
         for (job, answer) in jobs.into_iter().zip(answers) {
-            job.answer(answer);
+            match (&sealed, job.seal, &job.reply) {
+                (Err(error), true, Some(reply)) => drop(reply.send(Err(error.clone()))),
+                _ => job.answer(answer),
+            }
         }
         if wrote {
             self.wake();

@@ -113,6 +113,11 @@ struct PredictArgs {
     /// From which confidence status is auto; 0.8 where absent.
     #[schemars(range(min = 0.0, max = 1.0))]
     threshold: Option<f64>,
+    /// The precision to be promised, in the place of a threshold.
+    #[schemars(range(min = 0.001, max = 1.0))]
+    target_precision: Option<f64>,
+    /// The options of a dialog, 1 to 16: the candidates are these and nothing else.
+    options: Option<Vec<String>>,
     /// The session that the question belongs to.
     session_id: Option<String>,
 }
@@ -204,6 +209,13 @@ struct ContextArgs {
     /// 1 to 500; 50 where absent.
     #[schemars(range(min = 1, max = 500))]
     max_raw: Option<u32>,
+    /// What to recall for; with it, or with a budget, the answer has a text within that budget.
+    query: Option<String>,
+    /// What that text may take in tokens, 100 to 32000; 2000 where absent.
+    #[schemars(range(min = 100, max = 32000))]
+    token_budget: Option<u32>,
+    /// Recall from this project only.
+    project: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -215,9 +227,23 @@ struct SearchArgs {
     tier: Option<String>,
     /// Only this session.
     session_id: Option<String>,
+    /// Only this agent.
+    agent: Option<String>,
+    /// Only this project.
+    project: Option<String>,
+    /// Only this kind of event, such as agent.prompt.
+    topic: Option<String>,
+    /// Only what carries one of these tags.
+    tags: Option<Vec<String>>,
+    /// Only what happened at or after this instant.
+    from: Option<String>,
+    /// Only what happened before this instant.
+    to: Option<String>,
     /// How many, 1 to 100; 10 where absent.
     #[schemars(range(min = 1, max = 100))]
     limit: Option<u32>,
+    /// How many to pass over.
+    offset: Option<u32>,
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -1,5 +1,7 @@
 //! What a predictor sees of the memory: the bundle of `/api/memory/context/`.
 
+pub mod pack;
+
 use clone_schema::api::ContextRequest;
 use clone_schema::memory::{Episode, Fact, Raw, Status};
 use clone_schema::{Fault, Timestamp};

@@ -9,9 +9,22 @@ use crate::memory::words::clip;
 /// The longest sentence, in characters.
 pub const MAX_SENTENCE: usize = 400;
 
+/// The longest text of one event that is searched, in characters.
+pub const MAX_SEARCHED: usize = 4_000;
+
 /// The event as a sentence of at most [`MAX_SENTENCE`] characters.
 #[must_use]
 pub fn sentence(event: &Event) -> String {
+    told(event, MAX_SENTENCE)
+}
+
+/// The same with at most [`MAX_SEARCHED`] characters: what a search looks through.
+#[must_use]
+pub fn searched(event: &Event) -> String {
+    told(event, MAX_SEARCHED)
+}
+
+fn told(event: &Event, limit: usize) -> String {
     let told = match &event.body {
         Body::SessionStarted => "Session started".to_owned(),
         Body::SessionStopped => "Session stopped".to_owned(),
@@ -21,8 +34,8 @@ pub fn sentence(event: &Event) -> String {
         Body::InputKeystroke { .. } => "Pressed a key".to_owned(),
         Body::InputClick { x, y, .. } => format!("Clicked at {x}, {y}"),
         Body::InputScroll { x, y, .. } => format!("Scrolled at {x}, {y}"),
-        Body::AgentPrompt { agent, prompt } => format!("To {agent}: {}", clip(prompt, MAX_SENTENCE)),
-        Body::AgentResponse { agent, response, .. } => format!("{agent}: {}", clip(response, MAX_SENTENCE)),
+        Body::AgentPrompt { agent, prompt } => format!("To {agent}: {}", clip(prompt, limit)),
+        Body::AgentResponse { agent, response, .. } => format!("{agent}: {}", clip(response, limit)),
         Body::TerminalCommand { command, exit_code, .. } => match exit_code {
             Some(code) if *code != 0 => format!("Ran {command} (exit {code})"),
             _ => format!("Ran {command}"),
@@ -31,7 +44,7 @@ pub fn sentence(event: &Event) -> String {
         Body::BrowserVisited { url, title: None } => format!("Visited {url}"),
         Body::AgentChoice(choice) => answered(choice),
     };
-    clip(&told, MAX_SENTENCE)
+    clip(&told, limit)
 }
 
 /// An answered choice as a sentence.

@@ -3,6 +3,7 @@
 use clone_schema::event::Origin;
 use clone_schema::prediction::{Candidate, Cited, MAX_K, Weight};
 
+use super::choices::Offered;
 use super::local::{Answer, Forecast, Predictor, Query};
 use super::part::Part;
 use super::pool::Ranked;
@@ -24,6 +25,10 @@ impl Predictor {
     /// Ranked candidates for a query, from what is known now.
     #[must_use]
     pub fn answer(&self, query: &Query<'_>) -> Answer {
+        if let Some((kind, options)) = self.choices.recognised(query.agent_input) {
+            let offered = Offered { kind, question: query.agent_input, options: &options };
+            return self.choices.answer(&offered, query.k.clamp(1, MAX_K));
+        }
         let view = self.view(query);
         let ranked = self.rank(&view);
         let chosen = self.choose(ranked, query.k.clamp(1, MAX_K));
@@ -76,10 +81,11 @@ impl Predictor {
         let (n, agree) = first.map_or((0, 0), |first| self.agreement(view, first));
         let standing = self.curves.standing(view.situation.kind, raw);
         Answer {
-            weight: Weight { n, agree, lower: standing.stood.strict, labels: standing.labels },
+            weight: Weight { n, agree, lower: standing.stood.strict, labels: standing.labels, promise: None },
             standing,
             kind: view.situation.kind,
             abstained: first.is_none_or(|first| first.backing.is_empty()),
+            channel: None,
             candidates,
         }
     }

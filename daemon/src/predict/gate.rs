@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use clone_schema::confidence::{below, floor3};
+use clone_schema::event::ChoiceKind;
 use clone_schema::prediction::{Candidate, Gate, MAX_K, MIN_THRESHOLD, Status, Weight};
 
 use super::local::Answer;
@@ -30,6 +31,8 @@ pub enum Mode {
         /// At most one person in twenty falls below what was promised; else the looser bound.
         strict: bool,
     },
+    /// The person muted this agent, this project or this hour.
+    Muted,
     /// Shown, never acted on.
     Shadow,
     /// The person switched it off.
@@ -51,6 +54,10 @@ pub struct Decided {
     pub kind: Kind,
     /// Nothing of the person's own fits.
     pub abstained: bool,
+    /// The channel, where the candidates are the options of a dialog.
+    pub channel: Option<ChoiceKind>,
+    /// Whether it could be automatic, were the person's switch on and nothing muted.
+    pub would_be_auto: bool,
 }
 
 impl Decided {
@@ -84,16 +91,20 @@ pub fn decide(answer: Answer, threshold: f64, mode: Mode, agent_input: &str, id:
     let stand = floor3(lower.min(candidates[0].probability));
     let evidence = (answer.weight.agree, answer.standing.peers);
     let destructive = is_destructive(last_block(agent_input)) || is_destructive(&candidates[0].response);
+    let live = match () {
+        () if destructive => Gate::Destructive,
+        () if abstained => Gate::Abstained,
+        () if stand < threshold => Gate::LowerBound,
+        () if evidence.0 < ENOUGH_AGREE && evidence.1 < ENOUGH_PEERS => Gate::EvidenceFloor,
+        () if tripped(&answer.standing.outcomes, threshold, strict) => Gate::TripWire,
+        () if is_audited(id) => Gate::Audit,
+        () => Gate::Open,
+    };
     let gate = match mode {
         Mode::Off => Gate::Off,
         Mode::Shadow => Gate::Shadow,
-        Mode::Live { .. } if destructive => Gate::Destructive,
-        Mode::Live { .. } if abstained => Gate::Abstained,
-        Mode::Live { .. } if stand < threshold => Gate::LowerBound,
-        Mode::Live { .. } if evidence.0 < ENOUGH_AGREE && evidence.1 < ENOUGH_PEERS => Gate::EvidenceFloor,
-        Mode::Live { .. } if tripped(&answer.standing.outcomes, threshold, strict) => Gate::TripWire,
-        Mode::Live { .. } if is_audited(id) => Gate::Audit,
-        Mode::Live { .. } => Gate::Open,
+        Mode::Muted => Gate::Mute,
+        Mode::Live { .. } => live,
     };
     let confidence = if gate == Gate::Open { stand } else { stand.min(below(threshold)) };
     candidates[0].confidence = confidence;
@@ -101,7 +112,9 @@ pub fn decide(answer: Answer, threshold: f64, mode: Mode, agent_input: &str, id:
         candidate.confidence = floor3(candidate.probability).min(confidence);
     }
     let status = if confidence >= threshold { Status::Auto } else { Status::Escalated };
-    Decided { candidates, status, gate, weight: answer.weight, kind: answer.kind, abstained }
+    let (weight, kind, channel) = (answer.weight, answer.kind, answer.channel);
+    let would_be_auto = matches!(live, Gate::Open | Gate::Audit);
+    Decided { candidates, status, gate, weight, kind, abstained, channel, would_be_auto }
 }
 
 /// Whether the prediction of this id is asked although it could be automatic.
@@ -263,10 +276,11 @@ mod tests {
     fn answer(candidates: Vec<Candidate>, lower: f64, agree: u32, peers: u32) -> Answer {
         Answer {
             candidates,
-            weight: Weight { n: agree, agree, lower, labels: peers },
+            weight: Weight { n: agree, agree, lower, labels: peers, promise: None },
             standing: Standing { stood: Stood { strict: lower, standard: lower }, peers, ..Standing::default() },
             kind: Kind::Report,
             abstained: false,
+            channel: None,
         }
     }
 
@@ -275,9 +289,10 @@ mod tests {
     #[test]
     fn each_gate_holds_what_it_should() {
         let sure = || answer(vec![candidate("yes", 0.95), candidate("no", 0.04)], 0.9, 8, 20);
-        let table: [(&str, Answer, Mode, &str, Gate); 7] = [
+        let table: [(&str, Answer, Mode, &str, Gate); 8] = [
             ("open", sure(), LIVE, "all tests pass, shall I go on?", Gate::Open),
             ("off", sure(), Mode::Off, "shall I go on?", Gate::Off),
+            ("muted", sure(), Mode::Muted, "shall I go on?", Gate::Mute),
             ("shadow", sure(), Mode::Shadow, "shall I go on?", Gate::Shadow),
             ("destructive", sure(), LIVE, "shall I run `rm -rf build`?", Gate::Destructive),
             ("abstained", Answer { abstained: true, ..sure() }, LIVE, "go on?", Gate::Abstained),
@@ -288,6 +303,8 @@ mod tests {
             let decided = decide(answer, 0.8, mode, input, ID);
             assert_eq!(decided.gate, gate, "{name}");
             assert_eq!(decided.status == Status::Auto, gate == Gate::Open, "{name}");
+            let switched = matches!(gate, Gate::Open | Gate::Off | Gate::Shadow | Gate::Mute);
+            assert_eq!(decided.would_be_auto, switched, "{name}");
             assert_eq!(decided.confidence() >= 0.8, gate == Gate::Open, "{name}");
         }
     }
@@ -360,7 +377,7 @@ mod tests {
         fn the_wire_rule_holds(
             answer in any_answer(),
             threshold in prop_oneof![0.0..=1.2_f64, Just(f64::NAN), Just(0.8)],
-            mode in prop_oneof![Just(LIVE), Just(Mode::Live { strict: false }), Just(Mode::Shadow), Just(Mode::Off)],
+            mode in prop_oneof![Just(LIVE), Just(Mode::Live { strict: false }), Just(Mode::Shadow), Just(Mode::Muted), Just(Mode::Off)],
             input in prop_oneof![Just("go on?"), Just("delete it?")],
             id in "[a-z]{1,4}",
         ) {
@@ -368,7 +385,7 @@ mod tests {
             let auto = decided.status == Status::Auto;
             prop_assert_eq!(auto, !threshold.is_nan() && decided.confidence() >= threshold.max(MIN_THRESHOLD));
             prop_assert_eq!(auto, decided.gate == Gate::Open);
-            prop_assert!(!(auto && (input == "delete it?" || mode == Mode::Shadow || mode == Mode::Off)));
+            prop_assert!(!(auto && (input == "delete it?" || matches!(mode, Mode::Shadow | Mode::Muted | Mode::Off))));
             prop_assert!(!decided.predicted_response().trim().is_empty());
             prop_assert!((1..=MAX_K).contains(&decided.candidates.len()));
             let sum: f64 = decided.candidates.iter().map(|c| c.probability).sum();

@@ -6,12 +6,14 @@
 
 use std::collections::HashMap;
 
+use clone_schema::event::ChoiceKind;
 use clone_schema::prediction::{Candidate, Weight};
 use clone_schema::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::assent::{self, Assent, Before};
 use super::calibrate::Row;
+use super::choices::{Choices, Chosen, Offered};
 use super::continuation::{Continuation, Endings};
 use super::curves::{Curves, Judging, Standing};
 use super::fit::Sparse;
@@ -86,6 +88,8 @@ pub struct Judged {
     pub of: Judging,
     /// How it fared.
     pub label: Label,
+    /// The channel, where it was an option of a dialog.
+    pub channel: Option<ChoiceKind>,
 }
 
 /// A first candidate that nobody acts on.
@@ -114,6 +118,8 @@ pub struct Answer {
     pub kind: Kind,
     /// Nothing of the person's own fits.
     pub abstained: bool,
+    /// The channel, where the candidates are the options of a dialog.
+    pub channel: Option<ChoiceKind>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -150,6 +156,7 @@ pub struct Predictor {
     pub(super) endings: Endings,
     pub(super) letters: usize,
     pub(super) assent: Assent,
+    pub(super) choices: Choices,
     /// No part of what is kept: they come with the program.
     #[serde(skip)]
     pub(super) weights: Weights,
@@ -280,14 +287,32 @@ impl Predictor {
 
     /// Learns how a prediction that was made fared, as [`judge`](Self::judge) does.
     pub fn judge_prediction(&mut self, judged: &Judged) {
+        if judged.channel.is_some() {
+            return self.choices.judge(judged.of, judged.label);
+        }
         let Label { raw, kind, hit, weight, stood } = judged.label;
         self.curves.judge(judged.of, kind, Row::new(raw, hit, weight), stood);
     }
 
-    /// What an answer with this raw number would stand at now.
+    /// Learns which option of a dialog the person took.
+    pub fn learn_choice(&mut self, chosen: &Chosen) {
+        self.choices.learn(chosen);
+    }
+
+    /// The options of a dialog, ranked, from what is known now.
     #[must_use]
-    pub fn stood(&self, kind: Kind, raw: f64) -> Stood {
-        self.curves.stood(kind, raw)
+    pub fn answer_choice(&self, offered: &Offered<'_>, k: usize) -> Answer {
+        self.choices.answer(offered, k)
+    }
+
+    /// The kind of an answer with this raw number, and what it would stand at now.
+    #[must_use]
+    pub fn stood(&self, channel: Option<ChoiceKind>, agent_input: &str, raw: f64) -> (Kind, Stood) {
+        if let Some(channel) = channel {
+            return self.choices.stood(channel, raw);
+        }
+        let kind = Situation::read(agent_input).kind;
+        (kind, self.curves.stood(kind, raw))
     }
 
     /// How many pairs it has learned.

@@ -12,12 +12,15 @@
 //! - [`calibrate`]: raw numbers to probabilities; [`curves`]: whose labels meet in one curve. [`gate`]: probabilities to the
 //!   confidence we stand behind; [`tripwire`]: whether what we stood behind held.
 //! - [`cosmetic`]: whether what was sent is what was predicted but for its looks.
+//! - [`promise`]: what counted outcomes alone can promise. [`mute`]: where nothing is ever automatic.
 //! - [`assent`]: whether the person would say yes. [`fit`]: how shipped weights are made.
+//! - [`choices`]: which of the options on offer the person takes.
 //! - [`continuation`]: whether the person would go on at all. [`stratum`]: the closed channels, told apart by fixed rules.
 
 mod answer;
 pub mod assent;
 pub mod calibrate;
+pub mod choices;
 pub mod continuation;
 pub mod cosmetic;
 pub mod curves;
@@ -25,11 +28,13 @@ pub mod fit;
 pub mod gate;
 pub mod habits;
 pub mod local;
+pub mod mute;
 mod nearby;
 pub mod nearest;
 pub mod part;
 pub mod pool;
 mod postings;
+pub mod promise;
 pub mod rank;
 pub mod situation;
 pub mod stratum;
@@ -38,6 +43,7 @@ mod tests;
 pub mod tripwire;
 mod view;
 
+pub use choices::{Chosen, Offered};
 pub use continuation::Continuation;
 pub use cosmetic::is_same;
 pub use curves::Judging;

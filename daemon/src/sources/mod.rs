@@ -5,6 +5,8 @@
 //! it, makes the same ids and the log keeps the first. Every line is answered for: it made an event, or it stands in
 //! [`Counts::skipped`] under exactly one reason.
 
+mod aider;
+mod chatgpt;
 mod claude_code;
 mod codex;
 mod follow;
@@ -37,6 +39,7 @@ const COMPRESSED: &str = ".jsonl.zst";
 
 pub use follow::{Folder, Follower, Memory};
 pub use lines::MAX_LINE_BYTES;
+pub use tail::{RECENT_BYTES, recent};
 
 /// Why a transcript could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +65,10 @@ pub enum SourceError {
 pub enum Format {
     /// Claude Code's own session files.
     ClaudeCode,
+    /// aider's history of a project.
+    Aider,
+    /// The `conversations.json` of a ChatGPT export.
+    ChatGpt,
     /// Codex CLI's rollout files, compressed ones too.
     Codex,
     /// Gemini CLI's session files, and the single object of its older versions.
@@ -74,7 +81,11 @@ pub enum Format {
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 5] = [Self::ClaudeCode, Self::Codex, Self::Gemini, Self::Specstory, Self::Turns];
+    pub const ALL: [Self; 7] =
+        [Self::ClaudeCode, Self::Codex, Self::Aider, Self::ChatGpt, Self::Gemini, Self::Specstory, Self::Turns];
+
+    /// The agents whose transcripts can be followed while they grow.
+    pub const FOLLOWED: [Self; 3] = [Self::ClaudeCode, Self::Codex, Self::Gemini];
 
     /// The format of that name.
     #[must_use]
@@ -88,6 +99,8 @@ impl Format {
         match self {
             Self::ClaudeCode => "claude-code",
             Self::Codex => "codex",
+            Self::Aider => "aider",
+            Self::ChatGpt => "chatgpt",
             Self::Gemini => "gemini",
             Self::Specstory => "specstory",
             Self::Turns => "turns",
@@ -108,6 +121,8 @@ impl Format {
                 let session = name.starts_with("session-") && name.ends_with(".json");
                 session || (name.ends_with(".jsonl") && path.components().any(|part| part.as_os_str() == "chats"))
             }
+            Self::Aider => name == ".aider.chat.history.md",
+            Self::ChatGpt => name == "conversations.json",
             Self::Specstory => name.ends_with(".md"),
         }
     }
@@ -265,6 +280,8 @@ pub fn read(format: Format, path: &Path, filter: &Filter, out: &mut dyn FnMut(Ev
     let mut tally = Tally { format, filter, out, counts: Counts::default() };
     match format {
         Format::ClaudeCode => claude_code::read(&mut input, claude_code::is_sub_agent(path), &mut tally),
+        Format::Aider => aider::read(&mut input, path, &mut tally),
+        Format::ChatGpt => chatgpt::read(&mut input, &mut tally),
         Format::Codex => codex::read(&mut input, &mut tally),
         Format::Gemini => gemini::read(&mut input, path, &mut tally),
         Format::Specstory => specstory::read(&mut input, path, &mut tally),

@@ -10,11 +10,48 @@ use std::path::{Path, PathBuf};
 
 use clone_schema::Event;
 
-use super::lines::Lines;
+use super::lines::{Line, Lines};
 use super::{Counts, Filter, Format, SourceError, Tally, claude_code, codex, gemini, unreadable};
 
 /// How many bytes before the place where we left off are compared.
 const TIP: usize = 64;
+/// How many bytes at the end of a transcript [`recent`] reads.
+pub const RECENT_BYTES: u64 = 512 * 1024;
+
+/// Reads the head of a transcript and what its end holds; the ids are those of a whole reading.
+///
+/// # Errors
+///
+/// The file cannot be read, or is not a regular file.
+pub fn recent(format: Format, path: &Path, filter: &Filter, out: &mut dyn FnMut(Event)) -> Result<Counts, SourceError> {
+    let failed = |error| unreadable(path, error);
+    let mut past = Past::new(format, path);
+    if matches!(past, Past::Whole) {
+        return super::read(format, path, filter, out);
+    }
+    let mut file = File::open(path).map_err(failed)?;
+    let meta = file.metadata().map_err(failed)?;
+    if !meta.is_file() {
+        return Err(SourceError::NotRegular(path.to_owned()));
+    }
+    let mut tally = Tally { format, filter, out, counts: Counts::default() };
+    let from = meta.len().saturating_sub(RECENT_BYTES);
+    let mut lines = Lines::new(BufReader::with_capacity(64 * 1024, file.try_clone().map_err(failed)?));
+    if from > 0 {
+        // The head names the session; the line that the end begins in is cut, and left out.
+        if let Some(head) = lines.next_ended().map_err(failed)? {
+            past.line(&head, &mut tally);
+        }
+        let from = from.max(lines.used());
+        file.seek(SeekFrom::Start(from - 1)).map_err(failed)?;
+        lines = Lines::new(BufReader::with_capacity(64 * 1024, file));
+        lines.next_ended().map_err(failed)?;
+    }
+    while let Some(line) = lines.next_ended().map_err(failed)? {
+        past.line(&line, &mut tally);
+    }
+    Ok(tally.counts)
+}
 
 /// One followed transcript.
 pub(super) struct Tail {
@@ -42,6 +79,15 @@ impl Past {
             Format::Codex if !path.to_string_lossy().ends_with(super::COMPRESSED) => Self::Codex(Box::default()),
             Format::Gemini if !gemini::is_object(path) => Self::Gemini(Box::new(gemini::Past::new(path))),
             _ => Self::Whole,
+        }
+    }
+
+    fn line(&mut self, line: &Line<'_>, tally: &mut Tally<'_>) {
+        match self {
+            Self::ClaudeCode(past) => past.line(line, tally),
+            Self::Codex(past) => past.line(line, tally),
+            Self::Gemini(past) => past.line(line, tally),
+            Self::Whole => {}
         }
     }
 }
@@ -90,12 +136,7 @@ impl Tail {
         file.seek(SeekFrom::Start(self.offset))?;
         let mut lines = Lines::new(BufReader::with_capacity(64 * 1024, file.try_clone()?));
         while let Some(line) = lines.next_ended()? {
-            match &mut self.past {
-                Past::ClaudeCode(past) => past.line(&line, tally),
-                Past::Codex(past) => past.line(&line, tally),
-                Past::Gemini(past) => past.line(&line, tally),
-                Past::Whole => {}
-            }
+            self.past.line(&line, tally);
         }
         self.offset += lines.used();
         self.remember(&mut file)

@@ -15,6 +15,8 @@ pub enum Table {
     Labels,
     /// Position of what judged them → what became of predictions. Owner: `derive`.
     Verdicts,
+    /// Position of the answer → which option of a dialog was taken. Owner: `derive`.
+    Choices,
     /// Position of `session.closed` → what the agent said last. Owner: `derive`.
     Endings,
     /// Position of `prediction.made` → what is known of it, verdicts included. Owner: `derive`.
@@ -39,11 +41,12 @@ pub enum Table {
 
 impl Table {
     /// Every table but `meta`.
-    pub const DATA: [Self; 14] = [
+    pub const DATA: [Self; 15] = [
         Self::Sessions,
         Self::Pairs,
         Self::Labels,
         Self::Verdicts,
+        Self::Choices,
         Self::Endings,
         Self::Predictions,
         Self::Waiting,
@@ -59,7 +62,7 @@ impl Table {
     /// Whether the keys are positions and the table is read a stretch at a time.
     #[must_use]
     pub const fn is_by_position(self) -> bool {
-        matches!(self, Self::Pairs | Self::Labels | Self::Verdicts | Self::Endings)
+        matches!(self, Self::Pairs | Self::Labels | Self::Verdicts | Self::Choices | Self::Endings)
     }
 
     /// The name in the file.
@@ -71,6 +74,7 @@ impl Table {
             Self::Pairs => "pairs",
             Self::Labels => "labels",
             Self::Verdicts => "verdicts",
+            Self::Choices => "choices",
             Self::Endings => "endings",
             Self::Predictions => "predictions",
             Self::Waiting => "waiting",

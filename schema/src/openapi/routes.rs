@@ -3,12 +3,13 @@
 //! A field's schema is JSON text, so that the table stays a table. Replies name the fields that are always there; more may
 //! come.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::of;
 use crate::api::{
     ContextRequest, ContinuationRequest, FeedbackRequest, PAGE_MAX, PredictBatchRequest, PredictRequest, SearchRequest,
 };
+use crate::prediction::Mute;
 
 /// The name of a field, `?` behind it where it may be missing, and its schema as JSON text.
 pub type Param = (&'static str, &'static str);
@@ -87,7 +88,7 @@ const ANY: &str = "{}";
 const INSTANT: &str = r#"{"type":"string","format":"date-time"}"#;
 const LABEL: &str = r#"{"type":"string","minLength":1,"maxLength":200,"pattern":"[^\\s]"}"#;
 const SCOPE: &str = r#"{"enum":["read","predict","write","admin",null]}"#;
-const EVENTS: &str = r#"{"type":"array","minItems":1,"maxItems":1000,"items":{"type":"object"}}"#;
+const EVENTS: &str = r#"{"type":"array","minItems":1,"maxItems":1000,"items":{}}"#;
 
 const KEY: &[Param] = &[
     ("id", TEXT),
@@ -135,6 +136,16 @@ const PREDICTION: &[Param] = &[
 const STATUS: &[Param] =
     &[("version", TEXT), ("pid", INT), ("started_at", INSTANT), ("log", OBJECT), ("problems", LIST)];
 const SOURCE: &[Param] = &[("id", TEXT), ("events", INT), ("last", TEXT_OR_NULL)];
+const STATS: &[Param] = &[
+    ("total", INT),
+    ("by_status", OBJECT),
+    ("precision", ANY),
+    ("automation_rate", ANY),
+    ("verified", OBJECT),
+    ("shadow", OBJECT),
+];
+const AUTO: &[Param] = &[("auto", TEXT), ("meaning", TEXT), ("shadow", OBJECT)];
+const MUTE: &[Param] = &[("agents", LIST), ("projects", LIST), ("hours", LIST), ("by_config", OBJECT)];
 const HEALTH: &[Param] = &[("status", TEXT), ("version", TEXT)];
 
 const SINCE: (&str, Takes) = ("since", Takes::Time);
@@ -142,7 +153,7 @@ const UNTIL: (&str, Takes) = ("until", Takes::Time);
 const WINDOW: &[(&str, Takes)] = &[SINCE, UNTIL];
 const OFFSET: (&str, Takes) = ("offset", Takes::Int(0, 1_000_000_000));
 const LIMIT_200: (&str, Takes) = ("limit", Takes::Int(1, 200));
-const STATUSES: &[&str] = &["auto", "escalated", "accepted", "edited", "rejected"];
+const STATUSES: &[&str] = &["pending", "auto", "escalated", "accepted", "edited", "rejected"];
 const FROM: (&str, Takes) = ("from", Takes::Int(0, 1 << 53));
 
 const fn get(
@@ -307,6 +318,41 @@ pub const ROUTES: &[Route] = &[
         &[(200, Reply::Object(&[("notes", INT), ("deleted", BOOL)]))],
     ),
     post(
+        "forget",
+        "Forget events and all that rests on them, for good; every criterion that is given must hold",
+        Body::Fields(&[
+            ("id?", TEXT_OR_NULL),
+            ("session_id?", TEXT_OR_NULL),
+            ("app?", TEXT_OR_NULL),
+            ("project?", TEXT_OR_NULL),
+            ("from?", INSTANT),
+            ("to?", INSTANT),
+            ("text?", TEXT_OR_NULL),
+            ("vault?", BOOL),
+            ("dry_run?", BOOL),
+        ]),
+        &[(
+            200,
+            Reply::Object(&[
+                ("dry_run", BOOL),
+                ("events", OBJECT),
+                ("facts", LIST),
+                ("episodes", LIST),
+                ("notes", LIST),
+                ("yours", LIST),
+                ("quarantined", INT),
+                ("remains", LIST),
+            ]),
+        )],
+    ),
+    post(
+        "forget_verify",
+        "Look for words in every file, decoded",
+        Body::Fields(&[("text", NOT_BLANK)]),
+        &[(200, Reply::Object(&[("remains", LIST)]))],
+    ),
+    get("raw_forget", "Forget one event", &[], &[(204, Reply::Nothing)]),
+    post(
         "sync",
         "Wait until everything recorded so far is derived",
         Body::Nothing,
@@ -322,7 +368,7 @@ pub const ROUTES: &[Route] = &[
     post(
         "predict_batch",
         "Predict up to 100 replies over one state of memory",
-        Body::Of(of::<PredictBatchRequest>),
+        Body::Of(batch),
         &[(201, Reply::Object(&[("predictions", LIST)]))],
     ),
     post(
@@ -334,14 +380,14 @@ pub const ROUTES: &[Route] = &[
     post(
         "feedback",
         "Say what became of a prediction",
-        Body::Of(of::<FeedbackRequest>),
+        Body::Of(verdict),
         &[(200, Reply::Object(&[("id", TEXT), ("status", TEXT), ("actual_response", TEXT_OR_NULL)]))],
     ),
     get(
         "predictions_stats",
         "Counts by the documented formulas, and what a person verified",
         WINDOW,
-        &[(200, Reply::Object(&[("total", INT), ("by_status", OBJECT), ("precision", ANY), ("automation_rate", ANY)]))],
+        &[(200, Reply::Object(STATS))],
     ),
     get(
         "predictions_list",
@@ -350,7 +396,9 @@ pub const ROUTES: &[Route] = &[
             LIMIT_200,
             OFFSET,
             ("status", Takes::OneOf(STATUSES)),
+            ("made", Takes::OneOf(STATUSES)),
             ("agent", Takes::Text),
+            ("session", Takes::Text),
             ("session_id", Takes::Text),
             SINCE,
             UNTIL,
@@ -364,18 +412,15 @@ pub const ROUTES: &[Route] = &[
         &[],
         &[(200, Reply::Object(&[("what", TEXT), ("id", TEXT), ("facts", LIST), ("episodes", LIST), ("events", LIST)]))],
     ),
-    get(
-        "auto_get",
-        "Whether answers may be automatic",
-        &[],
-        &[(200, Reply::Object(&[("auto", TEXT), ("meaning", TEXT)]))],
-    ),
+    get("auto_get", "Whether answers may be automatic", &[], &[(200, Reply::Object(AUTO))]),
     post(
         "auto_set",
         "Allow or end automatic answers everywhere",
         Body::Fields(&[("auto", r#"{"enum":["on","off"]}"#)]),
-        &[(200, Reply::Object(&[("auto", TEXT), ("meaning", TEXT)]))],
+        &[(200, Reply::Object(AUTO))],
     ),
+    get("mute_get", "Where answers are never automatic", &[], &[(200, Reply::Object(MUTE))]),
+    post("mute_set", "Mute agents, projects and hours", Body::Of(of::<Mute>), &[(200, Reply::Object(MUTE))]),
     post(
         "import_batch",
         "Mark the end of an import",
@@ -386,6 +431,18 @@ pub const ROUTES: &[Route] = &[
             ("skipped?", ANY),
         ]),
         &[(201, Reply::Object(&[("marked", BOOL)]))],
+    ),
+    get(
+        "following_get",
+        "Which agents are followed, and what came of it",
+        &[],
+        &[(200, Reply::Object(&[("agents", LIST), ("following", ANY)]))],
+    ),
+    post(
+        "following_set",
+        "Follow these agents and no others",
+        Body::Fields(&[("agents", r#"{"type":"array","items":{"enum":["claude-code","codex","gemini"]}}"#)]),
+        &[(200, Reply::Object(&[("agents", LIST), ("following", ANY)]))],
     ),
     get("sources_list", "What events come from", &[], &[(200, Reply::List(SOURCE))]),
     get(
@@ -420,4 +477,19 @@ const INGESTED: &[Param] = &[("accepted", INT), ("duplicates", INT), ("invalid",
 const FOUND: &[Param] = &[("id", TEXT), ("tier", TEXT), ("score", r#"{"type":"number"}"#), ("snippet", TEXT)];
 const CONTINUATION: &[Param] =
     &[("id", TEXT), ("should_continue", BOOL), ("confidence", SHARE), ("status", TEXT), ("threshold", SHARE)];
-const JSON_RPC: &str = r#"{"type":"object","required":["jsonrpc","id","method"],"properties":{"jsonrpc":{"const":"2.0"},"id":{"type":"integer"},"method":{"enum":["ping","tools/list"]}}}"#;
+const JSON_RPC: &str = r#"{"type":"object","required":["jsonrpc","method"],"properties":{"jsonrpc":{"const":"2.0"},"id":{"type":["integer","string"]},"method":{"type":"string"}}}"#;
+
+/// The request of `feedback`: an edit says what was really sent.
+fn verdict() -> Value {
+    let mut schema = of::<FeedbackRequest>();
+    schema["if"] = json!({"properties": {"status": {"const": "edited"}}});
+    schema["then"] = json!({"required": ["actual_response"], "properties": {"actual_response": {"type": "string"}}});
+    schema
+}
+
+/// The request of `predict_batch`: each prompt is judged apart, so the batch takes anything.
+fn batch() -> Value {
+    let mut schema = of::<PredictBatchRequest>();
+    schema["properties"]["prompts"]["items"] = json!({});
+    schema
+}

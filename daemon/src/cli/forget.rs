@@ -1,0 +1,175 @@
+//! `forget`: removes events and everything that rests on them, and searches every file for what is left.
+
+use std::io::{BufRead, IsTerminal};
+
+use clap::Args;
+use clone_schema::Timestamp;
+use clone_schema::api::{ForgetReply, ForgetRequest, Remain};
+use serde_json::json;
+
+use super::events::when;
+use super::{Context, print};
+use crate::failure::{Failure, exit};
+
+/// Items of a list that are shown.
+const SHOWN: usize = 20;
+
+/// `clone forget`
+#[derive(Args)]
+#[group(id = "what", required = true, multiple = true)]
+pub struct Forget {
+    /// One event; or a fact or an episode, which stands for the events that it rests on
+    #[arg(group = "what")]
+    id: Option<String>,
+    /// Only of this session
+    #[arg(long, group = "what")]
+    session: Option<String>,
+    /// Only of this agent, application or source
+    #[arg(long, group = "what")]
+    app: Option<String>,
+    /// Only of this project, or of a folder below it
+    #[arg(long, group = "what")]
+    project: Option<String>,
+    /// Only what happened then or later: a day, an instant, or `7d`, `12h`, `30m` ago
+    #[arg(long, value_name = "T", value_parser = when, group = "what")]
+    from: Option<Timestamp>,
+    /// Only what happened before then, told likewise
+    #[arg(long, value_name = "T", value_parser = when, group = "what")]
+    to: Option<Timestamp>,
+    /// Only what holds these words, in either case
+    #[arg(long, value_name = "Q", group = "what")]
+    text: Option<String>,
+    /// Also take what quotes it out of notes that you wrote
+    #[arg(long)]
+    vault: bool,
+    /// Show what would go, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    /// Forget nothing: look for these words in every file, decoded
+    #[arg(long, value_name = "TEXT", group = "what", conflicts_with_all = ["id", "session", "app", "project", "from", "to", "text"])]
+    verify: Option<String>,
+}
+
+/// Forgets, or shows what would go.
+///
+/// # Errors
+///
+/// The daemon is not reachable, nobody said yes, or something is left: exit code 4.
+pub fn run(cli: &Context, arguments: &Forget) -> Result<u8, Failure> {
+    if let Some(text) = &arguments.verify {
+        return verify(cli, text);
+    }
+    let request = |dry_run| ForgetRequest {
+        id: arguments.id.clone(),
+        session_id: arguments.session.clone(),
+        app: arguments.app.clone(),
+        project: arguments.project.clone(),
+        from: arguments.from,
+        to: arguments.to,
+        text: arguments.text.clone(),
+        vault: arguments.vault,
+        dry_run,
+    };
+    if arguments.dry_run || !arguments.yes {
+        let reply = ask(cli, &request(true))?;
+        if arguments.dry_run || reply.events.is_empty() {
+            show(cli, &reply);
+            return Ok(0);
+        }
+        consent(cli, &reply)?;
+    }
+    let reply = ask(cli, &request(false))?;
+    show(cli, &reply);
+    Ok(if reply.remains.is_empty() { 0 } else { exit::DEGRADED })
+}
+
+fn ask(cli: &Context, request: &ForgetRequest) -> Result<ForgetReply, Failure> {
+    let body = serde_json::to_value(request).map_err(Failure::new)?;
+    let answer = cli.client()?.blocking("forget", None, &[], Some(&body))?;
+    serde_json::from_value(answer).map_err(Failure::new)
+}
+
+/// Shows what would go and asks; where nobody can answer, only `--yes` decides.
+fn consent(cli: &Context, reply: &ForgetReply) -> Result<(), Failure> {
+    let refused = || Failure::usage("nothing was forgotten: nobody said yes");
+    if cli.json || !std::io::stdin().is_terminal() {
+        return Err(refused().hint("look with `--dry-run`, then say `--yes`"));
+    }
+    show(cli, reply);
+    print::note("forget this for good? it cannot be undone [y/N]");
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line).map_err(Failure::new)?;
+    if matches!(line.trim().to_lowercase().as_str(), "y" | "yes") { Ok(()) } else { Err(refused()) }
+}
+
+fn show(cli: &Context, reply: &ForgetReply) {
+    if cli.json {
+        print::value(&json!(reply));
+        return;
+    }
+    if reply.events.is_empty() {
+        print::note("nothing fits");
+        return;
+    }
+    print::line(if reply.dry_run { "would go:" } else { "forgotten:" });
+    for (topic, count) in &reply.events {
+        print::line(format!("  {count:>7}  {topic}"));
+    }
+    for (name, followed) in [("fact", &reply.facts), ("episode", &reply.episodes)] {
+        for one in followed.iter().take(SHOWN) {
+            let becomes = if one.gone { "goes" } else { "is derived anew" };
+            print::line(format!(
+                "  {name} {} {becomes}  {}",
+                one.id,
+                print::cut(one.text.as_deref().unwrap_or(""), 80)
+            ));
+        }
+        more(followed.len(), name);
+    }
+    list("  note of Clone's: ", &reply.notes);
+    let kept =
+        if reply.dry_run { "  your note quotes it (`--vault` takes it out): " } else { "  your note that quoted it: " };
+    list(kept, &reply.yours);
+    if reply.quarantined > 0 {
+        print::line(format!("  {} of the log's quarantine", print::count(reply.quarantined as u64, "file")));
+    }
+    if !reply.dry_run {
+        remains(&reply.remains);
+    }
+}
+
+fn list(what: &str, items: &[String]) {
+    items.iter().take(SHOWN).for_each(|item| print::line(format!("{what}{item}")));
+    more(items.len(), "note");
+}
+
+fn more(count: usize, thing: &str) {
+    if count > SHOWN {
+        print::line(format!("  … and {}", print::count((count - SHOWN) as u64, thing)));
+    }
+}
+
+fn remains(found: &[Remain]) {
+    if found.is_empty() {
+        print::line("every file was searched, decoded: nothing is left");
+        return;
+    }
+    print::line("still found:");
+    for Remain { path, form, count } in found {
+        print::line(format!("  {path}  {form}  {}", print::count(*count, "place")));
+    }
+}
+
+fn verify(cli: &Context, text: &str) -> Result<u8, Failure> {
+    let answer = cli.client()?.blocking("forget_verify", None, &[], Some(&json!({"text": text})))?;
+    let found: Vec<Remain> = serde_json::from_value(answer["remains"].clone()).map_err(Failure::new)?;
+    if cli.json {
+        print::value(&answer);
+    } else {
+        remains(&found);
+    }
+    Ok(if found.is_empty() { 0 } else { exit::DEGRADED })
+}

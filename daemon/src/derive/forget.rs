@@ -1,0 +1,285 @@
+//! Forgetting: the journal, the log without it, every store that was derived emptied, and all of it derived anew.
+//!
+//! [`STORES`] lists every place that may hold what a person said, and what becomes of it. Everything derived is thrown away
+//! and folded again from the log: the simplest thing that is surely true, at the cost of one fold of the whole log, during
+//! which whatever needs more than the log answers 503. A crash anywhere is made good by the next start, before it reads.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use clone_schema::api::{ForgetReply, ForgetRequest};
+use clone_schema::internal::{Forgotten, Internal, Payload};
+
+use super::conflicts::Conflicts;
+use super::plan::{self, Plan, may_go};
+use super::progress::Progress;
+use super::selection::Selection;
+use super::snapshot::Snapshot;
+use super::view::{Changes, View};
+use super::{Derive, DeriveError, load};
+use crate::clock;
+use crate::log::{Doomed, Entry, Erasure, Keyed, Log, LogError, Of};
+use crate::paths::Paths;
+
+/// Tombstones in one event.
+const STONES_PER_EVENT: usize = 1_000;
+/// Folders inside each other that are looked through for files that go.
+const DEPTH_MAX: usize = 12;
+
+/// What becomes of a store when something is forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is written again without it.
+    Rewritten,
+    /// It is thrown away and derived anew.
+    Anew,
+    /// It never holds what anybody said.
+    Bare,
+}
+
+/// Every file and folder of a home, by how its name begins, and what becomes of it. A test holds it against a home in use:
+/// a new store does not pass unless it is listed here.
+pub const STORES: &[(&str, Fate)] = &[
+    ("log/", Fate::Rewritten),
+    ("vault/", Fate::Rewritten),
+    ("recordings/", Fate::Rewritten),
+    ("state.redb", Fate::Anew),
+    ("model.snapshot", Fate::Anew),
+    ("model.part", Fate::Anew),
+    ("conflicts/", Fate::Anew),
+    ("index/", Fate::Anew),
+    ("index.broken", Fate::Anew),
+    ("config.toml", Fate::Bare),
+    ("clone.sock", Fate::Bare),
+];
+
+/// What is wanted.
+#[derive(Debug, Default)]
+pub struct Wish {
+    /// The criteria.
+    pub request: ForgetRequest,
+    /// What a retention rule selects, in the place of criteria.
+    pub rule: Option<Selection>,
+}
+
+/// What became of it.
+#[derive(Debug, Default)]
+pub struct Forgot {
+    /// The answer.
+    pub reply: ForgetReply,
+    /// What must not be found any more: lines that stood nowhere else.
+    pub marks: Vec<String>,
+}
+
+impl Derive {
+    /// Forgets what is wanted, or says what would go.
+    pub(super) fn forget(&mut self, wish: &Wish) -> Result<Forgot, String> {
+        let told = |error: DeriveError| error.to_string();
+        self.log.append(Vec::new()).map_err(|error| error.to_string())?;
+        self.pass(true).map_err(told)?;
+        let selection = self.selection(wish).ok_or("say what is to be forgotten")?;
+        if !wish.request.dry_run {
+            self.bar(true);
+        }
+        let forgot = self.forget_selected(&selection, wish);
+        if self.log.erasure().is_none() && !self.emptied {
+            self.bar(false);
+        }
+        forgot.map_err(told)
+    }
+
+    fn forget_selected(&mut self, selection: &Selection, wish: &Wish) -> Result<Forgot, DeriveError> {
+        let plan = match self.view.read() {
+            Ok(view) => plan::plan(&self.log, &view, selection, wish.request.vault)?,
+            Err(_) => Plan::default(),
+        };
+        let mut reply = plan.reply(wish.request.dry_run);
+        if wish.request.dry_run || plan.gone.is_empty() {
+            return Ok(Forgot { reply, marks: Vec::new() });
+        }
+        self.append(plan.cleaned.iter().cloned().map(Payload::VaultEdited).collect())?;
+        let by = if wish.rule.is_some() { "retention" } else { "person" };
+        self.log.begin_erasure(&plan.erasure(clock::new_id(), clock::now(), by))?;
+        reply.quarantined = self.go_on_forgetting()?;
+        Ok(Forgot { reply, marks: plan.marks })
+    }
+
+    /// The criteria, with a fact or an episode as the events that it rests on.
+    fn selection(&self, wish: &Wish) -> Option<Selection> {
+        if let Some(rule) = &wish.rule {
+            return Some(rule.clone());
+        }
+        let mut selection = Selection::of(&wish.request)?;
+        selection.ids = wish.request.id.as_ref().map(|id| {
+            let rests = self.view.read().ok().and_then(|view| evidence(&view, id));
+            rests.unwrap_or_else(|| vec![id.clone()]).into_iter().collect()
+        });
+        Some(selection)
+    }
+
+    /// Shuts or opens what needs more than the log.
+    fn bar(&self, shut: bool) {
+        if let Ok(mut view) = self.view.write() {
+            view.forgetting = shut;
+        }
+    }
+
+    /// Does what is left to do of an erasure, if there is one; again and again until it is done.
+    pub(super) fn go_on_forgetting(&mut self) -> Result<usize, DeriveError> {
+        let mut quarantined = 0;
+        if let Some(erasure) = self.log.erasure() {
+            self.bar(true);
+            self.emptied = true;
+            bury(&self.log, &erasure)?;
+            quarantined = self.log.erase()?.quarantined;
+            self.keeper.begin_empty()?;
+            self.index.begin_empty()?;
+            forget_files(&self.paths, &self.log, &erasure, true)?;
+            self.log.end_erasure()?;
+        }
+        if self.emptied {
+            self.begin_again()?;
+        }
+        Ok(quarantined)
+    }
+
+    /// Folds everything anew into an empty view.
+    fn begin_again(&mut self) -> Result<(), DeriveError> {
+        self.disk.settle(i64::MAX);
+        self.changes = Changes::default();
+        self.snapshot = Snapshot::new(&self.paths.model);
+        self.conflicts = Conflicts::new(&self.paths.state_dir);
+        if let Ok(mut view) = self.view.write() {
+            *view = View::default();
+            view.forgetting = true;
+        }
+        self.fold_all(&Progress::default())?;
+        if let Ok(mut view) = self.view.write() {
+            load::forget_disk(&mut view, &mut self.changes);
+        }
+        self.vault_at = Some(std::time::Instant::now());
+        self.pass(true)?;
+        self.persist()?;
+        self.index.filled();
+        self.emptied = false;
+        self.bar(false);
+        Ok(())
+    }
+}
+
+/// The events that a fact or an episode rests on.
+fn evidence(view: &View, id: &str) -> Option<Vec<String>> {
+    let fact = view.facts.get(id).map(|fact| &fact.evidence);
+    let found = fact.or_else(|| view.episodes.get(id).map(|episode| &episode.evidence));
+    if let Some(evidence) = found {
+        return Some(evidence.iter().map(|one| one.id.clone()).collect());
+    }
+    // A fact whose note was deleted is withdrawn, and its evidence is still there.
+    let mined = view.learned.miner.facts().into_iter().find(|fact| fact.id == id)?;
+    Some(mined.evidence.into_iter().map(|one| one.id).collect())
+}
+
+/// Finishes what a run that died had begun, while nothing derived is open; the start then folds everything anew.
+///
+/// # Errors
+///
+/// The disk refuses; the next start tries again.
+pub fn resume(log: &Log, paths: &Paths) -> Result<(), DeriveError> {
+    let Some(erasure) = log.erasure() else { return Ok(()) };
+    tracing::info!("going on with forgetting, which the last run did not finish");
+    bury(log, &erasure)?;
+    log.erase()?;
+    forget_files(paths, log, &erasure, false)?;
+    Ok(log.end_erasure()?)
+}
+
+/// Writes the tombstones into the log: events under ids of the erasure, so that a second time adds none.
+fn bury(log: &Log, erasure: &Erasure) -> Result<(), DeriveError> {
+    let ids: Vec<Keyed> = erasure.stones.iter().map(|stone| stone.id).collect();
+    let texts: Vec<Keyed> = erasure.stones.iter().filter_map(|stone| stone.text).collect();
+    log.bury(&ids, &texts, erasure.at)?;
+    let parts = erasure.stones.len().div_ceil(STONES_PER_EVENT).max(1);
+    let entries = (0..parts).map(|part| {
+        let from = part * STONES_PER_EVENT;
+        let stones = &erasure.stones[from..(from + STONES_PER_EVENT).min(erasure.stones.len())];
+        let first = part == 0;
+        let forgotten = Forgotten {
+            by: erasure.by.clone(),
+            runs: if first { erasure.runs.clone() } else { Vec::new() },
+            ids: stones.iter().map(|stone| hex(&stone.id)).collect(),
+            texts: stones.iter().filter_map(|stone| stone.text.as_ref().map(hex)).collect(),
+            withdrawn: if first { erasure.withdrawn.clone() } else { Vec::new() },
+        };
+        let id = format!("{}.{part}", erasure.id);
+        let event = Internal { id, at: erasure.at, payload: Payload::EventForgotten(forgotten) };
+        Entry { id: event.id.clone(), topic: event.topic(), occurred_at: event.at, json: event.to_json() }
+    });
+    log.append(entries.collect())?;
+    Ok(())
+}
+
+/// The hash that these digits say.
+#[must_use]
+pub fn unhex(digits: &str) -> Option<Keyed> {
+    let bytes: Option<Vec<u8>> = digits.as_bytes().chunks(2).map(clone_schema::text::hex_byte).collect();
+    bytes?.try_into().ok()
+}
+
+fn hex(hash: &Keyed) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Removes the derived files, but those that are open and empty now, and what goes of the vault and the recordings.
+fn forget_files(paths: &Paths, log: &Log, erasure: &Erasure, open: bool) -> Result<(), DeriveError> {
+    let failed = |error| LogError::Io { what: "clear", file: "a store".to_owned(), source: Arc::new(error) };
+    for (name, fate) in STORES {
+        let path = paths.state_dir.join(name.trim_end_matches('/'));
+        if *fate == Fate::Anew && !(open && (path == paths.state || path == paths.index)) {
+            remove(&path).map_err(failed)?;
+        }
+    }
+    for extension in ["redb.broken", "redb.new"] {
+        remove(&paths.state.with_extension(extension)).map_err(failed)?;
+    }
+    for root in [&paths.vault, &paths.recordings] {
+        forget_below(root, root, log, &erasure.files, 0).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Removes a file or a folder, if it is there.
+fn remove(path: &Path) -> std::io::Result<()> {
+    let outcome = match std::fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_dir() => std::fs::remove_dir_all(path),
+        Ok(_) => std::fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    outcome.or_else(|error| if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
+}
+
+/// Removes the files below a folder that go; one that holds anything else than it should is somebody's, and stays.
+fn forget_below(root: &Path, dir: &Path, log: &Log, doomed: &[Doomed], depth: usize) -> std::io::Result<()> {
+    if doomed.is_empty() || depth > DEPTH_MAX {
+        return Ok(());
+    }
+    let entries = match std::fs::read_dir(dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let (path, kind) = entry.and_then(|entry| Ok((entry.path(), entry.file_type()?)))?;
+        if kind.is_dir() {
+            forget_below(root, &path, log, doomed, depth + 1)?;
+        } else if kind.is_file() {
+            let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
+            let name = log.keyed(Of::Path, name.as_bytes());
+            let found = doomed.iter().find(|one| one.path == name);
+            if let Some(found) = found
+                && may_go(log, found, &std::fs::read(&path)?)
+            {
+                std::fs::remove_file(&path)?;
+            }
+        }
+    }
+    std::fs::File::open(dir)?.sync_all()
+}

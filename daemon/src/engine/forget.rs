@@ -1,0 +1,73 @@
+//! Forgetting for callers: the wish goes to the loop, and a search of every file says what is left.
+
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+use clone_schema::api::{ForgetRequest, VerifyRequest};
+use clone_schema::{Fault, fault};
+use serde_json::json;
+
+use super::{Engine, ok};
+use crate::derive::Wake;
+use crate::derive::forget::{Forgot, Wish};
+use crate::derive::selection::Selection;
+use crate::remains;
+use crate::serve::Reply;
+
+/// How long forgetting may take: it reads the log several times and derives everything anew.
+const FORGET_PATIENCE: Duration = Duration::from_secs(3600);
+/// Lines of what was forgotten that every file is searched for, at most.
+const MARKS_MAX: usize = 2_000;
+
+impl Engine {
+    /// Forgets what is asked for, and looks into every file for what is left.
+    pub(super) fn forget(&self, request: ForgetRequest) -> Result<Reply, Fault> {
+        if Selection::of(&request).is_none() {
+            return Err(Fault::invalid("nothing says what to forget")
+                .hint("give one or more of id, session_id, app, project, from, to, text"));
+        }
+        let dry_run = request.dry_run;
+        let Forgot { mut reply, mut marks } = self.forgot(Wish { request, rule: None })?;
+        if !dry_run && !marks.is_empty() {
+            marks.truncate(MARKS_MAX);
+            reply.remains = remains::search(&self.paths, &marks).map_err(|error| not_searched(&error))?;
+        }
+        ok(&reply)
+    }
+
+    fn forgot(&self, wish: Wish) -> Result<Forgot, Fault> {
+        let (told, done) = sync_channel(1);
+        let wake = Wake::Forget(Box::new(wish), told);
+        self.wake.send(wake).map_err(|_| Fault::internal("the loop has ended"))?;
+        match done.recv_timeout(FORGET_PATIENCE) {
+            Ok(Ok(forgot)) => Ok(forgot),
+            Ok(Err(message)) => Err(Fault::new(fault::Kind::Unavailable, message)
+                .hint("what was begun is gone on with by itself; `clone status` tells of problems")),
+            Err(_) => Err(Fault::new(fault::Kind::Unavailable, "still forgetting; it goes on by itself")),
+        }
+    }
+
+    /// Looks for words in every file.
+    pub(super) fn forget_verify(&self, request: &VerifyRequest) -> Result<Reply, Fault> {
+        let text = request.text.trim();
+        if text.is_empty() {
+            return Err(Fault::invalid("'text' is a required property"));
+        }
+        let remains = remains::search(&self.paths, &[text.to_owned()]).map_err(|error| not_searched(&error))?;
+        ok(&json!({"remains": remains}))
+    }
+
+    /// Forgets one raw row.
+    pub(super) fn raw_forget(&self, id: &str) -> Result<Reply, Fault> {
+        self.raw_get(id)?;
+        self.forgot(Wish {
+            request: ForgetRequest { id: Some(id.to_owned()), ..ForgetRequest::default() },
+            rule: None,
+        })?;
+        Ok(Reply { status: 204, body: String::new() })
+    }
+}
+
+fn not_searched(error: &remains::RemainsError) -> Fault {
+    Fault::internal(error).hint("it is forgotten, but not every file could be searched; mend that and verify again")
+}

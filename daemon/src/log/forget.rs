@@ -1,0 +1,171 @@
+//! Forgets events for good: a journal first, then every file of the log without them.
+//!
+//! The journal `ERASE` is durable before anything is changed and holds no content: positions and keyed hashes. From that
+//! moment on nobody is shown the events, in this run or in the next. It is removed last, by whoever has emptied all that is
+//! derived as well; a start that finds it goes on where the run before died. Every step may be repeated.
+
+use std::io::ErrorKind;
+
+use clone_schema::{Position, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::queue::Job;
+use super::rewrite::Gone;
+use super::storage::Storage;
+use super::tombstones::{Keyed, Tombstone, opened, put, sealed};
+use super::{Log, LogError, QUARANTINE, Shared, locked};
+
+/// The journal.
+pub(super) const JOURNAL: &str = "ERASE";
+const DRAFT: &str = "ERASE.new";
+
+/// What is being forgotten: the journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erasure {
+    /// Ours; what is written because of it is written once, however often it is resumed.
+    pub id: String,
+    /// When it was asked for.
+    pub at: Timestamp,
+    /// `person` or `retention`.
+    pub by: String,
+    /// First and last position of every run of events, ascending.
+    pub runs: Vec<(u64, u64)>,
+    /// What stays of the events that somebody could bring again.
+    pub stones: Vec<Tombstone>,
+    /// Ids of notes and claims that a person had withdrawn, in notes that go.
+    pub withdrawn: Vec<String>,
+    /// Files outside of the log that go.
+    pub files: Vec<Doomed>,
+}
+
+/// A file that goes, by hashes alone: its name tells of what it holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doomed {
+    /// Of its path.
+    pub path: Keyed,
+    /// Of what it may hold; anything else is somebody's and stays. Empty for whatever it holds.
+    pub holds: Vec<Keyed>,
+}
+
+/// What became of the files of the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Erased {
+    /// Events that are gone, copies of a failed commit among them.
+    pub events: u64,
+    /// Quarantined files that are gone, because it cannot be told what they hold.
+    pub quarantined: usize,
+}
+
+/// Reads the journal of a run that died.
+pub(super) fn unfinished(disk: &dyn Storage, key: &[u8; 32]) -> Result<Option<Erasure>, LogError> {
+    let bytes = match disk.read(JOURNAL) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(LogError::io("read", JOURNAL, error)),
+    };
+    // What must not be shown is not known then: nothing is.
+    let body = opened(&bytes, key).ok_or_else(|| LogError::Journal(disk.path(JOURNAL).display().to_string()))?;
+    let read = postcard::from_bytes(body).map(Some);
+    read.map_err(|_| LogError::Journal(disk.path(JOURNAL).display().to_string()))
+}
+
+impl Log {
+    /// Writes the journal; from here on nobody reads what is in it.
+    ///
+    /// # Durability
+    /// However this process ends, the erasure is finished by it or by the next.
+    ///
+    /// # Errors
+    /// The disk refuses; nothing is forgotten then.
+    pub fn begin_erasure(&self, erasure: &Erasure) -> Result<(), LogError> {
+        let shared = &self.inner.shared;
+        let body = postcard::to_stdvec(erasure).map_err(std::io::Error::other);
+        let written = body.and_then(|body| put(&*shared.disk, JOURNAL, DRAFT, &sealed(&body, &shared.key)));
+        written.map_err(|error| LogError::io("write", JOURNAL, error))?;
+        shared.directory_mut().erased.clone_from(&erasure.runs);
+        *locked(&shared.erasure) = Some(erasure.clone());
+        Ok(())
+    }
+
+    /// The erasure that has begun and is not ended.
+    #[must_use]
+    pub fn erasure(&self) -> Option<Erasure> {
+        locked(&self.inner.shared.erasure).clone()
+    }
+
+    /// Writes every file of the log without what is being forgotten; nothing where nothing is.
+    ///
+    /// Costs a read and a write of every segment that holds some of it. Appends go on meanwhile.
+    ///
+    /// # Errors
+    /// The disk refuses; do it again.
+    pub fn erase(&self) -> Result<Erased, LogError> {
+        let shared = &self.inner.shared;
+        let Some(erasure) = self.erasure() else { return Ok(Erased::default()) };
+        let live = self.seal()?;
+        let _keeper_rests = locked(&shared.tending);
+        shared.drop_drafts()?;
+        let ids = erasure.stones.iter().map(|stone| stone.id).collect();
+        let gone = Gone { runs: &erasure.runs, ids, key: &shared.key };
+        let events = shared.rewrite(&gone, live)?;
+        let quarantined = shared.empty_quarantine(&gone)?;
+        shared.write_blocks();
+        *locked(&shared.cache) = super::reader::Cache::default();
+        Ok(Erased { events, quarantined })
+    }
+
+    /// Removes the journal, once nothing anywhere holds what was in it.
+    ///
+    /// # Errors
+    /// The disk refuses; the next start does all of it again.
+    pub fn end_erasure(&self) -> Result<(), LogError> {
+        let shared = &self.inner.shared;
+        let removed = match shared.disk.remove(JOURNAL) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => shared.disk.sync_dir(""),
+        };
+        removed.map_err(|error| LogError::io("remove", JOURNAL, error))?;
+        *locked(&shared.erasure) = None;
+        shared.directory_mut().erased.clear();
+        Ok(())
+    }
+
+    /// Seals the open segment, whatever its size; gives the position from which on later ones begin.
+    fn seal(&self) -> Result<Position, LogError> {
+        let (reply, answer) = std::sync::mpsc::sync_channel(1);
+        self.inner.shared.queue.push(Job { entries: Vec::new(), reply: Some(reply), seal: true })?;
+        answer.recv().unwrap_or(Err(LogError::Closed))?;
+        Ok(self.head())
+    }
+}
+
+impl Shared {
+    /// Removes what others left half written beside segments.
+    fn drop_drafts(&self) -> Result<(), LogError> {
+        let failed = |error| LogError::io("clear", self.disk.path("").display().to_string(), error);
+        let names = self.disk.list("").map_err(failed)?;
+        let half =
+            |name: &&String| [".packed", ".ids.new", ".recovered", ".erased"].iter().any(|end| name.ends_with(end));
+        names.iter().filter(half).try_for_each(|name| self.disk.remove(name)).map_err(failed)
+    }
+
+    /// Removes quarantined files, but those that can be read whole and hold nothing of it.
+    fn empty_quarantine(&self, gone: &Gone<'_>) -> Result<usize, LogError> {
+        let failed = |error| LogError::io("clear", QUARANTINE, error);
+        let names = match self.disk.list(QUARANTINE) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
+            names => names.map_err(failed)?,
+        };
+        let mut removed = 0;
+        for name in names.iter().map(|name| format!("{QUARANTINE}/{name}")) {
+            if !gone.spares(&self.disk.read(&name).map_err(failed)?) {
+                self.disk.remove(&name).map_err(failed)?;
+                removed += 1;
+            }
+        }
+        if removed > 0 {
+            self.disk.sync_dir(QUARANTINE).map_err(failed)?;
+        }
+        Ok(removed)
+    }
+}

@@ -1,0 +1,206 @@
+//! Tests of forgetting in the log: other events stay byte for byte and in place, and no crash leaves a half.
+
+#![allow(clippy::unwrap_used)]
+
+use super::script::{event, events, number};
+use super::sim::{Fault, SimDisk};
+use super::tests::options;
+use super::tombstones::{Of, keyed};
+use super::world::Image;
+use super::*;
+
+/// Every seventh event, and a whole commit, and the last.
+fn goes(number: u64) -> bool {
+    number % 7 == 3 || (9..12).contains(&number) || number == 44
+}
+
+fn open(disk: &SimDisk) -> Log {
+    let options =
+        Options { packing: Packing { run: 2, small: 100_000, most: 400_000, least: 0, chunk: 4_000 }, ..options() };
+    Log::open_on(Arc::new(disk.clone()), options).unwrap().0
+}
+
+/// The files of a disk nobody works on.
+fn image(disk: &SimDisk) -> Image {
+    let files = disk.list("").unwrap().into_iter().filter(|name| name != QUARANTINE);
+    Image { files: files.map(|name| (name.clone(), disk.read(&name).unwrap())).collect(), ..Image::default() }
+}
+
+/// A log of 45 events in four segments, the last of them still open when it is asked.
+fn written() -> Image {
+    let disk = SimDisk::new(&Image::default());
+    for run in 0..4 {
+        let log = open(&disk);
+        for commit in 0..4 - u64::from(run == 3) {
+            let from = run * 12 + commit * 3;
+            log.append(events(from..from + 3)).unwrap();
+        }
+        log.close().unwrap();
+    }
+    image(&disk)
+}
+
+fn erasure(log: &Log) -> Erasure {
+    let gone: Vec<u64> = (0..45).filter(|number| goes(*number)).collect();
+    let id = |number: &u64| log.keyed(Of::Id, format!("event-{number}").as_bytes());
+    Erasure {
+        id: "erasure".to_owned(),
+        at: options_now(),
+        by: "person".to_owned(),
+        runs: gone.iter().map(|number| (*number, *number)).collect(),
+        stones: gone.iter().map(|number| Tombstone { id: id(number), text: None }).collect(),
+        withdrawn: Vec::new(),
+        files: Vec::new(),
+    }
+}
+
+fn options_now() -> Timestamp {
+    super::tests::clock()
+}
+
+fn all_steps(log: &Log, erasure: &Erasure) -> Result<(), LogError> {
+    log.begin_erasure(erasure)?;
+    go_on(log)
+}
+
+fn go_on(log: &Log) -> Result<(), LogError> {
+    let Some(erasure) = log.erasure() else { return Ok(()) };
+    let ids: Vec<Keyed> = erasure.stones.iter().map(|stone| stone.id).collect();
+    log.bury(&ids, &[], erasure.at)?;
+    log.erase()?;
+    log.end_erasure()
+}
+
+/// What stays is where its number says, whole; what went is nowhere.
+fn assert_forgotten(log: &Log, what: &str) {
+    let read = log.scan(Position(0), usize::MAX).unwrap();
+    let numbers: Vec<(u64, u64)> = read.iter().map(|record| (record.position.0, number(record).unwrap())).collect();
+    let expected: Vec<(u64, u64)> = (0..45).filter(|number| !goes(*number)).map(|number| (number, number)).collect();
+    assert_eq!(numbers, expected, "{what}");
+    for number in 0..45 {
+        let (position, id) = (Position(number), format!("event-{number}"));
+        if goes(number) {
+            assert_eq!(
+                (log.position(&id), log.read(position).unwrap(), log.locate(position)),
+                (None, None, None),
+                "{what}"
+            );
+            assert!(log.erasure().is_some() || log.is_forgotten(&id, None, options_now()), "{what}: {id}");
+        } else {
+            assert_eq!(log.position(&id), Some(position), "{what}");
+            assert_eq!(log.read(position).unwrap().unwrap().json, event(number).json, "{what}");
+        }
+    }
+}
+
+/// No file of the disk holds an id of what went, in a chunk or in an id block.
+fn assert_gone_from_files(disk: &SimDisk, what: &str) {
+    for name in disk.list("").unwrap() {
+        let bytes = disk.read(&name).unwrap();
+        let base = recover::parse(name.clone()).map_or(0, |(base, _, _)| base.0);
+        clone_schema::segment::walk(&bytes, base, |chunk| {
+            for message in chunk.messages() {
+                let id = reader::id_in(message.data).unwrap();
+                let number: u64 = id.trim_start_matches("event-").parse().unwrap();
+                assert!(!goes(number), "{what}: `{name}` holds {id}");
+            }
+        });
+        let digests =
+            (0..45).filter(|number| goes(*number)).map(|number| directory::digest(&format!("event-{number}")));
+        for digest in digests {
+            assert!(!bytes.windows(16).any(|window| window == digest), "{what}: `{name}` holds a digest");
+        }
+        assert!(!name.ends_with(".erased") && !name.ends_with(".packed") && name != forget::JOURNAL, "{what}: {name}");
+    }
+}
+
+#[test]
+fn what_is_forgotten_is_gone_and_all_else_is_where_it_was() {
+    let disk = SimDisk::new(&written());
+    let log = open(&disk);
+    let erasure = erasure(&log);
+    log.begin_erasure(&erasure).unwrap();
+    assert_forgotten(&log, "from the journal on");
+    go_on(&log).unwrap();
+    assert_forgotten(&log, "at once");
+    assert_eq!(log.stats().events, (0..45).filter(|number| !goes(*number)).count() as u64);
+    let next = log.append(events(100..101)).unwrap();
+    assert!(next[0].position.0 >= 45, "no position is given twice: {next:?}");
+    log.inner.shared.tend();
+    log.close().unwrap();
+    assert_gone_from_files(&disk, "closed");
+    let log = open(&disk);
+    assert!(log.is_forgotten("event-3", None, options_now()) && !log.is_forgotten("event-4", None, options_now()));
+    assert_eq!(log.read(next[0].position).unwrap().unwrap().id, "event-100");
+}
+
+#[test]
+fn a_kill_between_any_two_changes_of_the_disk_is_made_good_by_the_next_start() {
+    let start = written();
+    let disk = SimDisk::new(&start);
+    let log = open(&disk);
+    let from = disk.changes();
+    let erasure = erasure(&log);
+    all_steps(&log, &erasure).unwrap();
+    let until = disk.changes();
+    log.close().unwrap();
+    let mut unfinished = 0;
+    for changes in from..=until {
+        let killed = disk.killed(&start, changes);
+        let log = open(&killed);
+        let what = format!("killed after {} of {} changes", changes - from, until - from);
+        if log.erasure().is_some() {
+            unfinished += 1;
+            assert_forgotten(&log, &what);
+        } else if changes < until {
+            // The journal was not durable: nothing was begun. Or its last removal was.
+            let all = log.scan(Position(0), usize::MAX).unwrap().len() == 45;
+            if all {
+                all_steps(&log, &erasure).unwrap();
+            }
+        }
+        go_on(&log).unwrap();
+        assert_forgotten(&log, &what);
+        log.close().unwrap();
+        assert_gone_from_files(&killed, &what);
+    }
+    eprintln!("{} kills, {unfinished} of them inside: nothing of it came back, nothing else went", until - from + 1);
+    assert!(unfinished > 20, "{unfinished}");
+}
+
+#[test]
+fn a_call_of_the_disk_that_fails_leaves_all_or_nothing_and_the_next_try_ends_it() {
+    for call in ["write", "sync", "create", "replace", "remove", "sync_dir", "read"] {
+        for at in 0..12 {
+            let disk = SimDisk::new(&written());
+            let log = open(&disk);
+            let erasure = erasure(&log);
+            disk.set_faults(vec![Fault::once(call, at, std::io::ErrorKind::Other)]);
+            let outcome = all_steps(&log, &erasure);
+            disk.set_faults(Vec::new());
+            let what = format!("{call} {at}: {outcome:?}");
+            if outcome.is_err() {
+                match log.erasure() {
+                    Some(_) => go_on(&log).unwrap(),
+                    None => all_steps(&log, &erasure).unwrap(),
+                }
+            }
+            assert_forgotten(&log, &what);
+            log.close().unwrap();
+            let log = open(&disk);
+            assert_forgotten(&log, &what);
+        }
+    }
+}
+
+#[test]
+fn hashes_differ_by_what_they_are_over_and_by_the_key() {
+    let hashes = [
+        keyed(&[1; 32], Of::Id, b"a"),
+        keyed(&[1; 32], Of::Text, b"a"),
+        keyed(&[2; 32], Of::Id, b"a"),
+        keyed(&[1; 32], Of::Id, b"b"),
+    ];
+    let distinct: std::collections::BTreeSet<Keyed> = hashes.into_iter().collect();
+    assert_eq!(distinct.len(), hashes.len());
+}

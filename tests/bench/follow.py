@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+"""From writing a turn into a followed transcript to search finding it, and what importing a large history takes.
+
+Usage: follow.py PATH_TO_CLONE [ROUNDS] [--import-mb MB] [--dir DIR] [--json FILE]
+
+A turn with a word that stands nowhere else is appended to a session file of Claude Code, ROUNDS times (default 100), and
+the socket is asked until the search finds it; the clock starts when the write returned. Then MB megabytes (default 250)
+of synthetic sessions are imported, and the most memory that the importing process and the daemon ever had is told.
+"""
+
+import argparse
+import json
+import os
+import random
+import resource
+import subprocess
+import sys
+import time
+
+import rig
+
+GIVE_UP_SECONDS = 30
+PAUSE_SECONDS = 0.002
+SEED = 6
+
+
+def turn(number, text, session="bench", role="user"):
+    minute, second = divmod(number, 60)
+    record = {"type": role, "uuid": f"{session}-{number}", "sessionId": session, "cwd": "/bench",
+              "timestamp": f"2026-05-05T{minute // 60 % 24:02}:{minute % 60:02}:{second:02}.000Z",
+              "message": {"role": role, "content": text if role == "user" else [{"type": "text", "text": text}]}}
+    return json.dumps(record) + "\n"
+
+
+def word_of(number):
+    return "qxv" + "".join(chr(ord("a") + (number // 26**place) % 26) for place in range(3)) + "q"
+
+
+def latencies(client, path, rounds):
+    took, lost, pause = [], 0, random.Random(SEED)
+    for number in range(rounds):
+        time.sleep(pause.uniform(0.05, 0.3))  # a person does not type in step with us
+        word = word_of(number)
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(turn(number, f"please look at {word} again", role="user" if number % 2 else "assistant"))
+        began = time.perf_counter()
+        while not client.json("POST", "/api/memory/search/", {"query": word}):
+            if time.perf_counter() - began > GIVE_UP_SECONDS:
+                lost += 1
+                break
+            time.sleep(PAUSE_SECONDS)
+        else:
+            took.append(time.perf_counter() - began)
+    return took, lost
+
+
+def history(folder, megabytes):
+    """Sessions of 5 MB with tool output between the turns, as real ones have."""
+    os.makedirs(folder, exist_ok=True)
+    words = [f"word{n}" for n in range(5000)]
+    dice, written, session = random.Random(SEED), 0, 0
+    while written < megabytes << 20:
+        size, number = 0, 0
+        with open(f"{folder}/h{session}.jsonl", "w", encoding="utf-8") as file:
+            while size < 5 << 20:
+                text = " ".join(dice.choices(words, k=60))
+                size += file.write(turn(number, text, f"h{session}", "assistant"))
+                size += file.write(turn(number + 1, " ".join(dice.choices(words, k=12)), f"h{session}"))
+                result = [{"type": "tool_result", "tool_use_id": "t", "content": " ".join(dice.choices(words, k=1500))}]
+                size += file.write(turn(number + 2, result, f"h{session}"))
+                number += 3
+        written, session = written + size, session + 1
+    return written
+
+
+def large(daemon, megabytes):
+    folder = f"{daemon.home}/history"
+    written = history(folder, megabytes)
+    began = time.perf_counter()
+    done = subprocess.run([daemon.binary, "--json", "import", "claude-code", folder], env=daemon.env, check=True,
+                          capture_output=True, text=True)
+    seconds = time.perf_counter() - began
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    return {"mb": written / 1e6, "seconds": seconds, "imported": json.loads(done.stdout)["imported"],
+            "importer_peak_mb": peak, "daemon_peak_mb": daemon.memory()[1]}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("binary")
+    parser.add_argument("rounds", nargs="?", type=int, default=100)
+    parser.add_argument("--import-mb", type=int, default=250)
+    parser.add_argument("--dir", help="where the throwaway home goes; a short path on a real disk")
+    parser.add_argument("--json", help="also write the JSON here")
+    options = parser.parse_args()
+    daemon = rig.Daemon(options.binary, options.dir)
+    daemon.env["HOME"] = daemon.home
+    path = f"{daemon.home}/.claude/projects/-bench/bench.jsonl"
+    try:
+        os.makedirs(os.path.dirname(path))
+        daemon.start()
+        subprocess.run([daemon.binary, "source", "follow", "claude-code"], env=daemon.env, check=True, capture_output=True)
+        before = rig.load()
+        took, lost = latencies(daemon.client(), path, options.rounds)
+        found = {"before": before, "turn_to_found": {"lost": lost, **rig.quantiles(took)}}
+        if options.import_mb:
+            found["import"] = large(daemon, options.import_mb)
+    finally:
+        daemon.remove()
+    found["after"] = rig.load()
+    print(f"from turn written to found; {found['before']} before, {found['after']} after")
+    rig.row("", "p50", "p99", "worst")
+    rig.latency_row(f"turn written to searchable, {lost} lost", found["turn_to_found"])
+    if "import" in found:
+        told = found["import"]
+        rig.row(f"import of {told['mb']:.0f} MB, {told['imported']} events", f"{told['seconds']:.0f} s",
+                f"{told['importer_peak_mb']:.0f} MB", f"{told['daemon_peak_mb']:.0f} MB")
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            file.write(json.dumps(found, indent=1) + "\n")
+    return 1 if lost else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
