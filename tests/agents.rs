@@ -1,7 +1,7 @@
 //! Living beside agents and shells: following, hooks, and secrets that are typed there.
 
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -265,10 +265,13 @@ fn foreign_changes_between_install_and_remove_are_kept() {
     let changed = fs::read_to_string(&path).unwrap().replacen('{', "{\"model\": \"x\", ", 1);
     fs::write(&path, &changed).unwrap();
     ok(&home.run(&["hook", "remove", "claude-code"]));
-    let after: Value =
-        serde_json::from_str(&fs::read_to_string(&path).unwrap().replace(", \n", "\n")).unwrap_or_default();
-    let refused = after.is_null();
-    assert!(refused || after == json!({"model": "x"}), "{after}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "{\"model\": \"x\"}");
+    // Where our own lines were changed, nothing is touched.
+    ok(&home.run(&["hook", "install", "claude-code"]));
+    let changed = fs::read_to_string(&path).unwrap().replace("\"timeout\":5", "\"timeout\":6");
+    fs::write(&path, &changed).unwrap();
+    assert_eq!(home.run(&["hook", "remove", "claude-code"]).status.code(), Some(1));
+    assert_eq!(fs::read_to_string(&path).unwrap(), changed);
 }
 
 /// Where a program is, if this machine has it.
@@ -281,27 +284,41 @@ fn program(name: &str, test: &str) -> Option<PathBuf> {
     found
 }
 
-/// Types lines into a shell that believes it has a terminal.
+/// Types lines into a shell that believes it has a terminal; each waits until the one before is done, or asks for input.
 fn type_into(home: &Home, shell: &str, lines: &[&str]) {
-    let mut command = home.command();
-    let path = command.get_program().to_owned();
-    command = Command::new("script");
-    command.args(["-qec", shell, "/dev/null"]).env_clear();
+    let mut command = Command::new("timeout");
+    command.args(["-k", "1", "60", "script", "-qec", shell, "/dev/null"]).env_clear();
     command
         .env("HOME", home.path(""))
-        .env("CLONE_HOME", home.path("").as_os_str())
+        .env("CLONE_HOME", home.path(""))
         .env("PATH", "/usr/bin:/bin")
         .env("TERM", "dumb");
-    command.env("CLONE_BIN", path).current_dir(home.path(""));
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let mut input = child.stdin.take().unwrap();
-    for line in lines {
+    command.current_dir(home.path("")).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut seen = String::new();
+    for (n, line) in lines.iter().enumerate() {
+        let asks = line.starts_with("read ");
+        let answers = n > 0 && lines[n - 1].starts_with("read ");
+        let mark = match (asks, answers) {
+            (true, _) => "input?".to_owned(),
+            (_, true) => "answered.".to_owned(),
+            _ => format!("mark{n}."),
+        };
         input.write_all(format!("{line}\n").as_bytes()).unwrap();
+        if !asks && !answers {
+            input.write_all(format!("echo ma''rk{n}.\n").as_bytes()).unwrap();
+        }
+        while !seen.contains(&mark) {
+            let mut bytes = [0; 4096];
+            let length = output.read(&mut bytes).unwrap();
+            assert!(length > 0, "{shell} ended at `{line}`: {seen}");
+            seen.push_str(&String::from_utf8_lossy(&bytes[..length]));
+        }
     }
     input.write_all(b"exit\n").unwrap();
-    let output = child.wait_with_output().unwrap();
-    drop(input);
-    eprintln!("{}", String::from_utf8_lossy(&output.stdout));
+    let _rest = std::io::copy(&mut output, &mut std::io::sink());
+    child.wait().unwrap();
 }
 
 fn shell_records_lines_and_nothing_else(name: &str, start: &str, silent: &str) {
@@ -338,17 +355,21 @@ fn shell_records_lines_and_nothing_else(name: &str, start: &str, silent: &str) {
 
 #[test]
 fn bash_records_lines_and_nothing_else() {
-    shell_records_lines_and_nothing_else("bash", "bash -i", "read -s it");
+    shell_records_lines_and_nothing_else("bash", "bash -i", "read -s -p 'in''put? ' it; echo ans''wered.");
 }
 
 #[test]
 fn zsh_records_lines_and_nothing_else() {
-    shell_records_lines_and_nothing_else("zsh", "zsh -i", "read -s it");
+    shell_records_lines_and_nothing_else("zsh", "zsh -i", "read -s 'it?in''put? '; echo ans''wered.");
 }
 
 #[test]
 fn fish_records_lines_and_nothing_else() {
-    shell_records_lines_and_nothing_else("fish", "fish -i", "read -s it");
+    shell_records_lines_and_nothing_else(
+        "fish",
+        "fish -i",
+        "read -s -P (string join '' in 'put? ') it; echo ans''wered.",
+    );
 }
 
 /// Every file under a folder.

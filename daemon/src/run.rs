@@ -269,9 +269,10 @@ async fn serving(
     let router = serve::router(handler.clone(), serve::Door::Socket);
     let socket = tokio::spawn(serve::unix(listener, router, stopping.clone()));
     let tcp = tokio::spawn(tcp(env.clone(), engine.clone(), handler, http, stages.clone(), stopping));
+    let told = told_to_end();
     ready(env);
     tokio::select! {
-        () = told_to_end() => {}
+        () = told => {}
         _ = reached(&mut stages, |stage| stage == Stage::Failed) => {}
     }
     let _sent = stop.send(true);
@@ -352,14 +353,16 @@ async fn reached(stages: &mut watch::Receiver<Stage>, is: impl Fn(Stage) -> bool
     stages.wait_for(|stage| is(*stage)).await.is_ok()
 }
 
-async fn told_to_end() {
+/// Listens from the call on, so that who is told to end right after being ready ends in order.
+fn told_to_end() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async move {
+        let (Ok(mut term), Ok(mut int)) = signals else { return std::future::pending().await };
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //! person's history is worth, and what each part gives.
 //!
 //! Scored turns are those of the score of the predictions: with an agent's text and a reply, no saved macro, after each
-//! person's first [`WARM`] turns. What would surprise: a scored turn that nobody could be asked about (the first of a
+//! person's first twenty turns. What would surprise: a scored turn that nobody could be asked about (the first of a
 //! session) counts as silence, as it does there.
 
 use std::path::Path;

@@ -16,7 +16,7 @@ use super::{Counts, Filter, Format, SourceError, Tally, claude_code, codex, gemi
 /// How many bytes before the place where we left off are compared.
 const TIP: usize = 64;
 /// How many bytes at the end of a transcript [`recent`] reads.
-pub const RECENT_BYTES: u64 = 1024 * 1024;
+pub const RECENT_BYTES: u64 = 512 * 1024;
 
 /// Reads the head of a transcript and what its end holds; the ids are those of a whole reading.
 ///

@@ -125,7 +125,7 @@ fn by_hand(target: &Target) -> Failure {
 pub(super) fn take_out(context: &Context, target: &Target, plan: &Plan) -> Result<(), Failure> {
     let mut text = read(&target.file)?.unwrap_or_default();
     for (at, put) in plan.parts.iter().rev() {
-        text.replace_range(*at..*at + put.len(), "");
+        text = without(&text, *at, put.len(), target.kind);
     }
     let is_whole = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
     if matches!(target.kind, Kind::Json(_)) && !is_whole && !text.trim().is_empty() {
@@ -143,6 +143,18 @@ pub(super) fn take_out(context: &Context, target: &Target, plan: &Plan) -> Resul
     let mut records = records(context);
     records.remove(&target.file);
     keep(context, &records)
+}
+
+/// The text without a part, and in JSON without the comma that would join nothing to its neighbour any more.
+fn without(text: &str, at: usize, length: usize, kind: Kind) -> String {
+    let (mut before, mut after) = (&text[..at], &text[at + length..]);
+    let (left, right) = (before.trim_end(), after.trim_start());
+    if matches!(kind, Kind::Json(_)) && left.ends_with(',') && right.starts_with(['}', ']']) {
+        before = &left[..left.len() - 1];
+    } else if matches!(kind, Kind::Json(_)) && left.ends_with(['{', '[']) && right.starts_with(',') {
+        after = &right[1..];
+    }
+    format!("{before}{after}")
 }
 
 /// Whether the file runs our hooks.

@@ -28,6 +28,8 @@ const TRANSCRIPT_PATIENCE: Duration = Duration::from_millis(400);
 const TRANSCRIPT_PAUSE: Duration = Duration::from_millis(20);
 /// How many bytes of standard input are read.
 const MAX_INPUT_BYTES: u64 = 4 << 20;
+/// How many of the transcript's last events are sent: more than a turn has, and a request that takes no time.
+const RECENT_EVENTS: usize = 100;
 /// Events in one request.
 const BATCH: usize = 500;
 
@@ -138,16 +140,18 @@ impl Call<'_> {
         }
         let mut events = self.bookend();
         match self.transcript() {
-            Some(transcript) => events.extend(self.of_transcript(transcript)),
-            None => events.extend(self.of_call()),
+            Some(path) if path.is_file() => events.extend(self.of_transcript(path)),
+            // It begins with the first prompt, which then stands in it; recording it here too would record it twice.
+            Some(_) if !self.is_stop() => {}
+            _ => events.extend(self.of_call()),
         }
         events
     }
 
-    /// The transcript that the call names, where it is one.
+    /// The transcript that the call names, written yet or not.
     fn transcript(&self) -> Option<&Path> {
         let path = Path::new(self.told["transcript_path"].as_str()?);
-        (path.is_absolute() && path.is_file()).then_some(path)
+        path.is_absolute().then_some(path)
     }
 
     /// What the end of the transcript holds; the agent's last words are waited for a moment.
@@ -163,7 +167,7 @@ impl Call<'_> {
             };
             let waits = self.is_stop() && self.said().is_some_and(|said| !is_there(said));
             if read.is_err() || !waits || began.elapsed() >= TRANSCRIPT_PATIENCE {
-                return events;
+                return events.split_off(events.len().saturating_sub(RECENT_EVENTS));
             }
             std::thread::sleep(TRANSCRIPT_PAUSE);
         }
