@@ -25,6 +25,7 @@ mod pipeline;
 mod plugin;
 mod racing;
 mod rebuild;
+mod review;
 mod socket;
 mod surface;
 mod tidy;

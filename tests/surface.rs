@@ -110,7 +110,7 @@ fn path_of(operation: &Operation, daemon: &Daemon, prediction: &str) -> Option<S
 /// A body that each POST of ours takes.
 fn body_of(name: &str) -> Option<Value> {
     Some(match name {
-        "doctor" | "sync" | "context" | "token_create" => json!({}),
+        "doctor" | "sync" | "context" | "token_create" | "promote_episodes" | "promote_facts" => json!({}),
         "keys_create" => json!({"label": "laptop"}),
         "events_ingest" => json!([prompt("surface-2", "surface", "go on", "2026-05-05T12:00:00Z")]),
         "raw_add" => json!({"text": "a note"}),

@@ -101,6 +101,10 @@ pub const OPERATIONS: &[Operation] = &[
     op("forget_verify", "POST", "/api/memory/forget/verify/", Admin),
     op("raw_forget", "DELETE", "/api/memory/raw/{id}/", Admin),
     op("sync", "POST", "/api/memory/sync/", Write),
+    op("promote_list", "GET", "/api/memory/promote/", Read),
+    op("promote_decide", "POST", "/api/memory/promote/{id}/", Write),
+    op("promote_episodes", "POST", "/api/memory/promote/episodes/", Write),
+    op("promote_facts", "POST", "/api/memory/promote/facts/", Write),
     op("memory_stats", "GET", "/api/memory/stats/", Read),
     op("predict", "POST", "/api/predictions/predict/", Predict),
     op("predict_batch", "POST", "/api/predictions/predict/batch/", Predict),
@@ -364,6 +368,13 @@ pub struct Remain {
 pub struct VerifyRequest {
     /// The words to look for in every file.
     pub text: String,
+}
+
+/// `POST /api/memory/promote/{id}/`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct PromoteRequest {
+    /// `accept` or `reject`.
+    pub choice: String,
 }
 
 /// `POST /api/memory/search/`.

@@ -93,6 +93,14 @@ pub enum Payload {
     /// Events were forgotten: what stays is where they were, and hashes that only this log can compare.
     #[serde(rename = "event.forgotten")]
     EventForgotten(Forgotten),
+    /// The person decided about a claim that waited, or that was in use; the newest decision wins.
+    #[serde(rename = "gate.decided")]
+    GateDecided {
+        /// Which gate: an id over the claim, so that it stays decided whatever evidence comes.
+        gate: String,
+        /// `accept` or `reject`.
+        choice: String,
+    },
     /// Somebody told Clone something.
     #[serde(rename = "memory.noted")]
     MemoryNoted {
@@ -259,6 +267,7 @@ impl Internal {
             Payload::ImportMarked { .. } => "import.marked",
             Payload::ConfigChanged { .. } => "config.changed",
             Payload::EventForgotten(_) => "event.forgotten",
+            Payload::GateDecided { .. } => "gate.decided",
             Payload::MemoryNoted { .. } => "memory.noted",
         }
     }

@@ -33,7 +33,7 @@ pub struct Memory {
 #[derive(Args)]
 pub struct Bench {
     /// Which one, or `all` of them; `curve` measures the log at several lengths; `replay`, `strata` and `honesty` measure
-    /// people's turns, `hygiene` transcripts
+    /// people's turns, `hygiene` transcripts, `recall` conversations
     #[arg(value_parser = PossibleValuesParser::new(bench::names().into_iter().chain(["all", CURVE, RECALL]).chain(ON_DATA)))]
     name: String,
     /// For `recall`: the folder with `docs.jsonl` and `queries.jsonl`; the results go to `--out`

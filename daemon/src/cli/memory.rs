@@ -42,6 +42,18 @@ enum Verb {
         /// `fct_…`, `epi_…`, `profile` or `soul`
         id: String,
     },
+    /// List what waits for you: sensitive claims, permissions, contradictions, what was seen once
+    Audit,
+    /// Let a waiting claim into use, or make a tentative fact sure
+    Promote {
+        /// `fct_…` or `gate-…`
+        id: String,
+    },
+    /// Take a fact out of use, and never infer it again
+    Archive {
+        /// `fct_…` or `gate-…`
+        id: String,
+    },
     /// Find what was said, done or learned
     Search(Search),
     /// Show who changed a note, when, and what
@@ -141,6 +153,9 @@ pub fn run(cli: &Cli, arguments: &Memory) -> Result<u8, Failure> {
         Verb::Undo(arguments) => notes::undo(cli, arguments),
         Verb::Edit(arguments) => notes::edit(cli, arguments),
         Verb::Deletions(arguments) => notes::deletions(cli, arguments),
+        Verb::Audit => audit(cli),
+        Verb::Promote { id } => decide(cli, id, "accept"),
+        Verb::Archive { id } => decide(cli, id, "reject"),
     }
 }
 
@@ -181,6 +196,25 @@ fn list(cli: &Cli, tier: Tier, query: &[(&str, String)]) -> Result<u8, Failure> 
             }
         }
     });
+    Ok(0)
+}
+
+fn audit(cli: &Cli) -> Result<u8, Failure> {
+    let found = cli.client()?.blocking("promote_list", None, &[], None)?;
+    rows(cli, &found, |row| {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        format!("{}  {:<20}  {}", text(&row["gate"]), text(&row["reason"]), print::cut(&text(&row["fact"]["text"]), 80))
+    });
+    Ok(0)
+}
+
+fn decide(cli: &Cli, id: &str, choice: &str) -> Result<u8, Failure> {
+    let decided = cli.client()?.blocking("promote_decide", Some(id), &[], Some(&json!({"choice": choice})))?;
+    if cli.json {
+        print::value(&decided);
+    } else {
+        print::line(format!("{choice}ed {id}"));
+    }
     Ok(0)
 }
 

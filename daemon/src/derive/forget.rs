@@ -49,6 +49,8 @@ pub const STORES: &[(&str, Fate)] = &[
     ("conflicts/", Fate::Anew),
     ("index/", Fate::Anew),
     ("index.broken", Fate::Anew),
+    // Where transcripts of the agents lie and how far they were read: their names are not ours to change.
+    ("following.json", Fate::Bare),
     ("config.toml", Fate::Bare),
     ("clone.sock", Fate::Bare),
 ];

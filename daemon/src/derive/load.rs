@@ -72,6 +72,9 @@ pub fn load(
         view.tallies.insert(text(key), tally);
     })?;
     state.load(Table::Versions, |key, versions: Vec<Version>| view.versions.put(text(key), versions))?;
+    state.load(Table::Gates, |key, choice: String| {
+        view.decisions.insert(text(key), choice);
+    })?;
     state.load(Table::Withdrawn, |key, _: bool| {
         view.withdrawn.insert(text(key));
     })?;

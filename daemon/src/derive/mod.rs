@@ -17,6 +17,7 @@ pub mod notes;
 pub mod pairs;
 pub mod plan;
 pub mod progress;
+mod review;
 pub mod selection;
 pub mod snapshot;
 pub mod vault;
@@ -196,7 +197,15 @@ impl Derive {
             load::forget_disk(&mut view, &mut derive.changes);
         }
         derive.sweep();
-        match derive.catch_up() {
+        let caught_up = match derive.catch_up() {
+            // Wrong bytes that come under a start are mended like those under a running loop.
+            Err(DeriveError::Index(_)) if derive.index.is_suspect() => {
+                derive.mend_index()?;
+                derive.catch_up()
+            }
+            done => done,
+        };
+        match caught_up {
             Err(error) if !error.is_refusal() => Err(error),
             // Reads go on while nothing can be written, from the first moment on.
             outcome => {

@@ -15,8 +15,8 @@ use clone_schema::memory::{Evidence, Fact, Provenance, Status, Tier};
 use super::view::{View, claim_key, memory_document};
 use crate::index::{self, Document};
 use crate::log::Log;
+use crate::memory::profile;
 use crate::memory::vault::{Author, hash};
-use crate::memory::{gate, profile};
 
 /// Tokens that the soul card may take.
 pub const SOUL_TOKENS: usize = 600;
@@ -120,6 +120,8 @@ pub struct Told {
     pub removed: Vec<String>,
     /// Files whose text differs from what the log holds.
     pub files: Vec<FileText>,
+    /// Gates that the person decided, and how.
+    pub decided: Vec<(String, String)>,
 }
 
 impl View {
@@ -135,6 +137,7 @@ impl View {
         self.tell_facts(log, &mut told);
         self.tell_episodes(log, &mut told);
         self.refresh_profile(log, &mut told);
+        self.tell_review(log, &mut told);
         self.note_problems();
         told
     }
@@ -168,8 +171,8 @@ impl View {
     fn facts_now(&mut self) -> (BTreeMap<String, Fact>, BTreeMap<String, String>) {
         let kept =
             |fact: &Fact| !self.withdrawn.contains(&fact.id) && !self.withdrawn.contains(&claim_key(&fact.claim));
-        let inferred = self.learned.miner.facts().into_iter().filter(kept).map(gate::gated);
-        let mut facts: BTreeMap<String, Fact> = inferred.map(|fact| (fact.id.clone(), fact)).collect();
+        let inferred = self.learned.miner.facts().into_iter().filter(kept).collect();
+        let mut facts = self.decided(inferred);
         let mut taken = BTreeMap::new();
         self.beneath.clear();
         for (path, note) in &self.notes {

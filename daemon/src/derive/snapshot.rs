@@ -57,6 +57,7 @@ const CODE: &[(&str, &str)] = &[
     ("predict/local.rs", include_str!("../predict/local.rs")),
     ("predict/nearby.rs", include_str!("../predict/nearby.rs")),
     ("predict/nearest.rs", include_str!("../predict/nearest.rs")),
+    ("predict/part.rs", include_str!("../predict/part.rs")),
     ("predict/pool.rs", include_str!("../predict/pool.rs")),
     ("predict/postings.rs", include_str!("../predict/postings.rs")),
     ("predict/rank.rs", include_str!("../predict/rank.rs")),

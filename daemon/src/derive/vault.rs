@@ -216,7 +216,8 @@ impl Derive {
         self.changes.documents += told.documents.len();
         self.index.put(told.documents)?;
         self.index.remove(&told.removed)?;
-        self.append(told.files.into_iter().map(Payload::VaultWritten).collect())
+        let decided = told.decided.into_iter().map(|(gate, choice)| Payload::GateDecided { gate, choice });
+        self.append(decided.chain(told.files.into_iter().map(Payload::VaultWritten)).collect())
     }
 
     /// Keeps what of ours the person's notes left out beside the state, where `status` points to.

@@ -56,6 +56,8 @@ pub struct Mark {
     pub person: Option<bool>,
     /// By what the person typed next, whether it was right.
     pub typed: Option<bool>,
+    /// The facts it cited.
+    pub facts: Vec<String>,
 }
 
 impl Mark {
@@ -75,6 +77,7 @@ impl Mark {
             verdict: None,
             person: None,
             typed: None,
+            facts: prediction.facts.clone(),
         }
     }
 
@@ -177,6 +180,8 @@ pub struct View {
     pub plain: BTreeMap<String, String>,
     /// L3, as it stands after the person's word.
     pub profile: Profile,
+    /// What the person decided, by gate.
+    pub decisions: BTreeMap<String, String>,
     /// Claims and episodes that must not come back, by key.
     pub withdrawn: BTreeSet<String>,
     /// Predictions by their position; the log knows which id stands there.
@@ -361,6 +366,11 @@ impl View {
             // For the record: which answers were asked only to see how such answers fare.
             Payload::ChoiceAudited { .. } => {}
             Payload::ImportMarked { .. } => changes.import_ended = Some(record.position),
+            Payload::GateDecided { gate, choice } => {
+                changes.rows.put(Table::Gates, gate.as_bytes(), &choice);
+                self.decisions.insert(gate, choice);
+                self.facts_due = true;
+            }
             Payload::MemoryNoted { text, session_id } => {
                 documents.push(noted(record.position, &id, &text, session_id.as_deref(), at));
             }
@@ -404,6 +414,7 @@ impl View {
         if let Prompted::Judges { newest, lessons } = &prompted {
             if let Some((mark, right)) = newest.and_then(|(at, right)| Some((self.predictions.get_mut(&at)?, right))) {
                 mark.typed = Some(right);
+                self.facts_due |= !mark.facts.is_empty();
                 changes.rows.put(Table::Predictions, &mark.position.to_be_bytes(), mark);
             }
             let by_person = |judged: &&Judged| {
@@ -451,6 +462,7 @@ impl View {
         let made = log.position(&feedback.prediction_id);
         let Some(mark) = made.and_then(|made| self.predictions.get_mut(&made.0)) else { return };
         mark.verdict = Some((feedback.status, feedback.judge));
+        self.facts_due |= !mark.facts.is_empty();
         let waiting = (feedback.judge == Judge::Person)
             .then(|| prediction_at(log, Position(mark.position)))
             .flatten()

@@ -14,6 +14,7 @@ mod loading;
 pub mod memory;
 pub mod monitoring;
 pub mod predictions;
+mod promote;
 pub mod recording;
 mod stats;
 pub mod tokens;
@@ -145,6 +146,10 @@ impl Engine {
             "forget_verify" => self.forget_verify(&body(call)?),
             "raw_forget" => self.raw_forget(id),
             "sync" => self.sync(),
+            "promote_list" => self.promote_list(),
+            "promote_decide" => self.promote_decide(id, &body(call)?),
+            "promote_episodes" => self.promote_episodes(),
+            "promote_facts" => self.promote_facts(),
             "memory_stats" => self.memory_stats(&call.query),
             "predict" => self.predict(body(call)?),
             "predict_batch" => self.predict_batch(body(call)?),

@@ -149,6 +149,7 @@ mod tests {
             verdict,
             person,
             typed,
+            facts: Vec::new(),
         }
     }
 

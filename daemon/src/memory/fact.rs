@@ -19,7 +19,7 @@ mod wide;
 use std::collections::BTreeMap;
 
 use clone_schema::event::{Choice, Outcome};
-use clone_schema::id::Claim;
+use clone_schema::id::{Claim, normal};
 use clone_schema::memory::{Fact, Provenance, Status, Tier};
 use clone_schema::{Body, Origin, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,7 @@ use crate::memory::fact::named::Named;
 use crate::memory::fact::stated::Stated;
 use crate::memory::fact::support::{Support, lower_bound};
 use crate::memory::session::Told;
+use crate::memory::words::spoken;
 
 /// The most stated rules and the most commands that are held.
 pub const MAX_CLAIMS: usize = 2_000;
@@ -72,7 +73,7 @@ impl Miner {
         let prompt = match &event.body {
             Body::AgentPrompt { prompt, .. } => prompt,
             Body::AgentChoice(Choice { outcome: Outcome::Other, choice: Some(words), .. }) => {
-                cues(words).into_iter().for_each(|cue| self.stated.observe(cue, told));
+                cues(&spoken(words)).into_iter().for_each(|cue| self.stated.observe(cue, told));
                 return;
             }
             _ => return,
@@ -85,9 +86,11 @@ impl Miner {
             }
             return;
         }
-        cues(prompt).into_iter().for_each(|cue| self.stated.observe(cue, told));
-        self.asks.observe(told, prompt);
-        self.named.observe(told, prompt);
+        let sentences = spoken(prompt);
+        cues(&sentences).into_iter().for_each(|cue| self.stated.observe(cue, told));
+        let normal = sentences.into_iter().map(normal).collect::<Vec<_>>().join("  ");
+        self.asks.observe(told, &normal);
+        self.named.observe(told, &normal);
         if let Some(before) = before {
             self.habits.observe(told, before, prompt);
         }

@@ -4,11 +4,13 @@
 //! so that a rebuild gives the same memory.
 
 pub mod context;
+pub mod decay;
 pub mod episode;
 pub mod fact;
 pub mod gate;
 pub mod profile;
 pub mod raw;
+pub mod review;
 pub mod scene;
 pub mod session;
 pub mod vault;

@@ -33,6 +33,8 @@ pub enum Table {
     Settings,
     /// Claim key or episode id that must not come back → true. Owner: `derive`.
     Withdrawn,
+    /// Gate → what the person decided. Owner: `derive`.
+    Gates,
     /// Source → how many events and when last. Owner: `derive`.
     Tallies,
     /// Path in the vault, of deleted notes too → the versions of the note. Owner: `derive`.
@@ -41,7 +43,7 @@ pub enum Table {
 
 impl Table {
     /// Every table but `meta`.
-    pub const DATA: [Self; 15] = [
+    pub const DATA: [Self; 16] = [
         Self::Sessions,
         Self::Pairs,
         Self::Labels,
@@ -55,6 +57,7 @@ impl Table {
         Self::Vault,
         Self::Settings,
         Self::Withdrawn,
+        Self::Gates,
         Self::Tallies,
         Self::Versions,
     ];
@@ -83,6 +86,7 @@ impl Table {
             Self::Vault => "vault",
             Self::Settings => "settings",
             Self::Withdrawn => "withdrawn",
+            Self::Gates => "gates",
             Self::Tallies => "tallies",
             Self::Versions => "versions",
         }

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::of;
 use crate::api::{
-    ContextRequest, ContinuationRequest, FeedbackRequest, PAGE_MAX, PredictBatchRequest, PredictRequest, SearchRequest,
+    ContextRequest, ContinuationRequest, FeedbackRequest, PAGE_MAX, PredictBatchRequest, PredictRequest,
+    PromoteRequest, SearchRequest,
 };
 use crate::prediction::Mute;
 
@@ -110,6 +111,7 @@ const RAW: &[Param] = &[
     ("event_id", TEXT),
 ];
 const EPISODE: &[Param] = &[("id", TEXT), ("title", TEXT), ("summary", TEXT), ("evidence", LIST)];
+const WAITING: &[Param] = &[("gate", TEXT), ("reason", TEXT), ("fact", OBJECT), ("choices", LIST)];
 const FACT: &[Param] = &[
     ("id", TEXT),
     ("kind", TEXT),
@@ -357,6 +359,25 @@ pub const ROUTES: &[Route] = &[
         "Wait until everything recorded so far is derived",
         Body::Nothing,
         &[(200, Reply::Object(&[("derived_upto", INT), ("facts", INT), ("episodes", INT)]))],
+    ),
+    get("promote_list", "What waits for the person, oldest first", &[], &[(200, Reply::List(WAITING))]),
+    post(
+        "promote_decide",
+        "Decide about a fact or a gate",
+        Body::Of(of::<PromoteRequest>),
+        &[(200, Reply::Object(&[("gate", TEXT), ("choice", TEXT)]))],
+    ),
+    post(
+        "promote_episodes",
+        "Tell episodes of everything recorded so far",
+        Body::Nothing,
+        &[(200, Reply::Object(&[("derived_upto", INT), ("episodes", INT)]))],
+    ),
+    post(
+        "promote_facts",
+        "Take facts from everything recorded so far",
+        Body::Nothing,
+        &[(200, Reply::Object(&[("derived_upto", INT), ("facts", INT), ("waiting", INT)]))],
     ),
     get(
         "memory_stats",

@@ -2,16 +2,17 @@
 //!
 //! Every wish is read off phrases that say nothing else, so that each cited prompt shows it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
-use clone_schema::id::{Claim, normal};
+use clone_schema::id::Claim;
 use clone_schema::memory::{Fact, Tier};
 use serde::{Deserialize, Serialize};
 
 use crate::memory::fact::support::Support;
 use crate::memory::fact::tentative;
 use crate::memory::session::Told;
-use crate::memory::words::spoken;
+use crate::memory::words::Phrases;
 
 /// A wish is told when it was had this often.
 const MIN_COUNT: u32 = 4;
@@ -191,13 +192,15 @@ pub(super) struct Asks {
 }
 
 impl Asks {
-    pub(super) fn observe(&mut self, told: &Told, prompt: &str) {
-        let words: Vec<String> = spoken(prompt).into_iter().map(normal).collect();
-        let text = format!(" {} ", words.join("  "));
-        for wish in WISHES {
-            if wish.phrases.iter().any(|phrase| text.contains(&format!(" {phrase} "))) {
-                self.wishes.entry(wish.name.to_owned()).or_default().add(told);
-            }
+    /// Takes in a prompt, whose sentences are in normal form and parted by two spaces.
+    pub(super) fn observe(&mut self, told: &Told, sentences: &str) {
+        static PHRASES: OnceLock<Phrases<&'static str>> = OnceLock::new();
+        let phrases = PHRASES.get_or_init(|| {
+            Phrases::new(WISHES.iter().flat_map(|wish| wish.phrases.iter().map(|phrase| (*phrase, wish.name))))
+        });
+        let had: BTreeSet<&str> = phrases.find(sentences).map(|(_, _, wish)| wish).collect();
+        for wish in had {
+            self.wishes.entry(wish.to_owned()).or_default().add(told);
         }
     }
 
@@ -231,6 +234,7 @@ fn is_repeated(support: &Support) -> bool {
 #[cfg(test)]
 mod tests {
     use clone_schema::Position;
+    use clone_schema::id::normal;
 
     use super::*;
     use crate::memory::session::tests::prompt;
@@ -239,7 +243,7 @@ mod tests {
     fn a_wish_had_in_three_sessions_is_told() {
         let mut asks = Asks::default();
         for (n, session) in ["a", "b", "c", "c"].iter().enumerate() {
-            let words = "Plan the view. Ask any additional questions.";
+            let words = "plan the view  ask any additional questions";
             let event = prompt(&n.to_string(), session, n as i64, words);
             asks.observe(&Told { position: Position(n as u64), event }, words);
             asks.observe(

@@ -12,7 +12,6 @@ use crate::memory::fact::change::{Change, change};
 use crate::memory::fact::guard::{Place, is_standing, place};
 use crate::memory::fact::slot;
 use crate::memory::fact::wide::wide;
-use crate::memory::words::spoken;
 
 /// The most words of a sentence that is read.
 const MAX_WORDS: usize = 32;
@@ -55,9 +54,9 @@ pub(super) struct Cue {
     pub(super) text: String,
 }
 
-/// The rules and statements in a prompt.
-pub(super) fn cues(prompt: &str) -> Vec<Cue> {
-    spoken(prompt).into_iter().filter_map(cue).collect()
+/// The rules and statements in sentences.
+pub(super) fn cues(sentences: &[&str]) -> Vec<Cue> {
+    sentences.iter().filter_map(|sentence| cue(sentence)).collect()
 }
 
 #[rustfmt::skip]
@@ -380,6 +379,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::memory::words::spoken;
+
+    fn cues(prompt: &str) -> Vec<Cue> {
+        super::cues(&spoken(prompt))
+    }
 
     #[test]
     fn standing_rules() {

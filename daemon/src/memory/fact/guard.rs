@@ -1,7 +1,11 @@
 //! What makes a sentence no standing word of the person's, and where a sentence holds.
 
+use std::sync::OnceLock;
+
 use clone_schema::id::normal;
 use serde::{Deserialize, Serialize};
+
+use crate::memory::words::Phrases;
 
 /// Where something holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -58,6 +62,15 @@ const PRODUCT: &[&str] = &[
     "the player", "the bot",
 ];
 
+/// Why a sentence is no standing word.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// It is not so, or not their own word.
+    Own,
+    /// It is for now, or about the product.
+    Now,
+}
+
 /// Whether a lower-case sentence may be a standing word of the person's own.
 pub(super) fn is_standing(lower: &str) -> bool {
     let padded = format!(
@@ -68,11 +81,16 @@ pub(super) fn is_standing(lower: &str) -> bool {
             .collect::<Vec<_>>()
             .join(" ")
     );
-    let has = |words: &[&str]| words.iter().any(|word| padded.contains(&format!(" {word} ")));
+    static KINDS: OnceLock<Phrases<Kind>> = OnceLock::new();
+    let kinds = KINDS.get_or_init(|| {
+        let lists = [(Kind::Own, UNREAL), (Kind::Own, REPORTED), (Kind::Now, FOR_NOW), (Kind::Now, PRODUCT)];
+        Phrases::new(lists.into_iter().flat_map(|(kind, words)| words.iter().map(move |word| (*word, kind))))
+    });
+    let has = |wanted: Kind| kinds.find(&padded).any(|(_, _, kind)| kind == wanted);
     // What names a term it explains may use any word.
     let explains =
         [" i mean ", " stands for ", " short for ", " is what we call "].iter().any(|mark| padded.contains(mark));
-    !has(UNREAL) && !has(REPORTED) && (explains || !has(FOR_NOW) && !has(PRODUCT)) && !is_quoted(lower)
+    !has(Kind::Own) && (explains || !has(Kind::Now)) && !is_quoted(lower)
 }
 
 /// Whether the sentence is mostly somebody's words in quotation marks.

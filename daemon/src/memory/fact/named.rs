@@ -1,6 +1,7 @@
 //! Tools and languages that the person names again and again, and the language they write in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use clone_schema::id::{Claim, normal};
 use clone_schema::memory::{Fact, Tier};
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::memory::fact::support::{Support, lower_bound};
 use crate::memory::fact::tentative;
 use crate::memory::session::Told;
-use crate::memory::words::spoken;
+use crate::memory::words::Phrases;
 
 /// A tool is told when it was named in this many prompts.
 const MIN_COUNT: u32 = 5;
@@ -77,17 +78,18 @@ pub(super) struct Named {
 }
 
 impl Named {
-    pub(super) fn observe(&mut self, told: &Told, prompt: &str) {
-        let sentences: Vec<String> = spoken(prompt).into_iter().map(normal).collect();
-        let text = format!(" {} ", sentences.join("  "));
-        let found: std::collections::BTreeSet<&str> =
-            TOOLS.iter().filter(|(term, _)| text.contains(&format!(" {term} "))).map(|(_, name)| *name).collect();
+    /// Takes in a prompt, whose sentences are in normal form and parted by two spaces.
+    pub(super) fn observe(&mut self, told: &Told, sentences: &str) {
+        static PHRASES: OnceLock<Phrases<&'static str>> = OnceLock::new();
+        let phrases = PHRASES.get_or_init(|| Phrases::new(TOOLS.iter().copied()));
+        let found: BTreeSet<&str> = phrases.find(sentences).map(|(_, _, name)| name).collect();
         for name in found {
             self.tools.entry(name.to_owned()).or_default().add(told);
         }
-        if text.split_whitespace().count() >= MIN_WORDS {
+        if sentences.split_whitespace().count() >= MIN_WORDS {
             self.read = self.read.saturating_add(1);
-            if let Some(tongue) = tongue(&text) {
+            // English goes without saying.
+            if let Some(tongue) = tongue(sentences).filter(|tongue| *tongue != "English") {
                 self.tongues.entry(tongue.to_owned()).or_default().add(told);
             }
         }
@@ -109,8 +111,7 @@ impl Named {
     /// The language that most prompts are in.
     fn tongue(&self, name: &str, support: &Support) -> Option<Fact> {
         let (count, sessions) = (support.count(), support.sessions());
-        // English goes without saying.
-        if name == "English" || count < 5 || sessions < 2 || lower_bound(count, self.read) < 0.5 {
+        if count < 5 || sessions < 2 || lower_bound(count, self.read) < 0.5 {
             return None;
         }
         support.fact(claim("habit", "writes in", name), format!("Writes to agents in {name}"), self.read, Tier::Strong)
@@ -163,7 +164,7 @@ mod tests {
         let mut named = Named::default();
         for n in 0..6_u64 {
             let event = prompt(&n.to_string(), &(n % 3).to_string(), 0, words);
-            named.observe(&Told { position: Position(n), event }, words);
+            named.observe(&Told { position: Position(n), event }, &normal(words));
         }
         named.facts(6).map(|fact| fact.text).collect()
     }
@@ -172,6 +173,5 @@ mod tests {
     fn tools_and_tongues() {
         assert_eq!(named("please look at the terraform module and fix it"), ["Works with Terraform"]);
         assert_eq!(named("haz un push de los cambios que hay en el proyecto"), ["Writes to agents in Spanish"]);
-        assert_eq!(named("> terraform\nok"), [] as [String; 0]);
     }
 }

@@ -2,7 +2,11 @@
 //!
 //! A property here holds one value at a time unless it says otherwise, so that a newer value closes the older one.
 
+use std::sync::OnceLock;
+
 use clone_schema::id::normal;
+
+use crate::memory::words::Phrases;
 
 /// A property and its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -158,34 +162,43 @@ const CHOICES: &[&str] = &[
     "utiliza", "benutze", "verwende", "utilise", "emploie", "nutze",
 ];
 
+/// A known value: its property, its one name, and whether it takes the place of others.
+type Term = (&'static str, &'static str, bool);
+
 /// What stands in for a value: the value's one name.
 pub(super) fn known(text: &str) -> Option<Slot> {
     let text = normal(text);
-    terms().find(|(term, _)| *term == text).map(|(_, slot)| slot)
+    terms().find(&text).find(|(at, term, _)| *at == 0 && *term == text).map(|(_, _, term)| slot(term))
 }
 
-fn terms() -> impl Iterator<Item = (&'static str, Slot)> {
-    VALUES.iter().flat_map(|(attribute, single, values)| {
-        values.iter().map(|entry| {
-            let (term, value) = entry.split_once('=').unwrap_or((entry, entry));
-            let slot = Slot { attribute: (*attribute).to_owned(), value: value.to_owned(), single: *single };
-            (term, slot)
-        })
+fn slot((attribute, value, single): Term) -> Slot {
+    Slot { attribute: attribute.to_owned(), value: value.to_owned(), single }
+}
+
+fn terms() -> &'static Phrases<Term> {
+    static TERMS: OnceLock<Phrases<Term>> = OnceLock::new();
+    TERMS.get_or_init(|| {
+        Phrases::new(VALUES.iter().flat_map(|(attribute, single, values)| {
+            values.iter().map(|entry| {
+                let (term, value) = entry.split_once('=').unwrap_or((entry, entry));
+                (term, (*attribute, value, *single))
+            })
+        }))
     })
 }
 
-/// The known values in a text with their places in its normal form, longest names first where they overlap.
+/// The known values in a text with their places in its normal form between two spaces, longest names first where they
+/// overlap.
 pub(super) fn all(text: &str) -> Vec<(usize, usize, Slot)> {
     let padded = format!(" {} ", normal(text));
+    let mut every: Vec<_> = terms().find(&padded).filter(|(_, term, _)| term.len() > 2).collect();
+    every.sort_by_key(|(at, term, _)| (std::cmp::Reverse(term.len()), *at));
     let mut found: Vec<(usize, usize, Slot)> = Vec::new();
-    let mut every: Vec<_> = terms().filter(|(term, _)| term.len() > 2).collect();
-    every.sort_by_key(|(term, _)| std::cmp::Reverse(term.len()));
-    for (term, slot) in every {
-        for (at, _) in padded.match_indices(&format!(" {term} ")) {
-            let (from, to) = (at, at + term.len());
-            if found.iter().all(|(start, end, _)| to <= *start || from >= *end) {
-                found.push((from, to, slot.clone()));
-            }
+    for (at, term, stands) in every {
+        // The space before it counts in.
+        let (from, to) = (at - 1, at - 1 + term.len());
+        if found.iter().all(|(start, end, _)| to <= *start || from >= *end) {
+            found.push((from, to, slot(stands)));
         }
     }
     found.sort_by_key(|(from, _, _)| *from);
@@ -247,11 +260,9 @@ fn chosen(order: &str) -> Option<Slot> {
 
 /// The value that a text begins with, and the rest.
 fn leading(text: &str) -> Option<(Slot, &str)> {
-    let fits = terms().filter_map(|(term, slot)| {
-        let behind = text.strip_prefix(term)?;
-        (behind.is_empty() || behind.starts_with(' ')).then(|| (term.len(), slot, behind.trim_start()))
-    });
-    fits.max_by_key(|(length, _, _)| *length).map(|(_, slot, behind)| (slot, behind))
+    let fits = terms().find(text).take_while(|(at, _, _)| *at == 0);
+    let (_, term, stands) = fits.max_by_key(|(_, term, _)| term.len())?;
+    Some((slot(stands), text[term.len()..].trim_start()))
 }
 
 /// `… for tests`: another property than the plain one, unless it only names what the value is for anyway.
