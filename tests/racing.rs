@@ -223,9 +223,10 @@ fn no_line_of_a_racing_save_is_lost() {
                 scope.spawn(move || edit(daemon, &own, saves / EDITORS, editor, dice))
             })
             .collect();
-        let saved: Vec<_> = editors.into_iter().flat_map(|editor| editor.join().unwrap()).collect();
-        ended.store(true, Ordering::Relaxed);
-        (saved, speaker.join().unwrap())
+        let saved: Vec<_> = editors.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
+        ended.store(true, Ordering::Relaxed); // whatever became of the editors, or this would wait for ever
+        let rounds = speaker.join().unwrap();
+        (saved.into_iter().flat_map(Result::unwrap).collect::<Vec<_>>(), rounds)
     });
     let lost = || -> Vec<&(PathBuf, &'static str, String)> {
         daemon.sync();

@@ -134,6 +134,14 @@ fn the_command_line_decides_as_well() {
     assert_eq!(listed(&daemon, "status=archived"), [TABS]);
     assert_eq!(daemon.post("/api/memory/promote/gate-none/", &json!({"choice": "accept"})).status, 404);
     assert_eq!(daemon.post("/api/memory/promote/gate-none/", &json!({"choice": "maybe"})).status, 400);
+    for (tier, counted) in [("episodes", "episodes"), ("facts", "facts")] {
+        let told = daemon.post(&format!("/api/memory/promote/{tier}/"), &json!({}));
+        assert!(
+            told.status == 200 && told.body[counted].is_u64() && told.body["derived_upto"].is_u64(),
+            "{}",
+            told.body
+        );
+    }
 }
 
 #[test]

@@ -84,7 +84,7 @@ pub struct Look {
     pub troubles: Vec<Trouble>,
     /// Where it is.
     pub blocked: Blocked,
-    /// Notes that are missing while their file lies beside under another name: an editor may be in the middle of a save.
+    /// Notes that are missing while their file, or a copy by its name, lies beside: an editor may be in the middle of a save.
     pub aside: BTreeSet<String>,
 }
 
@@ -182,6 +182,7 @@ impl Disk {
             for entry in entries {
                 let name = entry.file_name();
                 let Some(path) = note_path(&folder, &name) else {
+                    look.aside.extend(backed_up(&folder, &name));
                     // What we put aside ourselves is no editor's.
                     others.extend((!name.as_encoded_bytes().starts_with(TEMP_PREFIX.as_bytes())).then(|| entry.ino()));
                     continue;
@@ -204,6 +205,7 @@ impl Disk {
                 self.known.insert(path, (signature, found));
             }
         }
+        look.aside.retain(|path| !look.files.contains_key(path));
         look.troubles.sort_by(|a, b| a.path.cmp(&b.path));
         look
     }
@@ -519,6 +521,15 @@ fn note_path(folder: &str, name: &OsStr) -> Option<String> {
     let name = name.to_str()?;
     let is_note = !name.starts_with('.') && name.ends_with(".md") && !name.contains(".sync-conflict-");
     is_note.then(|| if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") })
+}
+
+/// The note whose copy this file is by its name, such as `tea.md~` or `tea.md.bak`.
+///
+/// A note that Clone wrote a moment ago was not looked at since, so the number of its file does not tell.
+fn backed_up(folder: &str, name: &OsStr) -> Option<String> {
+    let (stem, ending) = name.to_str()?.split_once(".md")?;
+    let is_copy = !ending.is_empty() && ending.chars().next().is_some_and(|first| !first.is_alphanumeric());
+    is_copy.then(|| note_path(folder, OsStr::new(&format!("{stem}.md")))).flatten()
 }
 
 /// Whether a file is the one that was seen, unwritten since.
