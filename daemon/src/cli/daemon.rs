@@ -40,6 +40,8 @@ pub fn run(context: &Context) -> Result<u8, Failure> {
 ///
 /// The runtime cannot start, or the peer breaks the protocol.
 pub fn mcp(context: &Context) -> Result<u8, Failure> {
+    // Before the first answer: whoever has that may be gone the next moment.
+    let parent = rustix::process::getppid();
     let client = context.client()?;
     // Over `CLONE_API_URL` the daemon is none of ours to start.
     let starts = context.env.api_url.is_none();
@@ -47,7 +49,7 @@ pub fn mcp(context: &Context) -> Result<u8, Failure> {
     runtime.block_on(async {
         tokio::select! {
             served = mcp::stdio(move |ask| one(client.clone(), starts, ask)) => served.map_err(Failure::new),
-            () = orphaned() => Ok(()),
+            () = orphaned(parent) => Ok(()),
         }
     })?;
     // A read of standard input that still waits must not keep the process.
@@ -92,8 +94,7 @@ async fn start(client: &Client) -> Result<(), Fault> {
 }
 
 /// Resolves when the process that started this one is gone.
-async fn orphaned() {
-    let parent = rustix::process::getppid();
+async fn orphaned(parent: Option<rustix::process::Pid>) {
     while rustix::process::getppid() == parent {
         tokio::time::sleep(LOOK_FOR_PARENT).await;
     }

@@ -1,6 +1,7 @@
 //! What the person asks of agents again and again: known wishes, by the words that say them.
 //!
-//! Every wish is read off phrases that say nothing else, so that each cited prompt shows it.
+//! Every wish is read off phrases that say nothing else, so that each cited prompt shows it. What any agent is asked for
+//! (a commit, a test, a review) is not listed: it says nothing about this person, and its words stand in refusals as well.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
@@ -68,35 +69,6 @@ const WISHES: &[Wish] = &[
         ],
     },
     Wish {
-        name: "commits",
-        told: "Repeatedly has agents commit the work or word the commit",
-        phrases: &[
-            "git commit", "make a commit", "create a commit", "commit message", "commit and push", "commit push",
-            "commit these", "commit the changes", "commit all", "commit our", "commit this", "commit it",
-            "commit your", "commit everything", "please commit", "go ahead and commit", "haz un commit", "haz un push", "hagamos un push", "hacer un commit", "hacer el commit", "haz commit",
-            "commit what", "commit changes", "can you commit", "let s commit",
-        ],
-    },
-    Wish {
-        name: "pull requests",
-        told: "Repeatedly has agents open or describe a pull request",
-        phrases: &[
-            "create a pr", "open a pr", "push a pr", "push a new pr", "get a pr", "make a pr",
-            "create a pull request", "open a pull request", "pr description", "submit a pr", "pr it", "draft a pr",
-            "pull request description", "create the pr", "open the pr",
-        ],
-    },
-    Wish {
-        name: "tests",
-        told: "Repeatedly asks agents to write or run tests",
-        phrases: &[
-            "run the tests", "run the test", "run tests", "run all tests", "run this test", "add a test",
-            "add tests", "write tests", "write a test", "add unit tests", "update the tests", "update the test",
-            "write unit tests", "create a test", "create tests", "fix the tests", "fix the test", "add some tests",
-            "add some automated tests", "make sure tests pass", "run the test suite", "cover it with tests",
-        ],
-    },
-    Wish {
         name: "documentation",
         told: "Repeatedly asks agents to keep documentation or the changelog up to date",
         phrases: &[
@@ -110,17 +82,15 @@ const WISHES: &[Wish] = &[
         name: "reasons",
         told: "Repeatedly asks agents to explain the reasons, not only the result",
         phrases: &[
-            "why or why not", "explain why", "help me understand", "explain the thought process",
-            "explain your reasoning", "teach me", "explain how", "explain to me", "explain your",
-            "could you explain", "can you explain", "please explain",
+            "why or why not", "explain why", "explain the thought process", "explain your reasoning", "explain the reasons",
+            "explain your choice", "explain the reasoning",
         ],
     },
     Wish {
         name: "opinion",
         told: "Repeatedly asks agents for their opinion before deciding",
         phrases: &[
-            "what do you think", "what are your thoughts", "does it make sense", "does this make sense",
-            "does that make sense", "what would you recommend", "what do you recommend", "how would you approach",
+            "what do you think", "what are your thoughts", "what would you recommend", "what do you recommend", "how would you approach",
             "what would you suggest", "te parece", "qué opinas", "your recommendation", "is that a good idea",
             "is this a good idea", "is there a better way",
         ],
@@ -158,29 +128,11 @@ const WISHES: &[Wish] = &[
         ],
     },
     Wish {
-        name: "second look",
-        told: "Repeatedly asks agents to review or double-check the work",
-        phrases: &[
-            "double check", "please review the", "review your", "take a final pass", "take another look",
-            "code review", "review the code", "review the changes", "review this entire", "review all",
-            "security review", "can you review", "please review and", "take a second look",
-            "review the documentation",
-        ],
-    },
-    Wish {
         name: "tidying",
         told: "Repeatedly asks agents to clean up or consolidate code",
         phrases: &[
             "clean up", "please consolidate", "remove unused", "dead code", "refactor this",
             "simplify the", "remove duplicate", "let s refactor", "deduplicate",
-        ],
-    },
-    Wish {
-        name: "screenshots",
-        told: "Repeatedly shows agents a screenshot of what is wrong or wanted",
-        phrases: &[
-            "screenshot", "screenshots", "screen shot", "screen shots", "see attached image",
-            "see the image attached", "attached image", "see image",
         ],
     },
 ];
