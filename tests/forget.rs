@@ -1,6 +1,7 @@
 //! Forgotten means gone: a canary in every store before, in none after, whatever kills the daemon meanwhile.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clone_daemon::derive::forget::STORES;
@@ -8,7 +9,7 @@ use clone_daemon::paths::Paths;
 use clone_daemon::remains;
 use serde_json::{Value, json};
 
-use crate::support::{Daemon, Home, prompt, response};
+use crate::support::{Daemon, Home, prompt, response, until};
 
 /// A word that no file holds by chance.
 const CANARY: &str = "zqheron7f3a9c41d8e25b60";
@@ -231,12 +232,14 @@ fn copy(home: &Home) -> Home {
     copy
 }
 
-/// Asks to forget and kills the daemon a while later, whether it is done or not.
-fn killed_after(daemon: Daemon, life: Duration) {
+/// Asks to forget and kills the daemon a while later, or a while after the journal is there, whether it is done or not.
+fn killed_after(daemon: Daemon, journal: Option<PathBuf>, life: Duration) {
     let body = json!({"text": CANARY, "vault": true}).to_string();
     std::thread::scope(|scope| {
         let (daemon, body) = (&daemon, &body);
         scope.spawn(move || drop(daemon.try_call("POST", "/api/memory/forget/", Some(body))));
+        let begun = journal.map(|journal| until(|| journal.exists().then_some(())));
+        assert_ne!(begun, Some(None), "it never began");
         let start = Instant::now();
         while start.elapsed() < life {
             std::thread::yield_now();
@@ -261,7 +264,10 @@ fn whatever_kills_it_forgetting_is_finished_by_the_next_start_or_was_not_begun()
     let (mut resumed, mut begun_anew) = (0, 0);
     for round in 0..rounds {
         let home = copy(&planted);
-        killed_after(home.start(), whole.mul_f64((round as f64 + 0.5) / rounds as f64));
+        // Every other one once it is at work, however slow the machine is today.
+        let journal = (round % 2 == 1).then(|| home.path("log/ERASE"));
+        let share = if journal.is_some() { 0.2 * round as f64 } else { round as f64 + 0.5 };
+        killed_after(home.start(), journal, whole.mul_f64(share / rounds as f64));
         let unfinished = home.path("log/ERASE").exists();
         let daemon = home.start();
         let said = events(&daemon, |one| is_wire(one) && one["event"].to_string().contains(CANARY));
