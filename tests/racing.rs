@@ -72,7 +72,8 @@ fn moved_aside(file: &Path, text: &str, _: &str, pause: &mut dyn FnMut()) {
     let backup = beside(file, "~");
     std::fs::rename(file, &backup).unwrap();
     pause();
-    let mut open = OpenOptions::new().write(true).create_new(true).open(file).unwrap();
+    // As vim opens it: what Clone may have put there in between is emptied, and must not be lost for that.
+    let mut open = OpenOptions::new().write(true).create(true).truncate(true).open(file).unwrap();
     pause();
     open.write_all(text.as_bytes()).unwrap();
     open.sync_all().unwrap();
