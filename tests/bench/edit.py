@@ -4,8 +4,8 @@
 Usage: edit.py PATH_TO_CLONE [ROUNDS] [--dir DIR] [--json FILE]
 
 `sed -i` puts a new file in the place of the old one, a plain `open(path, "w")` empties it and writes again, vim moves
-the old one aside. Each saves a word that stands nowhere else, ROUNDS times (default 30), and the socket is asked until
-the search finds it. The clock starts with the modification time of the saved file.
+the old one aside. Each saves a word that stands nowhere else, ROUNDS times (default 30), and the clock runs until
+the search over the socket finds it. It starts with the modification time of the saved file.
 """
 
 import argparse
@@ -19,7 +19,6 @@ import time
 
 import rig
 
-PAUSE_SECONDS = 0.002
 GIVE_UP_SECONDS = 30
 SEED = 11
 
@@ -44,16 +43,12 @@ def vim(path, old, new):
 
 
 def is_found(client, word):
-    return bool(client.json("POST", "/api/memory/search/", {"query": word, "tier": "fact"}))
+    return rig.is_found(client, word, tier="fact")
 
 
-def wait(client, word, since):
+def wait(client, feed, word, since):
     """The seconds from `since` (of the system clock) until the word is found; none when it never is."""
-    while time.time() - since < GIVE_UP_SECONDS:
-        if is_found(client, word):
-            return time.time() - since
-        time.sleep(PAUSE_SECONDS)
-    return None
+    return time.time() - since if rig.found_within(client, feed, word, GIVE_UP_SECONDS, tier="fact") else None
 
 
 def word_of(number):
@@ -61,17 +56,17 @@ def word_of(number):
     return "qxz" + "".join(chr(ord("a") + (number // 26**place) % 26) for place in range(3)) + "q"
 
 
-def rounds(client, path, save, first, count, pause):
+def rounds(doors, path, save, first, count, draw):
     """Saves a new word again and again; the seconds of each, and how many were never found."""
     took, lost, old = [], 0, word_of(first)
     for number in range(first + 1, first + 1 + count):
-        time.sleep(pause.uniform(0.15, 0.5))  # an editor does not save in step with us
+        rig.out_of_step(doors[0], draw)  # an editor does not save in step with us
         new = word_of(number)
         save(path, old, new)
         with open(path, encoding="utf-8") as file:
             if new not in file.read():
                 raise RuntimeError(f"the save of `{new}` did not reach the file")
-        seconds = wait(client, new, os.stat(path).st_mtime)
+        seconds = wait(*doors, new, os.stat(path).st_mtime)
         if seconds is None:
             lost += 1
         else:
@@ -82,15 +77,16 @@ def rounds(client, path, save, first, count, pause):
 
 def measure(daemon, count):
     daemon.start()
-    client, path, pause = daemon.client(), f"{daemon.vault}/facts/bench.md", random.Random(SEED)
+    client, path, draw = daemon.client(), f"{daemon.vault}/facts/bench.md", random.Random(SEED)
+    doors = client, daemon.feed()
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     with open(path, "w", encoding="utf-8") as file:
         file.write(f"I like the word {word_of(0)} in my notes.\n")
-    created = wait(client, word_of(0), os.stat(path).st_mtime)
+    created = wait(*doors, word_of(0), os.stat(path).st_mtime)
     found = {"before": rig.load(), "created_ms": None if created is None else 1000 * created, "saves": {}}
     first = 0
     for name, save in (("sed -i", sed), ("open('w')", truncate), ("vim -es", vim)):
-        took, lost = rounds(client, path, save, first, count, pause)
+        took, lost = rounds(doors, path, save, first, count, draw)
         first += count
         found["saves"][name] = {"lost": lost, **(rig.quantiles(took) if took else {})}
     old = [word_of(number) for number in range(first) if is_found(client, word_of(number))]

@@ -4,7 +4,7 @@
 Usage: follow.py PATH_TO_CLONE [ROUNDS] [--import-mb MB] [--dir DIR] [--json FILE]
 
 A turn with a word that stands nowhere else is appended to a session file of Claude Code, ROUNDS times (default 100), and
-the socket is asked until the search finds it; the clock starts when the write returned. Then MB megabytes (default 250)
+the clock runs from the return of the write until the search over the socket finds it. Then MB megabytes (default 250)
 of synthetic sessions are imported, and the most memory that the importing process and the daemon ever had is told.
 """
 
@@ -20,7 +20,6 @@ import time
 import rig
 
 GIVE_UP_SECONDS = 30
-PAUSE_SECONDS = 0.002
 SEED = 6
 
 
@@ -36,22 +35,17 @@ def word_of(number):
     return "qxv" + "".join(chr(ord("a") + (number // 26**place) % 26) for place in range(3)) + "q"
 
 
-def latencies(client, path, rounds):
-    took, lost, pause = [], 0, random.Random(SEED)
+def latencies(daemon, path, rounds):
+    client, feed, took, draw = daemon.client(), daemon.feed(), [], random.Random(SEED)
     for number in range(rounds):
-        time.sleep(pause.uniform(0.05, 0.3))  # a person does not type in step with us
+        rig.out_of_step(client, draw)  # a person does not type in step with us
         word = word_of(number)
         with open(path, "a", encoding="utf-8") as file:
             file.write(turn(number, f"please look at {word} again", role="user" if number % 2 else "assistant"))
         began = time.perf_counter()
-        while not client.json("POST", "/api/memory/search/", {"query": word}):
-            if time.perf_counter() - began > GIVE_UP_SECONDS:
-                lost += 1
-                break
-            time.sleep(PAUSE_SECONDS)
-        else:
+        if rig.found_within(client, feed, word, GIVE_UP_SECONDS):
             took.append(time.perf_counter() - began)
-    return took, lost
+    return took, rounds - len(took)
 
 
 def history(folder, megabytes):
@@ -101,7 +95,7 @@ def main():
         daemon.start()
         subprocess.run([daemon.binary, "source", "follow", "claude-code"], env=daemon.env, check=True, capture_output=True)
         before = rig.load()
-        took, lost = latencies(daemon.client(), path, options.rounds)
+        took, lost = latencies(daemon, path, options.rounds)
         found = {"before": before, "turn_to_found": {"lost": lost, **rig.quantiles(took)}}
         if options.import_mb:
             found["import"] = large(daemon, options.import_mb)

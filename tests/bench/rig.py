@@ -15,6 +15,7 @@ import time
 
 READY_SECONDS = 600
 REPLY_SECONDS = 600
+STEP_ANSWERS = 4000  # a few tenths of a second
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -68,6 +69,33 @@ class Client:
         self.sock.close()
 
 
+class Feed:
+    """The log as it grows, as server-sent events: reading waits until something is recorded."""
+
+    def __init__(self, path):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.connect(path)
+        self.sock.sendall(b"GET /api/events/stream/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        self.lines = self.sock.makefile("rb")
+        if b" 200 " not in self.lines.readline():
+            raise RuntimeError("there is no stream of events")
+
+    def waits_for(self, word, seconds):
+        """Whether an event that holds this word is recorded within so many seconds."""
+        word, until = word.encode(), time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self.sock.settimeout(left)
+            try:
+                line = self.lines.readline()
+            except TimeoutError:
+                return False
+            if word in line:
+                return True
+            if not line:
+                raise ConnectionError("the daemon hung up")
+        return False
+
+
 class Daemon:
     """`clone daemon` in a home of its own; every signal goes to its own process id."""
 
@@ -102,6 +130,9 @@ class Daemon:
 
     def client(self):
         return Client(self.socket)
+
+    def feed(self):
+        return Feed(self.socket)
 
     def end(self, how=signal.SIGTERM):
         """Ends it; the seconds that took."""
@@ -153,6 +184,31 @@ class Daemon:
                 except FileNotFoundError:
                     pass  # a temporary file that was renamed meanwhile
         return {key: size for key, size in sorted(sizes.items()) if size}
+
+
+def out_of_step(client, draw):
+    """Waits for the daemon to be at rest and then for a random number of answers, so that nothing begins in step with it."""
+    client.json("POST", "/api/memory/sync/", {})
+    for _ in range(draw.randrange(STEP_ANSWERS)):
+        client.send("GET", "/health/")
+
+
+def is_found(client, word, **filters):
+    return bool(client.json("POST", "/api/memory/search/", {"query": word, **filters}))
+
+
+def found_within(client, feed, word, seconds, **filters):
+    """Whether a word that was just written somewhere is found by search within so many seconds.
+
+    It waits for the event that holds the word, which costs the daemon nothing, and only then asks the search.
+    """
+    until = time.monotonic() + seconds
+    if not feed.waits_for(word, seconds):
+        return False
+    while not is_found(client, word, **filters):
+        if time.monotonic() > until:
+            return False
+    return True
 
 
 def quantiles(seconds):

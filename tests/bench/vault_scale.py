@@ -25,7 +25,6 @@ NOTES_IN_FOLDER = 1000
 BODY_BYTES = 900
 CHANGED_ONE_IN = 20
 SEED = 13
-PAUSE_SECONDS = 0.005
 GIVE_UP_SECONDS = 120
 
 
@@ -86,22 +85,20 @@ def branch(vault, count):
 
 
 def is_found(client, word):
-    return bool(client.json("POST", "/api/memory/search/", {"query": word, "tier": "fact"}))
+    return rig.is_found(client, word, tier="fact")
 
 
-def edit(client, vault, count, edits):
+def edit(daemon, client, count, edits):
     """From saving a note to finding what it says, again and again."""
-    draw, took, lost = random.Random(SEED), [], 0
-    for number in range(edits):
+    feed, draw, took, lost = daemon.feed(), random.Random(SEED), [], 0
+    for _ in range(edits):
         word = "xq" + "".join(draw.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(8))
-        time.sleep(draw.uniform(0.2, 0.6))  # an editor does not save in step with us
-        with open(path_of(vault, draw.randrange(count)), "a", encoding="utf-8") as file:
+        rig.out_of_step(client, draw)  # an editor does not save in step with us
+        with open(path_of(daemon.vault, draw.randrange(count)), "a", encoding="utf-8") as file:
             file.write(f"And {word}.\n")
         began = time.perf_counter()
-        while not is_found(client, word) and time.perf_counter() - began < GIVE_UP_SECONDS:
-            time.sleep(PAUSE_SECONDS)
+        lost += not rig.found_within(client, feed, word, GIVE_UP_SECONDS, tier="fact")
         took.append(time.perf_counter() - began)
-        lost += took[-1] >= GIVE_UP_SECONDS
     return {**rig.quantiles(took), "lost": lost}
 
 
@@ -137,7 +134,7 @@ def measure(daemon, count, edits):
     steps.step("checkout of the other branch", lambda: git(vault, "checkout", "-q", "other"))
     moved = is_found(client, name(count // 2)) and held == 0
     steps.step("checkout of the first branch", lambda: git(vault, "checkout", "-q", "one"))
-    found = {"steps": steps.figures, "edit": edit(client, vault, count, edits), "known": known, "moved": moved}
+    found = {"steps": steps.figures, "edit": edit(daemon, client, count, edits), "known": known, "moved": moved}
     status = client.json("GET", "/api/monitoring/status/")
     found.update(facts=status["counts"]["facts"], problems=status["problems"][:5], idle=daemon.idle(20))
     daemon.end()

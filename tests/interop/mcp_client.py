@@ -97,11 +97,11 @@ class Daemon:
 
     def door(self):
         """Waits until the HTTP door is open: it opens after everything derived is loaded."""
-        for _ in range(600):
+        until = time.monotonic() + READY_SECONDS
+        while time.monotonic() < until:
             url = self.ask("status")["http"]
             if url:
                 return int(url.rsplit(":", 1)[1])
-            time.sleep(0.1)
         sys.exit("the HTTP door stays shut")
 
     def restart(self):
