@@ -23,7 +23,7 @@
 //! | [`backtest`] | replays turns, and the person's own history, through the live predictor; its figures and plots | `predict` |
 //! | [`mod@bench`] | each path beside the limit of the machine, in scratch homes | `log`, the socket, a bare index |
 //! | [`run`] | the life of the process | everything |
-//! | [`paths`], [`mod@env`], [`config`], [`clock`], [`failure`] | one place for each concern | nothing |
+//! | [`paths`], [`mod@env`], [`config`], [`clock`], [`dice`], [`failure`] | one place for each concern | nothing |
 //!
 //! # Where this differs from the first plan, and why
 //!
@@ -61,6 +61,7 @@ pub mod client;
 pub mod clock;
 pub mod config;
 pub mod derive;
+pub mod dice;
 pub mod engine;
 pub mod env;
 pub mod failure;

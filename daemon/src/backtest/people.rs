@@ -10,8 +10,9 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::priors::{self, From};
-use super::score::{Dice, Row, Score, number, share};
+use super::score::{Row, Score, number, share};
 use super::{BacktestError, Options, Turn, files, read};
+use crate::dice::Dice;
 use crate::predict::situation::normal;
 use crate::predict::{Answer, Label, Mode, Part, Predictor, Priors, decide, hit};
 use clone_schema::prediction::Status;

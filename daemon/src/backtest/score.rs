@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::measure::{Forecast, Guess, brier, covered};
+use crate::dice::Dice;
 
 /// Bins of the calibration error.
 pub const BINS: usize = 15;
@@ -181,45 +182,13 @@ pub fn floor(forecasts: &[Forecast]) -> (f64, f64) {
     let mut errors: Vec<f64> = Vec::with_capacity(FORECASTERS);
     for _ in 0..FORECASTERS {
         for forecast in &mut sorted {
-            forecast.came = dice.share() < forecast.probability;
+            forecast.came = dice.unit() < forecast.probability;
         }
         errors.push(error(&binned(&sorted)));
     }
     errors.sort_by(f64::total_cmp);
     let mean = errors.iter().sum::<f64>() / number(errors.len());
     (mean, errors[errors.len() * 19 / 20])
-}
-
-/// Numbers that are the same in every run (splitmix64).
-#[derive(Clone, Debug)]
-pub struct Dice(u64);
-
-impl Dice {
-    /// A stream of its own for each seed.
-    #[must_use]
-    pub const fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// The next number.
-    pub fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A share, 0 to below 1.
-    pub fn share(&mut self) -> f64 {
-        let high = u32::try_from(self.roll() >> 32).unwrap_or(0);
-        f64::from(high) / (f64::from(u32::MAX) + 1.0)
-    }
-
-    /// A place below `limit`; 0 where there is none.
-    pub fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.roll() % (limit.max(1) as u64)).unwrap_or(0)
-    }
 }
 
 /// How much is answered and how often that is right, from the surest answer on.

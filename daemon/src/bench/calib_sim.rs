@@ -10,8 +10,9 @@ use serde_json::json;
 
 use super::recipe::Recipe;
 use super::report::{Row, Target};
-use super::simulated::{Dice, Person, SEED};
+use super::simulated::{self, Person, SEED};
 use super::{BenchError, Options};
+use crate::dice::Dice;
 use crate::predict::calibrate;
 use crate::predict::curves::{Curves, Scale};
 use crate::predict::{Kind, Stood};
@@ -68,7 +69,7 @@ fn follow(person: &Person, dice: &mut Dice) -> [Excess; TARGETS.len()] {
     let (mut recipe, mut known) = (Recipe::default(), 0);
     TARGETS.map(|(n, _)| {
         for _ in known..n {
-            let raw = dice.raw();
+            let raw = simulated::raw(dice);
             let hit = dice.happens(person.chance(raw));
             model.add(KIND, calibrate::Row::new(raw, hit, 1.0), Stood::default());
             embedded.add(KIND, calibrate::Row::new(raw, hit, 1.0), Stood::default());

@@ -12,11 +12,12 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::events::{Dice, Supply};
+use super::events::Supply;
 use super::measure::{Samples, number};
 use super::report::figure;
 use super::store::{self, Store};
 use super::{BATCH, BenchError, Row, Target, bare, machine, memory, read, start};
+use crate::dice::Dice;
 
 /// Commits that the bare writer takes at most, about.
 const BARE_COMMITS: usize = 1_000;

@@ -3,6 +3,7 @@
 use clone_schema::topic;
 use serde_json::{Value, json};
 
+use crate::dice::Dice;
 use crate::log::Entry;
 
 /// Events of one session.
@@ -20,32 +21,6 @@ const COMMON: &[&str] = &[
 ];
 const PROJECTS: &[&str] = &["parser", "website", "billing", "notes", "firmware"];
 const COMMANDS: &[&str] = &["cargo test", "git status", "git diff", "make lint", "ls -la", "git log -5"];
-
-/// A stream of numbers that is the same in every run (splitmix64).
-pub(super) struct Dice(u64);
-
-impl Dice {
-    pub(super) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `limit`.
-    pub(super) fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next() % limit.max(1) as u64).unwrap_or(0)
-    }
-
-    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
-        from.get(self.below(from.len())).copied().unwrap_or_default()
-    }
-}
 
 /// Makes one event after another.
 pub(super) struct Supply {
@@ -67,7 +42,7 @@ impl Supply {
     pub(super) fn entry(&mut self) -> Entry {
         let (number, dice) = (self.made, &mut self.dice);
         self.made += 1;
-        let (high, low) = (dice.next(), dice.next());
+        let (high, low) = (dice.roll(), dice.roll());
         let id = format!(
             "{:08x}-{:04x}-7{:03x}-8{:03x}-{:012x}",
             high >> 32,

@@ -11,9 +11,10 @@ use serde_json::json;
 
 use super::recipe::Recipe;
 use super::report::{Row, Target};
-use super::simulated::{Dice, Person, SEED};
+use super::simulated::{self, Person, SEED};
 use super::tally::{Crowd, Tally};
 use super::{BenchError, Options};
+use crate::dice::Dice;
 use crate::predict::calibrate;
 use crate::predict::curves::{Curves, Judging, Scale};
 use crate::predict::gate::filler;
@@ -101,7 +102,7 @@ fn life(dice: &mut Dice, prompts: usize, shift: Option<usize>) -> Vec<Prompt> {
     let (before, after) = (Person::new(dice), Person::new(dice));
     let one = |at| {
         let person = if shift.is_some_and(|shift| at >= shift) { &after } else { &before };
-        let raw = dice.raw();
+        let raw = simulated::raw(dice);
         let chance = person.chance(raw);
         Prompt { raw, chance, hit: dice.happens(chance), edited: dice.happens(EDITED) }
     };

@@ -7,11 +7,12 @@
 use serde_json::json;
 
 use super::bare_query::Bare;
-use super::events::{self, Dice};
+use super::events;
 use super::home::Home;
 use super::life::{Life, Words};
 use super::measure::{Samples, number};
 use super::{BATCH, BenchError, Options, Row, Target};
+use crate::dice::Dice;
 
 /// Replies of somebody who mostly does other things.
 const FEW: usize = 20_000;

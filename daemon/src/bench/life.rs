@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::events::Dice;
+use crate::dice::Dice;
 
 /// Different words.
 const WORDS: usize = 20_000;

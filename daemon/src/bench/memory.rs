@@ -9,8 +9,9 @@ use std::process::{Command, Stdio};
 use clone_schema::Position;
 use serde::{Deserialize, Serialize};
 
-use super::events::{Dice, Supply};
+use super::events::Supply;
 use super::{BATCH, BenchError, store};
+use crate::dice::Dice;
 use crate::log::Log;
 
 /// The hidden verb under which a fresh process measures itself.

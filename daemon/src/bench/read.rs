@@ -13,10 +13,11 @@ use std::hint::black_box;
 
 use clone_schema::Position;
 
-use super::events::{Dice, Supply, body};
+use super::events::{Supply, body};
 use super::measure::{Pair, number};
 use super::store::Store;
 use super::{BATCH, BenchError, Home, Options, ROUNDS, Row, Target, bare};
+use crate::dice::Dice;
 use crate::log::Log;
 
 /// How many reads there are of the cold kind, where there are chunks enough.

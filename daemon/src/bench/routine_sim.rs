@@ -15,9 +15,10 @@ use serde_json::json;
 
 use super::recipe::Recipe;
 use super::report::{Row, Target};
-use super::simulated::{Dice, SEED};
+use super::simulated::SEED;
 use super::tally::{Crowd, Tally};
 use super::{BenchError, Options};
+use crate::dice::Dice;
 use crate::predict::calibrate::{logit, sigmoid};
 use crate::predict::curves::Judging;
 use crate::predict::{Judged, Kind, Label, Mode, Pair, Predictor, Query, Stood, decide, hit};

@@ -10,9 +10,10 @@ use tantivy::query::{BooleanQuery, Occur, Query, TermQuery};
 use tantivy::schema::{Field, IndexRecordOption, STORED, Schema, TEXT};
 use tantivy::{Index, Searcher, TantivyDocument, Term};
 
-use super::events::{Dice, Supply, body};
+use super::events::{Supply, body};
 use super::measure::Pair;
 use super::{BenchError, Home, Options, Row, Target};
+use crate::dice::Dice;
 
 /// How many searches are measured.
 const SEARCHES: usize = 1_000;

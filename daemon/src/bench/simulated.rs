@@ -7,6 +7,7 @@
 
 use std::f64::consts::TAU;
 
+use crate::dice::Dice;
 use crate::predict::calibrate::{logit, sigmoid};
 
 /// The seed of every simulated crowd.
@@ -27,51 +28,22 @@ pub(super) const GRID: [(f64, f64); 11] = [
     (0.95, 5.0),
 ];
 
-/// A fixed stream of numbers (splitmix64).
-#[derive(Clone, Debug)]
-pub(super) struct Dice(u64);
+/// Box and Muller's normal number.
+fn normal(dice: &mut Dice, mean: f64, deviation: f64) -> f64 {
+    let (radius, angle) = ((-2.0 * (1.0 - dice.unit()).ln()).sqrt(), TAU * dice.unit());
+    mean + deviation * radius * angle.cos()
+}
 
-impl Dice {
-    pub(super) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// From 0 to 1, 1 left out.
-    #[allow(clippy::cast_precision_loss)]
-    pub(super) fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    /// Whether something of this chance happens.
-    pub(super) fn happens(&mut self, chance: f64) -> bool {
-        self.unit() < chance
-    }
-
-    /// Box and Muller's normal number.
-    fn normal(&mut self, mean: f64, deviation: f64) -> f64 {
-        let (radius, angle) = ((-2.0 * (1.0 - self.unit()).ln()).sqrt(), TAU * self.unit());
-        mean + deviation * radius * angle.cos()
-    }
-
-    /// A raw number of a model.
-    pub(super) fn raw(&mut self) -> f64 {
-        let mut left = self.unit() * GRID.iter().map(|(_, weight)| weight).sum::<f64>();
-        for (raw, weight) in GRID {
-            left -= weight;
-            if left < 0.0 {
-                return raw;
-            }
+/// A raw number of a model.
+pub(super) fn raw(dice: &mut Dice) -> f64 {
+    let mut left = dice.unit() * GRID.iter().map(|(_, weight)| weight).sum::<f64>();
+    for (raw, weight) in GRID {
+        left -= weight;
+        if left < 0.0 {
+            return raw;
         }
-        GRID[GRID.len() - 1].0
     }
+    GRID[GRID.len() - 1].0
 }
 
 /// One simulated person.
@@ -86,9 +58,9 @@ pub(super) struct Person {
 impl Person {
     pub(super) fn new(dice: &mut Dice) -> Self {
         Self {
-            slope: dice.normal(0.8, 0.4).max(0.05),
-            offset: dice.normal(-0.8, 0.8),
-            wiggle: dice.normal(0.0, 0.2),
+            slope: normal(dice, 0.8, 0.4).max(0.05),
+            offset: normal(dice, -0.8, 0.8),
+            wiggle: normal(dice, 0.0, 0.2),
             phase: TAU * dice.unit(),
         }
     }
@@ -119,13 +91,13 @@ mod tests {
     #[test]
     fn a_seed_is_a_crowd_and_its_numbers_are_spread_as_said() {
         let (mut one, mut two) = (Dice::new(3), Dice::new(3));
-        assert_eq!((0..20).map(|_| one.next()).collect::<Vec<_>>(), (0..20).map(|_| two.next()).collect::<Vec<_>>());
-        let drawn: Vec<f64> = (0..20_000).map(|_| one.normal(2.0, 3.0)).collect();
+        assert_eq!((0..20).map(|_| one.roll()).collect::<Vec<_>>(), (0..20).map(|_| two.roll()).collect::<Vec<_>>());
+        let drawn: Vec<f64> = (0..20_000).map(|_| normal(&mut one, 2.0, 3.0)).collect();
         let mean = drawn.iter().sum::<f64>() / 20_000.0;
         let deviation = (drawn.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 20_000.0).sqrt();
         assert!((mean - 2.0).abs() < 0.1 && (deviation - 3.0).abs() < 0.1, "{mean} {deviation}");
         assert!((0..1_000).all(|_| (0.0..1.0).contains(&one.unit())));
-        let high = (0..10_000).filter(|_| one.raw() > 0.65).count();
+        let high = (0..10_000).filter(|_| raw(&mut one) > 0.65).count();
         assert!((5_900..6_500).contains(&high), "{high}");
     }
 

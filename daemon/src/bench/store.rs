@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use crate::clock;
 use crate::log::{self, Log};
 
-use super::events::{Dice, Supply};
+use super::events::Supply;
 use super::{BATCH, BenchError, Home};
+use crate::dice::Dice;
 
 /// About how many ids are remembered of a log, however long it is.
 const SAMPLE: usize = 20_000;

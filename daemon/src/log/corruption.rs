@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use super::script::open_sim;
 use super::sim::SimDisk;
 use super::tests::{FIRST_OPEN, FIRST_SEALED};
-use super::world::{Dice, Image};
+use super::world::Image;
 use super::*;
+use crate::dice::Dice;
 
 /// Flips in a plain run, over a sealed and an open file each.
 const FLIPS: u64 = 2_000;

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use super::script::{Script, event, number, open_sim};
 use super::sim::SimDisk;
-use super::world::{Dice, Ending, Image, Op, World};
+use super::world::{Ending, Image, Op, World};
 use super::*;
+use crate::dice::Dice;
 
 /// Distinct states of a plain run; `STATES=2000000 SEED=7` for another.
 const STATES: u64 = 20_000;

@@ -7,8 +7,9 @@ use std::io::ErrorKind;
 
 use super::script::{event, events, number, open_sim};
 use super::sim::{Fault, SimDisk};
-use super::world::{Dice, Ending, Image, World};
+use super::world::{Ending, Image, World};
 use super::*;
+use crate::dice::Dice;
 
 /// Every kind of call that may fail.
 const CALLS: [&str; 10] =

@@ -6,8 +6,9 @@ use super::ids::block_name;
 use super::script::{event, events, number};
 use super::sim::{Fault, SimDisk};
 use super::tests::{FIRST_SEALED, options};
-use super::world::{Dice, Image};
+use super::world::Image;
 use super::*;
+use crate::dice::Dice;
 
 const BLOCK: &str = "00000000000000000000.ids";
 

@@ -6,13 +6,14 @@ use std::io::ErrorKind;
 
 use super::sim::{Fault, SimDisk};
 use super::tests::{entry, options};
-use super::world::{Dice, Image, Op};
+use super::world::{Image, Op};
 use super::*;
+use crate::dice::Dice;
 
 /// An event of about 300 bytes that does not pack well, so that a write has many sectors.
 pub(super) fn event(number: u64) -> Entry {
     let mut dice = Dice::new(number);
-    let noise: String = (0..12).map(|_| format!("{:016x}", dice.next())).collect();
+    let noise: String = (0..12).map(|_| format!("{:016x}", dice.roll())).collect();
     let id = format!("event-{number}");
     let json = format!(r#"{{"type":"agent.prompt","id":"{id}","session_id":"s","prompt":"{noise}"}}"#);
     Entry { id, json, ..entry(0) }

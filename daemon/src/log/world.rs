@@ -7,34 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::dice::Dice;
+
 /// What a disk writes whole or not at all, in bytes.
 const SECTOR: usize = 512;
-
-/// A generator of choices that a seed repeats.
-#[derive(Clone)]
-pub(super) struct Dice(u64);
-
-impl Dice {
-    pub(super) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    pub(super) fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit.max(1) as u64) as usize
-    }
-
-    /// True once in `times`.
-    pub(super) fn one_in(&mut self, times: usize) -> bool {
-        self.below(times) == 0
-    }
-}
 
 /// One change that the disk was asked for.
 #[derive(Clone, Debug)]
@@ -220,7 +196,7 @@ fn tear(bytes: &mut Vec<u8>, at: usize, data: &[u8], dice: &mut Dice) {
 fn fill(hole: &mut [u8], filling: usize, old: &[u8], dice: &mut Dice) {
     match filling {
         0 => {}
-        1 => hole.fill_with(|| dice.next() as u8),
+        1 => hole.fill_with(|| dice.roll() as u8),
         _ => {
             let from = dice.below(old.len() / SECTOR + 1) * SECTOR;
             for (to, byte) in hole.iter_mut().zip(&old[from.min(old.len())..]) {

@@ -4,28 +4,16 @@ use clone_schema::prediction::{Gate, MAX_K, Status};
 use clone_schema::time::Timestamp;
 
 use super::{Label, Mode, Pair, Predictor, Query, decide, hit};
+use crate::dice::Dice;
 
-/// A fixed stream of numbers (splitmix64).
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self, below: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % below
+/// Common words come often, rare ones seldom.
+fn words(dice: &mut Dice, count: usize, vocabulary: usize) -> String {
+    let mut words = Vec::new();
+    for _ in 0..count {
+        let low = dice.below(vocabulary) + 1;
+        words.push(format!("w{}", dice.below(low)));
     }
-
-    /// Common words come often, rare ones seldom.
-    fn words(&mut self, count: u64, vocabulary: u64) -> String {
-        let mut words = Vec::new();
-        for _ in 0..count {
-            let low = self.next(vocabulary) + 1;
-            words.push(format!("w{}", self.next(low)));
-        }
-        words.join(" ")
-    }
+    words.join(" ")
 }
 
 fn pair(at: usize, session: &str, agent_text: &str, reply: &str) -> Pair {
@@ -47,16 +35,16 @@ fn query<'a>(session: &'a str, agent_input: &'a str, k: usize) -> Query<'a> {
 
 /// A person with habits: prose, a few short acts, some repeated situations.
 fn life(seed: u64, turns: usize) -> Vec<Pair> {
-    let mut numbers = Numbers(seed);
+    let mut dice = Dice::new(seed);
     (0..turns)
         .map(|at| {
             let session = format!("s{}", at / 9);
-            let topic = numbers.next(12);
-            let text = format!("topic{topic} {} would you like me to go on?", numbers.words(30, 400));
-            let reply = match numbers.next(4) {
+            let topic = dice.below(12);
+            let text = format!("topic{topic} {} would you like me to go on?", words(&mut dice, 30, 400));
+            let reply = match dice.below(4) {
                 0 => "yes, go on".to_owned(),
                 1 => format!("do step {topic} now"),
-                _ => numbers.words(12, 300),
+                _ => words(&mut dice, 12, 300),
             };
             pair(at, &session, &text, &reply)
         })
@@ -114,11 +102,11 @@ fn what_was_written_and_read_back_goes_on_to_the_last_bit() {
 fn no_answer_depends_on_what_comes_later() {
     let life = life(2, 140);
     let mut other = life.clone();
-    let mut numbers = Numbers(99);
+    let mut dice = Dice::new(99);
     for (at, pair) in other.iter_mut().enumerate().skip(70) {
-        pair.reply = numbers.words(5, 50);
+        pair.reply = words(&mut dice, 5, 50);
         if at > 70 {
-            pair.agent_text = numbers.words(40, 50);
+            pair.agent_text = words(&mut dice, 40, 50);
         }
     }
     let (one, two) = (said(&life), said(&other));
@@ -199,14 +187,14 @@ fn a_pair_without_an_agents_text_counts_as_a_habit_only() {
 /// Twenty situations, each with a usual reply, and free prose between them; a slice of it is automatic and right.
 #[test]
 fn a_routine_is_learned_and_prose_is_left_alone() {
-    let mut numbers = Numbers(7);
+    let mut dice = Dice::new(7);
     let mut predictor = Predictor::default();
     let (mut autos, mut wrong, mut routine) = (0, 0, 0);
     for at in 0..600 {
-        let topic = numbers.next(20);
-        let usual = numbers.next(100) < if topic < 10 { 97 } else { 50 };
-        let text = format!("module{topic} part{topic} checked {}. Shall I go on?", numbers.words(6, 300));
-        let reply = if usual { format!("do usual act{topic}") } else { numbers.words(9, 3_000) };
+        let topic = dice.below(20);
+        let usual = dice.below(100) < if topic < 10 { 97 } else { 50 };
+        let text = format!("module{topic} part{topic} checked {}. Shall I go on?", words(&mut dice, 6, 300));
+        let reply = if usual { format!("do usual act{topic}") } else { words(&mut dice, 9, 3_000) };
         let session = format!("s{}", at / 12);
         let answer = predictor.answer(&query(&session, &text, 3));
         let stood = answer.standing.stood;
@@ -231,18 +219,18 @@ fn latency_of_an_answer() {
     let sizes: &[usize] =
         if std::env::var_os("CLONE_LATENCY").is_some() { &[10_000, 30_000, 100_000] } else { &[2_000] };
     for &size in sizes {
-        let mut numbers = Numbers(11);
+        let mut dice = Dice::new(11);
         let mut predictor = Predictor::default();
         let start = std::time::Instant::now();
         for at in 0..size {
-            let (agent_words, reply_words) = (60 + numbers.next(120), 1 + numbers.next(25));
-            let (text, reply) = (numbers.words(agent_words, 20_000), numbers.words(reply_words, 8_000));
+            let (agent_words, reply_words) = (60 + dice.below(120), 1 + dice.below(25));
+            let (text, reply) = (words(&mut dice, agent_words, 20_000), words(&mut dice, reply_words, 8_000));
             predictor.learn(&pair(at, &format!("s{}", at / 30), &text, &reply));
         }
         let learned = start.elapsed();
         let mut times = Vec::new();
         for at in 0..200 {
-            let text = numbers.words(150, 20_000);
+            let text = words(&mut dice, 150, 20_000);
             let start = std::time::Instant::now();
             let answer = predictor.answer(&query(&format!("s{at}"), &text, 3));
             times.push(start.elapsed());
