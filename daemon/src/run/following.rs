@@ -127,9 +127,9 @@ impl Room {
         }
     }
 
-    /// Begins anew where the settings changed.
+    /// Begins anew where the settings changed; while they are not known all stays as it is.
     fn adopted(&mut self, followed: Option<Followed>) -> Option<Followed> {
-        let agents = self.engine.followed();
+        let Ok(agents) = self.engine.followed() else { return followed };
         match followed {
             Some(followed) if followed.agents == agents => Some(followed),
             None if agents.is_empty() => None,
