@@ -1,6 +1,6 @@
 //! What a query asks: its words and their weights, the speakers it names, and whether it wants a time.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 use clone_schema::text::head;
 use tantivy::query::{Bm25StatisticsProvider, Bm25Weight};
@@ -86,12 +86,11 @@ impl Question {
     /// Reads a query. Names of speakers are no words of it where it has others: that somebody is addressed by a name says
     /// little about what was said.
     pub fn of(statistics: &Statistics<'_>, columns: &Columns, text: &str) -> tantivy::Result<Self> {
-        let waiting: HashSet<u64> = statistics.overlay.documents().map(|(_, reading)| reading.bearings.who).collect();
         let text = head(text, MAX_QUERY_BYTES);
         let plain = cues::words(text);
         let (mut who, mut named) = (Vec::new(), Vec::new());
         for (name, start, end) in cues::names(&plain[..plain.len().min(MAX_NAMING)]) {
-            if columns.is_speaker(name) || waiting.contains(&name) {
+            if columns.is_speaker(name) || statistics.overlay.is_speaker(name) {
                 who.push(name);
                 named.push((start, end));
             }
