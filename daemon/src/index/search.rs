@@ -313,8 +313,11 @@ fn in_context<'a>(
         }
         rows.sort_by_key(|found| found.row.place);
         let plain: Vec<Row> = rows.iter().map(|found| found.row).collect();
-        let scores = rank::together(&plain, sessions[group], &question.asked);
-        ranked.extend(scores.into_iter().zip(rows.iter()).filter_map(|(score, found)| Some((score?, *found))));
+        ranked.extend(rows.iter().enumerate().filter_map(|(at, found)| {
+            let near = rank::near(&plain, at)?;
+            let found = found.whole(shelf);
+            Some((rank::among(near, &found.row, sessions[group], &question.asked), found))
+        }));
     }
     for found in candidates.into_iter().filter(|found| !rows.contains_key(&found.row.group)) {
         let session = sessions.get(&found.row.group).copied();
@@ -323,7 +326,12 @@ fn in_context<'a>(
     Ok(ranked)
 }
 
-impl Found<'_> {
+impl<'a> Found<'a> {
+    /// The row with all that ranks it, of which only its seat may have been read.
+    fn whole(self, shelf: &Shelf<'a>) -> Self {
+        self.address().map_or(self, |address| on_disk(shelf, address, self.row.own))
+    }
+
     fn address(&self) -> Option<DocAddress> {
         match self.source {
             Source::Committed(address) => Some(address),
@@ -347,7 +355,8 @@ fn best(shelf: &Shelf<'_>, sessions: &BTreeMap<u64, f32>) -> tantivy::Result<Vec
     Ok(out)
 }
 
-/// The rows of these sessions that the filters let through; those of the overlay with their scores.
+/// The rows of these sessions that the filters let through; those of the overlay with their scores, and of the others
+/// only the seats.
 fn gathered<'a>(
     shelf: &Shelf<'a>,
     question: &'a Question,
@@ -373,12 +382,10 @@ fn gathered<'a>(
     for (ordinal, segment) in (0..).zip(shelf.searcher.segment_readers()) {
         let mut take = |docs: &[u32]| {
             for doc in docs.iter().filter(|doc| !segment.is_deleted(**doc)) {
-                let address = DocAddress::new(ordinal, *doc);
-                let found = on_disk(shelf, address, 0.0);
-                if let Some(rows) =
-                    rows.get_mut(&found.row.group).filter(|_| !shelf.overlay.hidden().contains(&address))
-                {
-                    rows.push(found);
+                let (address, (group, place)) = (DocAddress::new(ordinal, *doc), columns.seat(*doc));
+                if let Some(rows) = rows.get_mut(&group).filter(|_| !shelf.overlay.hidden().contains(&address)) {
+                    let row = Row { own: 0.0, group, place, who: 0, length: 0 };
+                    rows.push(Found { row, at: 0, source: Source::Committed(address) });
                 }
             }
         };
