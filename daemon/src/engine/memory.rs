@@ -199,6 +199,7 @@ impl Engine {
             until: request.to,
             offset: within("offset", request.offset, 0, 0, index::MAX_HITS - 100)?,
             limit: within("limit", request.limit, 10, 1, 100)?,
+            snippets: true,
         };
         let hits = self.derived()?.index.search(&query).map_err(|error| index_fault(&error))?;
         let rows = hits.into_iter().map(|hit| {
