@@ -210,7 +210,7 @@ mod tests {
                 Ok(Reply { status: 200, body: serde_json::to_string(&page).map_err(Fault::internal)? })
             })
         };
-        Handler { call: Arc::new(call), authenticate: Arc::new(|_| None), feed: Feed::new(head, ending) }
+        Handler { call: Arc::new(call), authenticate: Arc::new(|_| Ok(None)), feed: Feed::new(head, ending) }
     }
 
     fn event(position: u64) -> LoggedEvent {

@@ -261,7 +261,7 @@ mod tests {
                 Ok(Reply { status: 200, body: "{\"ok\":true}".to_owned() })
             })
         };
-        Handler { call: Arc::new(call), authenticate: Arc::new(|_| None), feed: super::super::Feed::silent() }
+        Handler { call: Arc::new(call), authenticate: Arc::new(|_| Ok(None)), feed: super::super::Feed::silent() }
     }
 
     fn door(gate: Option<(Arc<Notify>, Arc<Notify>)>) -> Router {

@@ -310,7 +310,8 @@ mod tests {
                 })
             }),
             authenticate: Arc::new(|key| {
-                (key == "clone_good").then(|| Caller::Key { id: "k".to_owned(), scope: Scope::Admin })
+                let good = key == "clone_good";
+                Ok(good.then(|| Caller::Key { id: "k".to_owned(), scope: Scope::Admin }))
             }),
             feed: feed::Feed::silent(),
         };

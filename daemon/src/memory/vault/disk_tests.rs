@@ -88,7 +88,7 @@ fn a_look_at_the_end_of_time_holds_nothing_for_good() {
     let (dir, mut disk) = disk();
     let full = dir.path().join("vault/a.md");
     disk.write("a.md", b"one\n", |found| found.is_none(), 0).unwrap();
-    let mut editor = OpenOptions::new().write(true).append(true).open(&full).unwrap();
+    let mut editor = OpenOptions::new().append(true).open(&full).unwrap();
     disk.write("a.md", b"two\n", hashes(&["one\n"]), 0).unwrap();
     std::fs::remove_file(&full).unwrap();
     editor.write_all(b"late\n").unwrap();
