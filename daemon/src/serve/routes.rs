@@ -69,10 +69,10 @@ async fn answer(State(desk): State<Desk>, request: Request) -> Response {
     let response = match take(&desk, &head, body).await {
         Ok(call) => match call.operation.name {
             "events_stream" => feed::open(&desk.handler, call).await.unwrap_or_else(|fault| failure(&fault)),
-            "mcp" => tools::answer(&desk.handler, call, &head.headers).await,
+            "mcp" => tools::answer(&desk.handler, call, &head.headers, in_work.as_ref()).await,
             "server_card" => json(Reply { status: 200, body: mcp::card::card().to_string() }),
             "openapi" => json(Reply { status: 200, body: openapi::document(VERSION).to_string() }),
-            _ => run(&desk.handler, call, in_work).await,
+            _ => run(&desk.handler, call, in_work).await.map_or_else(|fault| failure(&fault), json),
         },
         Err(refusal) => *refusal,
     };
@@ -105,21 +105,18 @@ async fn take(desk: &Desk, head: &Parts, body: Body) -> Result<Call, Box<Respons
     Ok(Call { operation, id, query, body, caller })
 }
 
-/// Runs the handler on its own task, which lives on when the client hangs up, and whose panic ends only itself.
-async fn run(handler: &Handler, call: Call, in_work: Option<Arc<Busy>>) -> Response {
+/// Runs the handler on its own task, which lives on when the client hangs up, holds its seat until it is done, and whose
+/// panic ends only itself.
+pub(super) async fn run(handler: &Handler, call: Call, in_work: Option<Arc<Busy>>) -> Result<Reply, Fault> {
     let (answer, name) = (handler.call.clone(), call.operation.name);
     let task = tokio::spawn(async move {
         let _in_work = in_work;
         answer(call).await
     });
-    match task.await {
-        Ok(Ok(reply)) => json(reply),
-        Ok(Err(fault)) => failure(&fault),
-        Err(error) => {
-            tracing::error!(operation = name, %error, "the handler ended without an answer");
-            failure(&Fault::internal(format!("`{name}` ended without an answer")).hint("see the log of the daemon"))
-        }
-    }
+    task.await.unwrap_or_else(|error| {
+        tracing::error!(operation = name, %error, "the handler ended without an answer");
+        Err(Fault::internal(format!("`{name}` ended without an answer")).hint("see the log of the daemon"))
+    })
 }
 
 /// Why no operation was found.
