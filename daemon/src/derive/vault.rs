@@ -14,7 +14,7 @@ use super::{Derive, DeriveError, SETTLE, TICK, VAULT_QUIET, note_id};
 use crate::clock;
 use crate::log::Log;
 use crate::memory::vault::disk::{Look, VaultError};
-use crate::memory::vault::reconcile::{Act, reconcile};
+use crate::memory::vault::reconcile::{Act, reconcile, set_aside_emptied};
 use crate::memory::vault::{Author, Row, hash};
 
 /// How soon the folder is looked at again in which `git` was at work.
@@ -121,19 +121,9 @@ impl Derive {
     /// A file that had text and is empty now may be in the middle of a save: it is taken as unchanged for a while.
     fn set_aside_half_saved(&self, look: &mut Look) -> bool {
         let Ok(view) = self.view.read() else { return false };
-        let emptied: Vec<String> =
-            look.changed.iter().filter(|(_, bytes)| bytes.is_empty()).map(|(p, _)| p.clone()).collect();
-        let mut saving = false;
-        for path in emptied {
-            let Some(row) = view.ledger.get(&path) else { continue };
-            if self.disk.age_seconds(&path, clock::now().as_second()) < EMPTY_PATIENCE_SECONDS
-                && let Some(found) = look.files.get_mut(&path)
-            {
-                found.hash.clone_from(&row.hash);
-                saving = true;
-            }
-        }
-        saving
+        let now = clock::now().as_second();
+        let is_young = |path: &str| self.disk.age_seconds(path, now) < EMPTY_PATIENCE_SECONDS;
+        set_aside_emptied(&view.ledger, &mut look.files, is_young)
     }
 
     /// Holds deletions back for a while that may be no more than the middle of a save; says whether it did.
@@ -266,7 +256,7 @@ impl Derive {
             self.trouble(path, "its text cannot be read back from the log");
             return;
         };
-        match self.disk.write(path, &bytes, |hash| row.knows(hash), now.as_second()) {
+        match self.disk.write(path, &bytes, |found| row.may_take(found), now.as_second()) {
             Ok(()) => {
                 if let Ok(mut view) = self.view.write() {
                     view.ledger.saw(path, Some(row.hash.clone()));

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::fs::{DirEntry, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirEntryExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -122,10 +122,31 @@ struct Displaced {
     /// Hash of the text of ours that took its place; empty where a person's stands there.
     by: String,
     since: i64,
-    /// A late write that waits to be merged: its hash, and since when it has not changed.
-    late: Option<(String, i64)>,
+    /// A late write that waits until it is quiet.
+    late: Option<Late>,
     /// What it looked like when it was last read.
     seen: Option<Signature>,
+}
+
+/// A late write that waits until it is quiet.
+struct Late {
+    hash: String,
+    /// Whether nothing stands in its place, as in the middle of a save.
+    is_alone: bool,
+    /// Since when neither has changed.
+    since: i64,
+}
+
+impl Displaced {
+    /// Whether its late write, and that something stands in its place or nothing, has not changed for a while.
+    fn is_quiet(&mut self, late: &[u8], is_alone: bool, now: i64) -> bool {
+        let hash = hash(late);
+        let known = self.late.take().filter(|known| (&known.hash, known.is_alone) == (&hash, is_alone));
+        let since = known.map_or(now, |known| known.since.min(now));
+        let is_quiet = now - since >= QUIET_SECONDS;
+        self.late = (!is_quiet).then_some(Late { hash, is_alone, since });
+        is_quiet
+    }
 }
 
 /// The folder, with what the last look knew.
@@ -169,7 +190,7 @@ impl Disk {
         for folder in self.folders() {
             let entries = match entries(&self.root.join(&folder)) {
                 Ok(entries) => entries,
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Err(error) if error.kind() == ErrorKind::NotFound => {
                     look.root_exists &= !FOLDERS.contains(&folder.as_str());
                     continue;
                 }
@@ -257,7 +278,7 @@ impl Disk {
     #[must_use]
     pub fn is_gone(&self, path: &str) -> bool {
         let looked = std::fs::symlink_metadata(self.root.join(path));
-        looked.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+        looked.is_err_and(|error| error.kind() == ErrorKind::NotFound)
     }
 
     /// Reads one note.
@@ -295,11 +316,11 @@ impl Disk {
         Ok(())
     }
 
-    /// Writes a note, only where no file is or where the file's hash is one that may be written over.
+    /// Writes a note where `may_take` says so of the hash of what stands there, or of nothing.
     ///
     /// # Errors
     ///
-    /// A person touched the file, which stays theirs, or the system refused.
+    /// A person touched the file, or took it away, which stays so, or the system refused.
     ///
     /// # Durability
     ///
@@ -308,26 +329,25 @@ impl Disk {
         &mut self,
         path: &str,
         bytes: &[u8],
-        is_ours: impl Fn(&str) -> bool,
+        may_take: impl Fn(Option<&str>) -> bool,
         now: i64,
     ) -> Result<(), VaultError> {
-        let io = |source| VaultError::Io { path: path.to_owned(), source };
         let full = self.root.join(path);
-        let current = match read(&full) {
-            Ok(current) if current == bytes => return Ok(()),
-            Ok(current) if !is_ours(&hash(&current)) => return Err(VaultError::Touched(path.to_owned())),
-            Ok(current) => Some(current),
-            Err(_) => None,
-        };
+        let current = read(&full).ok();
+        if current.as_deref() == Some(bytes) {
+            return Ok(());
+        }
+        if !may_take(current.as_deref().map(hash).as_deref()) {
+            return Err(VaultError::Touched(path.to_owned()));
+        }
         if let Some(why) = forbidden(&full).filter(|_| current.is_some()) {
             return Err(VaultError::Forbidden(why));
         }
-        let temp = self.temp(&full, bytes).map_err(io)?;
+        let temp = self.temp(&full, bytes).map_err(|error| refused(path, error))?;
         match current {
             None => self.exchange.place(&temp, &full).map_err(|error| {
                 let _gone = std::fs::remove_file(&temp);
-                let is_there = error.kind() == std::io::ErrorKind::AlreadyExists;
-                if is_there { VaultError::Touched(path.to_owned()) } else { io(error) }
+                refused(path, error)
             })?,
             Some(current) => {
                 take_after(&temp, &full);
@@ -352,10 +372,9 @@ impl Disk {
     /// Exchanges a note with its new text; what comes out is watched from then on, whatever it is.
     fn exchange(&mut self, full: &Path, mut displaced: Displaced) -> Result<(), VaultError> {
         let path = displaced.path.clone();
-        let io = |source| VaultError::Io { path: path.clone(), source };
         if let Err(error) = self.exchange.swap(&displaced.temp, full) {
             let _gone = std::fs::remove_file(&displaced.temp);
-            return Err(io(error));
+            return Err(refused(&path, error));
         }
         let out = read(&displaced.temp).map(|bytes| hash(&bytes));
         if out.as_ref() == Ok(&displaced.hash) {
@@ -369,7 +388,7 @@ impl Disk {
             displaced.hash = std::mem::take(&mut displaced.by);
         }
         self.displaced.push(displaced);
-        back.map_err(io)?;
+        back.map_err(|error| refused(&path, error))?;
         Err(VaultError::Touched(path))
     }
 
@@ -404,6 +423,8 @@ impl Disk {
     pub fn settle(&mut self, now: i64) -> usize {
         let mut recovered = 0;
         for mut old in std::mem::take(&mut self.displaced) {
+            // A look at the end of all time, before everything is folded anew, holds nothing for good.
+            old.since = old.since.min(now);
             let is_due = now - old.since >= DISPLACED_SECONDS;
             let seen = std::fs::symlink_metadata(&old.temp).as_ref().map(signature).ok();
             // Times are coarse: the last look reads the bytes whatever they say.
@@ -436,7 +457,7 @@ impl Disk {
         let full = self.root.join(&old.path);
         (old.seen, old.since) = (None, now);
         let Ok(current) = read(&full) else {
-            return self.exchange.place(&old.temp, &full).is_ok();
+            return old.is_quiet(late, true, now) && self.exchange.place(&old.temp, &full).is_ok();
         };
         if hash(&current) != old.by {
             return self.merge_late(old, late, &current, now);
@@ -455,10 +476,7 @@ impl Disk {
 
     /// Merges a late write with the newer edit in its place, once it is quiet: half of a write would take the rest out.
     fn merge_late(&mut self, old: &mut Displaced, late: &[u8], current: &[u8], now: i64) -> bool {
-        let found = hash(late);
-        let since = old.late.take().filter(|(known, _)| *known == found).map_or(now, |(_, since)| since);
-        if now - since < QUIET_SECONDS {
-            old.late = Some((found, since));
+        if !old.is_quiet(late, false, now) {
             return false;
         }
         let texts = (old.text.as_deref(), std::str::from_utf8(late), std::str::from_utf8(current));
@@ -469,11 +487,12 @@ impl Disk {
         let expected = hash(current);
         match merged.filter(|merged| merged.conflicts.is_empty()) {
             Some(merged) => {
-                if self.write(&old.path, merged.text.as_bytes(), |known| known == expected, now).is_err() {
+                if self.write(&old.path, merged.text.as_bytes(), |known| known == Some(expected.as_str()), now).is_err()
+                {
                     return false;
                 }
                 // The editor may go on: what it adds is late again.
-                (old.hash, old.text) = (found, std::str::from_utf8(late).ok().map(str::to_owned));
+                (old.hash, old.text) = (hash(late), std::str::from_utf8(late).ok().map(str::to_owned));
                 true
             }
             None => show(&old.temp, self.exchange),
@@ -509,6 +528,14 @@ fn show(temp: &Path, exchange: Exchange) -> bool {
         tracing::warn!(%error, file = %temp.display(), "a displaced note stays where it is");
     }
     placed.is_ok()
+}
+
+/// Why the system did not put a note in its place; where what stood there came or went meanwhile, it is looked at again.
+fn refused(path: &str, source: std::io::Error) -> VaultError {
+    match source.kind() {
+        ErrorKind::AlreadyExists | ErrorKind::NotFound => VaultError::Touched(path.to_owned()),
+        _ => VaultError::Io { path: path.to_owned(), source },
+    }
 }
 
 /// What is in a folder, all of it or nothing: half a listing would look like deletions.

@@ -135,7 +135,7 @@ impl Life {
     fn write(&mut self) {
         for (path, row) in self.ledger.stale() {
             let bytes = self.log[usize::try_from(row.position).unwrap()].0.clone();
-            if self.disk.write(&path, &bytes, |hash| row.knows(hash), 0).is_ok() {
+            if self.disk.write(&path, &bytes, |found| row.may_take(found), 0).is_ok() {
                 self.ledger.saw(&path, Some(row.hash.clone()));
             }
         }

@@ -84,6 +84,20 @@ impl Row {
         self.ours.iter().any(|older| older.hash == hash)
     }
 
+    /// Whether this text may be put where the disk holds a text of this hash, or nothing.
+    ///
+    /// Where it held the note and nothing is there now, somebody took it away: that is theirs to be told first.
+    #[must_use]
+    pub fn may_take(&self, found: Option<&str>) -> bool {
+        found.map_or(self.seen.is_none(), |hash| self.knows(hash))
+    }
+
+    /// Hash of what was last seen on the disk; of the text itself where nothing ever was.
+    #[must_use]
+    pub fn last_seen(&self) -> &str {
+        self.seen.as_ref().unwrap_or(&self.hash)
+    }
+
     /// The texts that the disk may hold once a newer one takes the place of this: of a person's, no earlier ones.
     fn replaceable(&self) -> Vec<Older> {
         if self.author == Author::Daemon || self.is_pending() {
@@ -323,6 +337,18 @@ mod tests {
         assert_eq!(ledger.stale().len(), 1);
         ledger.saw("a.md", Some(hash(b"one")));
         assert!(ledger.stale().is_empty());
+    }
+
+    #[test]
+    fn a_note_is_made_where_it_never_was_and_not_where_it_was_taken_away() {
+        let mut ledger = Ledger::default();
+        ledger.written(text("a.md", b"one", None, 1));
+        assert!(ledger.get("a.md").unwrap().may_take(None));
+        ledger.saw("a.md", Some(hash(b"one")));
+        ledger.written(text("a.md", b"two", None, 2));
+        let row = ledger.get("a.md").unwrap();
+        assert!(row.is_pending() && row.may_take(Some(&hash(b"one"))));
+        assert!(!row.may_take(None) && !row.may_take(Some(&hash(b"mine"))));
     }
 
     #[test]
