@@ -12,7 +12,12 @@ use crate::index::Index;
 const SLACK: usize = 16;
 
 /// The best documents as a collector finds them: each segment by itself, and all again where the last one ties.
-fn collected(searcher: &Searcher, counted: &Counted<'_>, query: &BooleanQuery, wanted: usize) -> Vec<(f32, DocAddress)> {
+fn collected(
+    searcher: &Searcher,
+    counted: &Counted<'_>,
+    query: &BooleanQuery,
+    wanted: usize,
+) -> Vec<(f32, DocAddress)> {
     let mut fetch = wanted + SLACK;
     loop {
         let collector = TopDocs::with_limit(fetch).order_by_score();
@@ -27,7 +32,12 @@ fn collected(searcher: &Searcher, counted: &Counted<'_>, query: &BooleanQuery, w
 }
 
 /// Those that are wanted, and those that tie with the last of them, with their scores summed in one order.
-fn kept(shelf: &Shelf<'_>, clauses: &[Clause], mut scored: Vec<(f32, DocAddress)>, wanted: usize) -> Vec<(u32, DocAddress)> {
+fn kept(
+    shelf: &Shelf<'_>,
+    clauses: &[Clause],
+    mut scored: Vec<(f32, DocAddress)>,
+    wanted: usize,
+) -> Vec<(u32, DocAddress)> {
     rescore(shelf.searcher, clauses, &mut scored).unwrap();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     if let Some(last) = scored.get(wanted - 1).map(|(score, _)| *score) {
