@@ -145,10 +145,10 @@ impl Reader {
     fn internal(&mut self, record: &Record) {
         match serde_json::from_str::<Internal>(&record.json).map(|internal| internal.payload) {
             // Whoever comes back to a session that was over answers nothing that was said before.
-            Ok(Payload::SessionClosed { session_id, upto, .. }) => {
-                if self.said.get(&session_id).is_some_and(|said| said.0 <= upto) {
-                    self.said.remove(&session_id);
-                }
+            Ok(Payload::SessionClosed { session_id, upto, .. })
+                if self.said.get(&session_id).is_some_and(|said| said.0 <= upto) =>
+            {
+                self.said.remove(&session_id);
             }
             Ok(Payload::PredictionMade { prediction }) => {
                 let waiting = Waiting::new(record.position, &prediction, &self.nobody);
