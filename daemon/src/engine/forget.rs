@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{Engine, ok};
 use crate::derive::Wake;
-use crate::derive::forget::{Forgot, Wish};
+use crate::derive::forget::Forgot;
 use crate::derive::selection::Selection;
 use crate::remains;
 use crate::serve::Reply;
@@ -27,17 +27,18 @@ impl Engine {
                 .hint("give one or more of id, session_id, app, project, from, to, text"));
         }
         let dry_run = request.dry_run;
-        let Forgot { mut reply, mut marks } = self.forgot(Wish { request, rule: None })?;
+        let Forgot { mut reply, mut marks } = self.forgot(request)?;
         if !dry_run && !marks.is_empty() {
             marks.truncate(MARKS_MAX);
+            reply.searched = marks.len();
             reply.remains = remains::search(&self.paths, &marks).map_err(|error| not_searched(&error))?;
         }
         ok(&reply)
     }
 
-    fn forgot(&self, wish: Wish) -> Result<Forgot, Fault> {
+    fn forgot(&self, request: ForgetRequest) -> Result<Forgot, Fault> {
         let (told, done) = sync_channel(1);
-        let wake = Wake::Forget(Box::new(wish), told);
+        let wake = Wake::Forget(Box::new(request), told);
         self.wake.send(wake).map_err(|_| Fault::internal("the loop has ended"))?;
         match done.recv_timeout(FORGET_PATIENCE) {
             Ok(Ok(forgot)) => Ok(forgot),
@@ -60,10 +61,7 @@ impl Engine {
     /// Forgets one raw row.
     pub(super) fn raw_forget(&self, id: &str) -> Result<Reply, Fault> {
         self.raw_get(id)?;
-        self.forgot(Wish {
-            request: ForgetRequest { id: Some(id.to_owned()), ..ForgetRequest::default() },
-            rule: None,
-        })?;
+        self.forgot(ForgetRequest { id: Some(id.to_owned()), ..ForgetRequest::default() })?;
         Ok(Reply { status: 204, body: String::new() })
     }
 }
