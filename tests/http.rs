@@ -4,7 +4,7 @@ use std::net::TcpStream;
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Home, talk};
+use crate::support::{Answer, Home, prompt, talk};
 
 fn call(port: u16, path: &str, host: &str, headers: &[(&str, &str)]) -> Answer {
     talk(TcpStream::connect(("127.0.0.1", port)).unwrap(), "GET", path, host, headers, None).unwrap()
@@ -144,4 +144,27 @@ fn a_page_renews_its_token_over_restarts_until_its_key_is_revoked() {
         let files = std::process::Command::new("grep").args(["-rl", secret]).arg(home.path("")).output().unwrap();
         assert!(files.stdout.is_empty(), "no secret is on the disk");
     }
+}
+
+#[test]
+fn a_good_key_is_never_called_wrong_while_something_is_forgotten() {
+    let home = Home::new();
+    let daemon = home.start_with(&[("CLONE_DAEMON_PORT", "0")]);
+    let port = daemon.port();
+    let key = text(&home.json(&["keys", "create", "--label", "test"])["key"]);
+    let events: Vec<Value> = (0..40).map(|n| prompt(&format!("e{n}"), "s", "go on", "2026-05-05T12:00:00Z")).collect();
+    assert_eq!(daemon.post("/api/recording/events/", &json!(events)).status, 201);
+    daemon.sync();
+    let (own, with) = (format!("127.0.0.1:{port}"), [("X-Clone-API-Key", key.as_str())]);
+    std::thread::scope(|scope| {
+        let forgets = scope.spawn(|| daemon.post("/api/memory/forget/", &json!({"session_id": "s"})).status);
+        while !forgets.is_finished() {
+            let answer = call(port, "/api/auth/me/", &own, &with);
+            assert!(matches!(answer.status, 200 | 503), "{} {}", answer.status, answer.body);
+            assert_eq!(answer.status == 503, answer.head.to_lowercase().contains("retry-after"), "{}", answer.head);
+            assert_eq!(call(port, "/health/", &own, &with).status, 200, "what is open stays open");
+        }
+        assert_eq!(forgets.join().unwrap(), 200);
+    });
+    assert_eq!(call(port, "/api/auth/me/", &own, &with).status, 200);
 }

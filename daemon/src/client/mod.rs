@@ -349,7 +349,8 @@ mod tests {
             })
         };
         let authenticate = |key: &str| {
-            matches!(key, "clone_good" | "a.good.token").then(|| Caller::Key { id: "k".into(), scope: Scope::Write })
+            let good = matches!(key, "clone_good" | "a.good.token");
+            Ok(good.then(|| Caller::Key { id: "k".into(), scope: Scope::Write }))
         };
         Handler { call: Arc::new(call), authenticate: Arc::new(authenticate), feed: serve::Feed::silent() }
     }

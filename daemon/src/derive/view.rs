@@ -165,8 +165,10 @@ pub struct View {
     pub learned: Learned,
     /// L1.
     pub episodes: BTreeMap<String, Episode>,
-    /// By evidence the episode that took it last; see [`View::holder`].
+    /// By evidence the episode that rests on it, of several the one with the last id; see [`View::holder`].
     holders: HashMap<String, String>,
+    /// Our files whose fact no longer holds and that say so already: path, and position of the text.
+    pub(super) put_away: BTreeMap<String, u64>,
     /// Notes that a person wrote or changed, by path.
     pub notes: BTreeMap<String, Note>,
     /// L2, as it stands after the person's word.
@@ -242,8 +244,13 @@ impl View {
 
     /// Takes an episode, new or told anew.
     pub fn hold(&mut self, episode: Episode) {
-        let held = episode.evidence.iter().map(|evidence| (evidence.id.clone(), episode.id.clone()));
-        self.holders.extend(held);
+        for evidence in &episode.evidence {
+            // Whatever the order in which they come: a rebuild must link the same.
+            let holder = self.holders.entry(evidence.id.clone()).or_default();
+            if *holder < episode.id {
+                holder.clone_from(&episode.id);
+            }
+        }
         self.episodes.insert(episode.id.clone(), episode);
     }
 

@@ -32,14 +32,17 @@ const DEFAULT_SCOPE: Scope = Scope::Write;
 const USED: &str = "key.used.";
 
 impl Engine {
-    /// The caller behind a presented key or access token.
+    /// The caller behind a presented key or access token; nothing for one that is wrong or revoked.
     ///
     /// The lookup is by hash, so its time tells nothing about the keys that exist.
-    #[must_use]
-    pub fn authenticate(&self, presented: &str) -> Option<Caller> {
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` while nobody can say, because the keys are derived anew with everything else.
+    pub fn authenticate(&self, presented: &str) -> Result<Option<Caller>, Fault> {
         let (hash, now) = (hashed(presented), clock::now());
-        let (id, scope) = {
-            let view = self.read().ok()?;
+        let found = {
+            let view = self.read()?;
             let by_key = view.keys.iter().find(|(_, key)| key.hash == hash && !key.renews);
             let found = by_key.map(|(id, key)| (id.clone(), key.scope));
             let by_token = || {
@@ -47,10 +50,12 @@ impl Engine {
                 // A token is good as long as the key that renews it.
                 view.keys.get(&id).map(|key| (id.clone(), key.scope))
             };
-            found.or_else(by_token)?
+            found.or_else(by_token)
         };
-        self.used(&id, now);
-        Some(Caller::Key { id, scope })
+        Ok(found.map(|(id, scope)| {
+            self.used(&id, now);
+            Caller::Key { id, scope }
+        }))
     }
 
     /// Remembers that a key was used; now and then as an event, so that a restart knows it too.

@@ -44,12 +44,13 @@ pub struct Parts<'a> {
 ///
 /// # Errors
 ///
-/// `Forbidden` for a foreign Host or Origin or too small a scope, `Unauthorized` without a good credential, `Conflict`
-/// for a client of another version, `Unsupported` for a body that is not plain JSON.
+/// `Forbidden` for a foreign Host or Origin or too small a scope, `Unauthorized` without a good credential, `Unavailable`
+/// where nobody can say yet whether it is good, `Conflict` for a client of another version, `Unsupported` for a body that
+/// is not plain JSON.
 pub fn admit(
     parts: &Parts<'_>,
     operation: &Operation,
-    authenticate: &dyn Fn(&str) -> Option<Caller>,
+    authenticate: &dyn Fn(&str) -> Result<Option<Caller>, Fault>,
 ) -> Result<Caller, Fault> {
     address(parts)?;
     let caller = caller(parts, operation, authenticate)?;
@@ -118,7 +119,7 @@ fn origin(parts: &Parts<'_>) -> Result<(), Fault> {
 fn caller(
     parts: &Parts<'_>,
     operation: &Operation,
-    authenticate: &dyn Fn(&str) -> Option<Caller>,
+    authenticate: &dyn Fn(&str) -> Result<Option<Caller>, Fault>,
 ) -> Result<Caller, Fault> {
     if parts.door == Door::Socket {
         return Ok(Caller::Owner);
@@ -127,9 +128,11 @@ fn caller(
     let bearers = values(parts.headers, "authorization").filter_map(bearer);
     let mut presented = keys.chain(bearers).filter(|key| !key.is_empty() && key.len() <= MAX_KEY).peekable();
     let any = presented.peek().is_some();
-    match presented.find_map(authenticate) {
-        Some(caller) => Ok(caller),
-        None if operation.scope == Scope::Open => Ok(Caller::Nobody),
+    match presented.find_map(|key| authenticate(key).transpose()) {
+        Some(Ok(caller)) => Ok(caller),
+        // What is open to nobody is open to somebody whose key cannot be looked up just now.
+        _ if operation.scope == Scope::Open => Ok(Caller::Nobody),
+        Some(Err(unknown)) => Err(unknown),
         None => Err(unauthorized(any)),
     }
 }
@@ -217,21 +220,23 @@ mod tests {
     const LOCAL: (&str, &str) = ("host", "localhost");
     const ADMIN: (&str, &str) = ("x-clone-api-key", "clone_admin");
     const BAD: (&str, &str) = ("x-clone-api-key", "clone_bad");
+    const LATER: (&str, &str) = ("x-clone-api-key", "clone_later");
     const JSON: (&str, &str) = ("content-type", "application/json");
     const SIZE: (&str, &str) = ("content-length", "2");
 
     /// Operation, headers, status.
     type Cases<'a> = &'a [(&'a str, &'a [(&'a str, &'a str)], u16)];
 
-    fn authenticate(key: &str) -> Option<Caller> {
+    fn authenticate(key: &str) -> Result<Option<Caller>, Fault> {
         let scope = match key {
             "clone_admin" | "jwt.shaped.token" => Scope::Admin,
             "clone_write" => Scope::Write,
             "clone_predict" => Scope::Predict,
             "clone_read" => Scope::Read,
-            _ => return None,
+            "clone_later" => return Err(Fault::new(Kind::Unavailable, "not now")),
+            _ => return Ok(None),
         };
-        Some(Caller::Key { id: key.to_owned(), scope })
+        Ok(Some(Caller::Key { id: key.to_owned(), scope }))
     }
 
     /// The status of a request, 200 where it may pass.
@@ -356,6 +361,9 @@ mod tests {
             ("health", &[], 200),
             ("health", &[BAD], 200),
             ("health", &[ADMIN], 200),
+            ("status", &[LATER], 503),
+            ("status", &[BAD, ("authorization", "Bearer clone_later")], 503),
+            ("health", &[LATER], 200),
             ("status", &[("x-clone-api-key", "clone_read")], 200),
             ("predict", &[("x-clone-api-key", "clone_read")], 403),
             ("predict", &[("x-clone-api-key", "clone_predict")], 200),
@@ -383,7 +391,7 @@ mod tests {
             let parts = Parts { door: TCP, authority: None, headers: &headers };
             let fault = admit(&parts, api::find("status").expect("status"), &|_| {
                 looked.set(looked.get() + 1);
-                None
+                Ok(None)
             });
             assert_eq!(fault.expect_err("wrong key").kind, Kind::Unauthorized);
         }

@@ -99,8 +99,8 @@ pub type Answer = Pin<Box<dyn Future<Output = Result<Reply, Fault>> + Send>>;
 /// Answers one call.
 pub type Answerer = Arc<dyn Fn(Call) -> Answer + Send + Sync>;
 
-/// Looks up a presented key or token.
-pub type Authenticator = Arc<dyn Fn(&str) -> Option<Caller> + Send + Sync>;
+/// Looks up a presented key or token; fails where nobody can say now whether it is a good one.
+pub type Authenticator = Arc<dyn Fn(&str) -> Result<Option<Caller>, Fault> + Send + Sync>;
 
 /// The engine as the doors see it.
 #[derive(Clone)]

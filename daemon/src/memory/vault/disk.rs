@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::fs::{DirEntry, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirEntryExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -31,7 +31,7 @@ const DISPLACED_BYTES_MAX: usize = 16 << 20;
 const GIT_PATIENCE: Duration = Duration::from_secs(60);
 /// How far apart two writes of one file must be for its times to tell them apart.
 const FRESH: Duration = Duration::from_millis(50);
-/// The most files that are looked at.
+/// The most files that are looked at; a folder that holds more than are left is not read at all.
 pub const FILES_MAX: usize = 200_000;
 /// The folders that hold notes; the root itself is one, and folders inside the other two hold notes as well.
 pub const FOLDERS: &[&str] = &["", "facts", "episodes"];
@@ -122,15 +122,97 @@ struct Displaced {
     /// Hash of the text of ours that took its place; empty where a person's stands there.
     by: String,
     since: i64,
-    /// A late write that waits to be merged: its hash, and since when it has not changed.
-    late: Option<(String, i64)>,
+    /// A late write that waits until it is quiet.
+    late: Option<Late>,
     /// What it looked like when it was last read.
     seen: Option<Signature>,
+}
+
+/// A late write that waits until it is quiet.
+struct Late {
+    hash: String,
+    /// Whether nothing stands in its place, as in the middle of a save.
+    is_alone: bool,
+    /// Since when neither has changed.
+    since: i64,
+}
+
+impl Displaced {
+    /// Whether its late write, and that something stands in its place or nothing, has not changed for a while.
+    fn is_quiet(&mut self, late: &[u8], is_alone: bool, now: i64) -> bool {
+        let hash = hash(late);
+        let known = self.late.take().filter(|known| (&known.hash, known.is_alone) == (&hash, is_alone));
+        let since = known.map_or(now, |known| known.since.min(now));
+        let is_quiet = now - since >= QUIET_SECONDS;
+        self.late = (!is_quiet).then_some(Late { hash, is_alone, since });
+        is_quiet
+    }
+}
+
+/// How much is looked at; beyond it nothing is known, least of all that something is gone.
+#[derive(Clone, Copy)]
+struct Bounds {
+    files: usize,
+    depth: usize,
+    folders: usize,
+}
+
+/// Every folder that may hold notes: a person who tidies facts away into a folder has moved them, not deleted them.
+///
+/// Hidden folders and links are passed over.
+struct Folders {
+    bounds: Bounds,
+    found: Vec<String>,
+    next: usize,
+    /// Folders that are not looked at, and why.
+    passed_over: BTreeMap<String, String>,
+}
+
+impl Folders {
+    fn new(bounds: Bounds) -> Self {
+        let found = FOLDERS.iter().map(|&folder| folder.to_owned()).collect();
+        Self { bounds, found, next: 0, passed_over: BTreeMap::new() }
+    }
+
+    /// The next one, whose entries are to be [added](Self::add).
+    fn next(&mut self) -> Option<String> {
+        self.next += 1;
+        self.found.get(self.next - 1).cloned()
+    }
+
+    /// Takes an entry of a folder that is another one.
+    fn add(&mut self, folder: &str, entry: &DirEntry) {
+        let is_folder = !folder.is_empty() && entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let Some(name) =
+            entry.file_name().to_str().filter(|name| is_folder && !name.starts_with('.')).map(str::to_owned)
+        else {
+            return;
+        };
+        let Bounds { depth, folders, .. } = self.bounds;
+        let inner = format!("{folder}/{name}");
+        if folder.matches('/').count() >= depth {
+            let message = format!("it lies more than {depth} folders deep and is not looked at; move it up");
+            self.pass_over(inner, folder, message);
+        } else if self.found.len() >= folders {
+            let message =
+                format!("there are more than {folders} folders, and it is not looked at; move some out of the vault");
+            self.pass_over(inner, folder, message);
+        } else {
+            self.found.push(inner);
+        }
+    }
+
+    /// Of very many such folders, the one that holds them stands for them all.
+    fn pass_over(&mut self, inner: String, folder: &str, message: String) {
+        let path = if self.passed_over.len() < self.bounds.folders { inner } else { folder.to_owned() };
+        self.passed_over.insert(path, message);
+    }
 }
 
 /// The folder, with what the last look knew.
 pub struct Disk {
     root: PathBuf,
+    bounds: Bounds,
     known: HashMap<String, (Signature, Found)>,
     displaced: Vec<Displaced>,
     /// Folders that got or lost a file since [`Disk::flush`].
@@ -145,6 +227,7 @@ impl Disk {
     pub fn new(root: &Path) -> Self {
         Self {
             root: root.to_owned(),
+            bounds: Bounds { files: FILES_MAX, depth: DEPTH_MAX, folders: SUBFOLDERS_MAX },
             known: HashMap::new(),
             displaced: Vec::new(),
             unsynced: BTreeSet::new(),
@@ -166,10 +249,12 @@ impl Disk {
     pub fn look(&mut self, note_of: impl Fn(&[u8]) -> Option<String>) -> Look {
         let mut look = Look { root_exists: self.root.is_dir(), ..Look::default() };
         let (mut known, mut others) = (HashMap::new(), BTreeSet::new());
-        for folder in self.folders() {
-            let entries = match entries(&self.root.join(&folder)) {
+        let mut folders = Folders::new(self.bounds);
+        while let Some(folder) = folders.next() {
+            let room = self.bounds.files - look.files.len();
+            let entries = match entries(&self.root.join(&folder), room) {
                 Ok(entries) => entries,
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Err(error) if error.kind() == ErrorKind::NotFound => {
                     look.root_exists &= !FOLDERS.contains(&folder.as_str());
                     continue;
                 }
@@ -181,6 +266,7 @@ impl Disk {
             };
             for entry in entries {
                 let name = entry.file_name();
+                folders.add(&folder, &entry);
                 let Some(path) = note_path(&folder, &name) else {
                     look.aside.extend(backed_up(&folder, &name));
                     // What we put aside ourselves is no editor's.
@@ -205,32 +291,13 @@ impl Disk {
                 self.known.insert(path, (signature, found));
             }
         }
+        for (folder, message) in folders.passed_over {
+            look.troubles.push(Trouble { path: format!("{folder}/"), message });
+            look.blocked.folders.insert(folder);
+        }
         look.aside.retain(|path| !look.files.contains_key(path));
         look.troubles.sort_by(|a, b| a.path.cmp(&b.path));
         look
-    }
-
-    /// Every folder that may hold notes: a person who tidies facts away into a folder has moved them, not deleted them.
-    ///
-    /// Hidden folders and links are passed over.
-    fn folders(&self) -> Vec<String> {
-        let mut folders: Vec<String> = FOLDERS.iter().map(|&folder| folder.to_owned()).collect();
-        let mut next = 0;
-        while let Some(folder) = folders.get(next).cloned() {
-            next += 1;
-            if folder.is_empty() || folder.matches('/').count() >= DEPTH_MAX {
-                continue;
-            }
-            let Ok(entries) = std::fs::read_dir(self.root.join(&folder)) else { continue };
-            for entry in entries.flatten() {
-                let inner = entry.file_name().to_str().filter(|name| !name.starts_with('.')).map(str::to_owned);
-                let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-                if let Some(name) = inner.filter(|_| is_folder && folders.len() < SUBFOLDERS_MAX) {
-                    folders.push(format!("{folder}/{name}"));
-                }
-            }
-        }
-        folders
     }
 
     fn found(
@@ -257,7 +324,7 @@ impl Disk {
     #[must_use]
     pub fn is_gone(&self, path: &str) -> bool {
         let looked = std::fs::symlink_metadata(self.root.join(path));
-        looked.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+        looked.is_err_and(|error| error.kind() == ErrorKind::NotFound)
     }
 
     /// Reads one note.
@@ -295,11 +362,11 @@ impl Disk {
         Ok(())
     }
 
-    /// Writes a note, only where no file is or where the file's hash is one that may be written over.
+    /// Writes a note where `may_take` says so of the hash of what stands there, or of nothing.
     ///
     /// # Errors
     ///
-    /// A person touched the file, which stays theirs, or the system refused.
+    /// A person touched the file, or took it away, which stays so, or the system refused.
     ///
     /// # Durability
     ///
@@ -308,26 +375,25 @@ impl Disk {
         &mut self,
         path: &str,
         bytes: &[u8],
-        is_ours: impl Fn(&str) -> bool,
+        may_take: impl Fn(Option<&str>) -> bool,
         now: i64,
     ) -> Result<(), VaultError> {
-        let io = |source| VaultError::Io { path: path.to_owned(), source };
         let full = self.root.join(path);
-        let current = match read(&full) {
-            Ok(current) if current == bytes => return Ok(()),
-            Ok(current) if !is_ours(&hash(&current)) => return Err(VaultError::Touched(path.to_owned())),
-            Ok(current) => Some(current),
-            Err(_) => None,
-        };
+        let current = read(&full).ok();
+        if current.as_deref() == Some(bytes) {
+            return Ok(());
+        }
+        if !may_take(current.as_deref().map(hash).as_deref()) {
+            return Err(VaultError::Touched(path.to_owned()));
+        }
         if let Some(why) = forbidden(&full).filter(|_| current.is_some()) {
             return Err(VaultError::Forbidden(why));
         }
-        let temp = self.temp(&full, bytes).map_err(io)?;
+        let temp = self.temp(&full, bytes).map_err(|error| refused(path, error))?;
         match current {
             None => self.exchange.place(&temp, &full).map_err(|error| {
                 let _gone = std::fs::remove_file(&temp);
-                let is_there = error.kind() == std::io::ErrorKind::AlreadyExists;
-                if is_there { VaultError::Touched(path.to_owned()) } else { io(error) }
+                refused(path, error)
             })?,
             Some(current) => {
                 take_after(&temp, &full);
@@ -352,10 +418,9 @@ impl Disk {
     /// Exchanges a note with its new text; what comes out is watched from then on, whatever it is.
     fn exchange(&mut self, full: &Path, mut displaced: Displaced) -> Result<(), VaultError> {
         let path = displaced.path.clone();
-        let io = |source| VaultError::Io { path: path.clone(), source };
         if let Err(error) = self.exchange.swap(&displaced.temp, full) {
             let _gone = std::fs::remove_file(&displaced.temp);
-            return Err(io(error));
+            return Err(refused(&path, error));
         }
         let out = read(&displaced.temp).map(|bytes| hash(&bytes));
         if out.as_ref() == Ok(&displaced.hash) {
@@ -369,7 +434,7 @@ impl Disk {
             displaced.hash = std::mem::take(&mut displaced.by);
         }
         self.displaced.push(displaced);
-        back.map_err(io)?;
+        back.map_err(|error| refused(&path, error))?;
         Err(VaultError::Touched(path))
     }
 
@@ -404,6 +469,8 @@ impl Disk {
     pub fn settle(&mut self, now: i64) -> usize {
         let mut recovered = 0;
         for mut old in std::mem::take(&mut self.displaced) {
+            // A look at the end of all time, before everything is folded anew, holds nothing for good.
+            old.since = old.since.min(now);
             let is_due = now - old.since >= DISPLACED_SECONDS;
             let seen = std::fs::symlink_metadata(&old.temp).as_ref().map(signature).ok();
             // Times are coarse: the last look reads the bytes whatever they say.
@@ -436,7 +503,7 @@ impl Disk {
         let full = self.root.join(&old.path);
         (old.seen, old.since) = (None, now);
         let Ok(current) = read(&full) else {
-            return self.exchange.place(&old.temp, &full).is_ok();
+            return old.is_quiet(late, true, now) && self.exchange.place(&old.temp, &full).is_ok();
         };
         if hash(&current) != old.by {
             return self.merge_late(old, late, &current, now);
@@ -455,10 +522,7 @@ impl Disk {
 
     /// Merges a late write with the newer edit in its place, once it is quiet: half of a write would take the rest out.
     fn merge_late(&mut self, old: &mut Displaced, late: &[u8], current: &[u8], now: i64) -> bool {
-        let found = hash(late);
-        let since = old.late.take().filter(|(known, _)| *known == found).map_or(now, |(_, since)| since);
-        if now - since < QUIET_SECONDS {
-            old.late = Some((found, since));
+        if !old.is_quiet(late, false, now) {
             return false;
         }
         let texts = (old.text.as_deref(), std::str::from_utf8(late), std::str::from_utf8(current));
@@ -469,11 +533,12 @@ impl Disk {
         let expected = hash(current);
         match merged.filter(|merged| merged.conflicts.is_empty()) {
             Some(merged) => {
-                if self.write(&old.path, merged.text.as_bytes(), |known| known == expected, now).is_err() {
+                if self.write(&old.path, merged.text.as_bytes(), |known| known == Some(expected.as_str()), now).is_err()
+                {
                     return false;
                 }
                 // The editor may go on: what it adds is late again.
-                (old.hash, old.text) = (found, std::str::from_utf8(late).ok().map(str::to_owned));
+                (old.hash, old.text) = (hash(late), std::str::from_utf8(late).ok().map(str::to_owned));
                 true
             }
             None => show(&old.temp, self.exchange),
@@ -482,9 +547,11 @@ impl Disk {
 
     /// Clears what a killed daemon left behind: our own text goes, anything else is kept where the person sees it.
     pub fn sweep(&self, is_known: impl Fn(&[u8]) -> bool) {
-        for folder in self.folders() {
-            let Ok(entries) = std::fs::read_dir(self.root.join(folder)) else { continue };
+        let mut folders = Folders::new(self.bounds);
+        while let Some(folder) = folders.next() {
+            let Ok(entries) = std::fs::read_dir(self.root.join(&folder)) else { continue };
             for entry in entries.flatten() {
+                folders.add(&folder, &entry);
                 let path = entry.path();
                 if !entry.file_name().to_string_lossy().starts_with(TEMP_PREFIX) {
                     continue;
@@ -511,9 +578,23 @@ fn show(temp: &Path, exchange: Exchange) -> bool {
     placed.is_ok()
 }
 
+/// Why the system did not put a note in its place; where what stood there came or went meanwhile, it is looked at again.
+fn refused(path: &str, source: std::io::Error) -> VaultError {
+    match source.kind() {
+        ErrorKind::AlreadyExists | ErrorKind::NotFound => VaultError::Touched(path.to_owned()),
+        _ => VaultError::Io { path: path.to_owned(), source },
+    }
+}
+
 /// What is in a folder, all of it or nothing: half a listing would look like deletions.
-fn entries(dir: &Path) -> std::io::Result<Vec<DirEntry>> {
-    std::fs::read_dir(dir)?.take(FILES_MAX).collect()
+fn entries(dir: &Path, room: usize) -> std::io::Result<Vec<DirEntry>> {
+    let entries: Vec<DirEntry> = std::fs::read_dir(dir)?.take(room.saturating_add(1)).collect::<Result<_, _>>()?;
+    if entries.len() > room {
+        let message =
+            "there are more files here than Clone looks at, so none of them is read; move some out of the vault";
+        return Err(std::io::Error::other(message));
+    }
+    Ok(entries)
 }
 
 /// The path of a note relative to the vault; nothing for hidden files and anything that is not markdown.

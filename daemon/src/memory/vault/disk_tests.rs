@@ -9,8 +9,8 @@ fn disk() -> (tempfile::TempDir, Disk) {
     (dir, disk)
 }
 
-fn hashes(texts: &'static [&str]) -> impl Fn(&str) -> bool {
-    |known| texts.iter().any(|text| hash(text.as_bytes()) == known)
+fn hashes(texts: &'static [&str]) -> impl Fn(Option<&str>) -> bool {
+    |known| texts.iter().any(|text| Some(hash(text.as_bytes()).as_str()) == known)
 }
 
 #[test]
@@ -30,10 +30,38 @@ fn folders_inside_facts_hold_notes_and_links_are_named() {
 }
 
 #[test]
+fn what_lies_beyond_a_bound_is_not_gone() {
+    let (dir, mut disk) = disk();
+    let facts = dir.path().join("vault/facts");
+    std::fs::create_dir_all(facts.join("one/two")).unwrap();
+    std::fs::create_dir_all(facts.join("three")).unwrap();
+    for path in ["a.md", "b.md", "c.md", "one/d.md", "one/two/e.md", "three/f.md"] {
+        std::fs::write(facts.join(path), path).unwrap();
+    }
+    let all = |look: &Look| look.files.len();
+    assert_eq!(all(&disk.look(|_| None)), 6);
+    let shown = |look: &Look| look.troubles.iter().map(|trouble| trouble.path.clone()).collect::<Vec<_>>();
+    let usual = disk.bounds;
+    // The folders in `facts` count as its entries.
+    disk.bounds = Bounds { files: 4, ..usual };
+    let look = disk.look(|_| None);
+    assert!(look.root_exists && look.blocked.holds("facts/b.md") && shown(&look) == ["facts/"], "{:?}", look.troubles);
+    disk.bounds = Bounds { depth: 1, ..usual };
+    let look = disk.look(|_| None);
+    assert!(all(&look) == 5 && look.blocked.holds("facts/one/two/e.md") && !look.blocked.holds("facts/one/d.md"));
+    assert_eq!(shown(&look), ["facts/one/two/"]);
+    disk.bounds = Bounds { folders: 4, ..usual };
+    let look = disk.look(|_| None);
+    assert!(!look.blocked.folders.is_empty() && look.troubles.len() == look.blocked.folders.len());
+    let gone = ["one/d.md", "one/two/e.md", "three/f.md"].map(|path| format!("facts/{path}"));
+    assert!(gone.iter().all(|path| look.files.contains_key(path) || look.blocked.holds(path)), "{look:?}");
+}
+
+#[test]
 fn writes_new_files_and_replaces_only_its_own() {
     let (dir, mut disk) = disk();
     let full = dir.path().join("vault/facts/a.md");
-    disk.write("facts/a.md", b"one", |_| false, 0).unwrap();
+    disk.write("facts/a.md", b"one", |found| found.is_none(), 0).unwrap();
     disk.write("facts/a.md", b"two", hashes(&["one"]), 0).unwrap();
     assert_eq!(std::fs::read(&full).unwrap(), b"two");
     std::fs::write(&full, "mine").unwrap();
@@ -43,10 +71,69 @@ fn writes_new_files_and_replaces_only_its_own() {
 }
 
 #[test]
+fn a_note_that_was_taken_away_is_not_put_back() {
+    let (dir, mut disk) = disk();
+    let full = dir.path().join("vault/a.md");
+    disk.write("a.md", b"one", |found| found.is_none(), 0).unwrap();
+    std::fs::rename(&full, full.with_extension("md~")).unwrap();
+    let refused = disk.write("a.md", b"two", hashes(&["one"]), 0);
+    assert!(matches!(refused, Err(VaultError::Touched(_))), "{refused:?}");
+    assert!(!full.exists(), "an editor may be in the middle of a save");
+}
+
+#[test]
+fn a_note_that_vanishes_under_an_exchange_was_touched() {
+    for in_two_steps in [false, true] {
+        let (dir, mut disk) = disk();
+        disk.exchange = Exchange { in_two_steps };
+        let full = dir.path().join("vault/a.md");
+        let temp = disk.temp(&full, b"two").unwrap();
+        let displaced = disk.displaced_by(&temp, "a.md", b"one", b"two", 0);
+        let refused = disk.exchange(&full, displaced);
+        assert!(matches!(refused, Err(VaultError::Touched(_))), "{refused:?}");
+        assert_eq!(std::fs::read_dir(dir.path().join("vault")).unwrap().count(), 2, "nothing is left");
+    }
+}
+
+#[test]
+fn a_late_write_is_put_where_nothing_is_once_it_is_quiet() {
+    let (dir, mut disk) = disk();
+    let full = dir.path().join("vault/a.md");
+    disk.write("a.md", b"one", |found| found.is_none(), 0).unwrap();
+    let mut editor = OpenOptions::new().write(true).open(&full).unwrap();
+    disk.write("a.md", b"two", hashes(&["one"]), 0).unwrap();
+    std::fs::remove_file(&full).unwrap();
+    editor.write_all(b"half").unwrap();
+    assert_eq!((disk.settle(1), full.exists()), (0, false));
+    editor.write_all(b" and whole").unwrap();
+    assert_eq!((disk.settle(1 + QUIET_SECONDS), full.exists()), (0, false), "it was written to meanwhile");
+    assert_eq!(disk.settle(1 + 2 * QUIET_SECONDS), 1);
+    assert_eq!(std::fs::read(&full).unwrap(), b"half and whole");
+}
+
+#[test]
+fn a_look_at_the_end_of_time_holds_nothing_for_good() {
+    let (dir, mut disk) = disk();
+    let full = dir.path().join("vault/a.md");
+    disk.write("a.md", b"one\n", |found| found.is_none(), 0).unwrap();
+    let mut editor = OpenOptions::new().append(true).open(&full).unwrap();
+    disk.write("a.md", b"two\n", hashes(&["one\n"]), 0).unwrap();
+    std::fs::remove_file(&full).unwrap();
+    editor.write_all(b"late\n").unwrap();
+    disk.settle(i64::MAX);
+    assert_eq!(disk.settle(1), 0);
+    assert_eq!((disk.settle(1 + QUIET_SECONDS), std::fs::read(&full).unwrap()), (1, b"one\nlate\n".to_vec()));
+    disk.write("a.md", b"three\n", hashes(&["one\nlate\n"]), i64::MAX).unwrap();
+    disk.settle(1);
+    disk.settle(1 + DISPLACED_SECONDS);
+    assert!(!disk.is_unsettled());
+}
+
+#[test]
 fn a_late_write_to_the_displaced_file_is_put_back() {
     let (dir, mut disk) = disk();
     let full = dir.path().join("vault/a.md");
-    disk.write("a.md", b"one", |_| false, 0).unwrap();
+    disk.write("a.md", b"one", |found| found.is_none(), 0).unwrap();
     let mut editor = OpenOptions::new().write(true).open(&full).unwrap();
     disk.write("a.md", b"two", hashes(&["one"]), 0).unwrap();
     editor.write_all(b"typed late").unwrap();
@@ -61,7 +148,7 @@ fn a_late_write_to_the_displaced_file_is_put_back() {
 fn raced(late: &str, newer: Option<&str>) -> (tempfile::TempDir, Disk, Vec<String>) {
     let (dir, mut disk) = disk();
     let full = dir.path().join("vault/a.md");
-    disk.write("a.md", b"one\ntwo\nthree\n", |_| false, 0).unwrap();
+    disk.write("a.md", b"one\ntwo\nthree\n", |found| found.is_none(), 0).unwrap();
     let mut editor = OpenOptions::new().write(true).open(&full).unwrap();
     disk.write("a.md", b"ONE\ntwo\nthree\n", hashes(&["one\ntwo\nthree\n"]), 0).unwrap();
     editor.set_len(0).unwrap();
@@ -124,7 +211,7 @@ fn a_read_only_note_is_left_alone_and_a_mode_is_kept() {
     let (dir, mut disk) = disk();
     let full = dir.path().join("vault/a.md");
     let mode = |mode| std::fs::set_permissions(&full, std::fs::Permissions::from_mode(mode)).unwrap();
-    disk.write("a.md", b"one", |_| false, 0).unwrap();
+    disk.write("a.md", b"one", |found| found.is_none(), 0).unwrap();
     mode(0o444);
     let refused = disk.write("a.md", b"two", hashes(&["one"]), 0);
     assert!(matches!(refused, Err(VaultError::Forbidden(_))), "{refused:?}");
@@ -169,7 +256,7 @@ fn what_cannot_be_read_is_blocked_and_not_gone() {
 #[test]
 fn displaced_files_go_after_a_while() {
     let (dir, mut disk) = disk();
-    disk.write("a.md", b"one", |_| false, 0).unwrap();
+    disk.write("a.md", b"one", |found| found.is_none(), 0).unwrap();
     disk.write("a.md", b"two", hashes(&["one"]), 0).unwrap();
     assert_eq!(disk.settle(DISPLACED_SECONDS - 1), 0);
     assert_eq!(std::fs::read_dir(dir.path().join("vault")).unwrap().count(), 4);

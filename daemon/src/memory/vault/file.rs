@@ -18,7 +18,8 @@ const XATTR_BYTES_MAX: usize = 64 * 1024;
 
 /// How two files change places here: in one step where the file system can, else in two.
 ///
-/// Between the two steps lies a window of microseconds, in which a save by renaming is lost.
+/// Between the two steps lies a window of microseconds that nothing here can close: a save by renaming that lands in it is
+/// lost, and a note that is moved away or deleted in it is there again.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Exchange {
     /// Never in one step, as on a file system that cannot.

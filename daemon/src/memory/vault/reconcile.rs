@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::disk::Blocked;
-use super::{Author, Ledger, Row};
+use super::{Author, Ledger, Row, hash};
 
 /// More missing files than this, and more than [`MASS_SHARE`] of all, is an accident and not a wish.
 pub const MASS_FILES: usize = 25;
@@ -94,6 +94,25 @@ pub fn reconcile(ledger: &Ledger, disk: &BTreeMap<String, Found>, root_exists: b
     outcome
 }
 
+/// Takes a file that had text and is empty now for unchanged while it may be in the middle of a save; says whether any is.
+pub fn set_aside_emptied(
+    ledger: &Ledger,
+    disk: &mut BTreeMap<String, Found>,
+    may_be_saving: impl Fn(&str) -> bool,
+) -> bool {
+    let empty = hash(b"");
+    let mut saving = false;
+    for (path, found) in disk.iter_mut().filter(|(_, found)| found.hash == empty) {
+        if let Some(row) = ledger.get(path).filter(|row| row.last_seen() != empty)
+            && may_be_saving(path)
+        {
+            row.last_seen().clone_into(&mut found.hash);
+            saving = true;
+        }
+    }
+    saving
+}
+
 /// Whether a file holds what the log says, or an earlier text that waits to be written over.
 ///
 /// Of ours any earlier text is one; a person who puts an earlier text of their own back has edited the file.
@@ -141,7 +160,7 @@ fn is_mass(missing: usize, on_disk: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Base, Text, hash};
+    use super::super::{Base, Text};
     use super::*;
 
     fn ledger(files: &[(&str, &str)]) -> Ledger {
@@ -203,6 +222,22 @@ mod tests {
         let outcome = reconcile(&ledger, &disk(&[("a.md", "one", None)]), true, &Blocked::default());
         assert!(outcome.acts.is_empty());
         assert_eq!(outcome.seen, [("a.md".to_owned(), Some(hash(b"one")))]);
+    }
+
+    #[test]
+    fn a_note_emptied_in_mid_save_holds_what_was_last_seen_there() {
+        let mut ledger = ledger(&[("a.md", "one")]);
+        ledger.written(Text { path: "a.md", bytes: b"two", note: None, position: 9 });
+        let mut found = disk(&[("a.md", "", None), ("new.md", "", None)]);
+        assert!(set_aside_emptied(&ledger, &mut found, |_| true));
+        let outcome = reconcile(&ledger, &found, true, &Blocked::default());
+        assert_eq!(outcome.acts, [Act::Edited { path: "new.md".into(), base: None }]);
+        assert_eq!(outcome.seen, [("a.md".to_owned(), Some(hash(b"one")))], "our new text waits to be written");
+        let mut found = disk(&[("a.md", "", None)]);
+        assert!(!set_aside_emptied(&ledger, &mut found, |_| false), "for a while only");
+        assert_eq!(acts(&ledger, &[("a.md", "", None)]), [Act::Edited { path: "a.md".into(), base: Some(0) }]);
+        ledger.edited(Text { path: "a.md", bytes: b"", note: None, position: 10 }, None);
+        assert!(!set_aside_emptied(&ledger, &mut found, |_| true), "a note that a person left empty is no save");
     }
 
     #[test]
