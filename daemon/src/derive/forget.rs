@@ -155,8 +155,9 @@ impl Derive {
     }
 }
 
-/// The events that a fact or an episode rests on.
-fn evidence(view: &View, id: &str) -> Option<Vec<String>> {
+/// The events that a fact or an episode rests on, of a withdrawn one too.
+#[must_use]
+pub fn evidence(view: &View, id: &str) -> Option<Vec<String>> {
     let fact = view.facts.get(id).map(|fact| &fact.evidence);
     let found = fact.or_else(|| view.episodes.get(id).map(|episode| &episode.evidence));
     if let Some(evidence) = found {

@@ -87,6 +87,8 @@ pub enum Wake {
     Settle(SyncSender<Result<Position, String>>),
     /// Somebody said whether notes that are gone all at once were meant to be; answered with how many that was.
     Deletions(bool, SyncSender<Result<usize, String>>),
+    /// Somebody wants a note deleted; answered when it is gone from the folder and from memory.
+    Delete(String, SyncSender<Result<(), String>>),
     /// Somebody wants something forgotten; answered when it is.
     Forget(Box<ForgetRequest>, Told),
     /// Write what is pending and end.
@@ -292,6 +294,7 @@ impl Derive {
                 self.vault_at = Some(Instant::now());
                 let _gone = decided.send(answer);
             }
+            Wake::Delete(path, deleted) => drop(deleted.send(self.delete(&path))),
             Wake::Forget(wish, told) => self.wishes.push((wish, told)),
             Wake::Shutdown => return true,
         }

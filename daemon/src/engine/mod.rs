@@ -5,6 +5,7 @@
 
 mod auto;
 mod backtest;
+pub mod edits;
 pub mod events;
 pub mod following;
 pub mod forget;
@@ -167,7 +168,7 @@ impl Engine {
             "import_batch" => self.import_mark(&body(call)?),
             "following_get" => self.following_get(),
             "following_set" => self.following_set(&body(call)?),
-            other => Err(Fault::internal(format!("operation `{other}` has no method"))),
+            _ => self.edited(call, id),
         }
     }
 
