@@ -115,6 +115,7 @@ pub const OPERATIONS: &[Operation] = &[
     op("deletions_decide", "POST", "/api/memory/deletions/", Write),
     op("forget", "POST", "/api/memory/forget/", Admin),
     op("forget_verify", "POST", "/api/memory/forget/verify/", Admin),
+    op("retention_run", "POST", "/api/memory/retention/", Admin),
     op("raw_forget", "DELETE", "/api/memory/raw/{id}/", Admin),
     op("sync", "POST", "/api/memory/sync/", Write),
     op("promote_list", "GET", "/api/memory/promote/", Read),
@@ -333,6 +334,14 @@ pub struct ForgetRequest {
     /// Tells what would go and changes nothing.
     #[serde(default)]
     pub dry_run: bool,
+}
+
+/// `POST /api/memory/retention/`: looks at the rules of `[retention]` now.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct RetentionRequest {
+    /// Whether the person says that the clock is right, where it is ahead of what was to be expected.
+    #[serde(default)]
+    pub trust_clock: bool,
 }
 
 /// The shortest line by which what was forgotten is known again and looked for, in characters.

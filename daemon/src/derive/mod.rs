@@ -17,6 +17,8 @@ pub mod notes;
 pub mod pairs;
 pub mod plan;
 pub mod progress;
+mod retain;
+pub mod retention;
 mod review;
 pub mod selection;
 pub mod snapshot;
@@ -34,6 +36,7 @@ use clone_schema::api::ForgetRequest;
 use clone_schema::internal::{Internal, Payload};
 
 use crate::clock;
+use crate::config::Keep;
 use crate::index::{Index, IndexError};
 use crate::log::{Entry, Log, LogError};
 use crate::memory::vault::disk::{Blocked, Disk};
@@ -43,6 +46,7 @@ use conflicts::Conflicts;
 use forget::Forgot;
 use keep::{Keeper, Kept};
 use progress::Progress;
+use retention::Moment;
 use snapshot::Snapshot;
 use view::{Changes, View};
 
@@ -87,6 +91,8 @@ pub enum Wake {
     Settle(SyncSender<Result<Position, String>>),
     /// Somebody said whether notes that are gone all at once were meant to be; answered with how many that was.
     Deletions(bool, SyncSender<Result<usize, String>>),
+    /// Somebody wants the rules of retention looked at, and may say that the clock is right; answered when that is done.
+    Retain(bool, Told),
     /// Somebody wants a note deleted; answered when it is gone from the folder and from memory.
     Delete(String, SyncSender<Result<(), String>>),
     /// Somebody wants something forgotten; answered when it is.
@@ -147,6 +153,12 @@ pub struct Derive {
     emptied: bool,
     /// When files may be written again, after the system refused one.
     write_at: Option<Instant>,
+    /// How much of which topic is kept.
+    rules: BTreeMap<String, Keep>,
+    /// When the rules are looked at again.
+    retain_at: Option<Instant>,
+    /// When the clocks last agreed.
+    believed: Option<Moment>,
 }
 
 impl Derive {
@@ -186,6 +198,9 @@ impl Derive {
             wishes: Vec::new(),
             emptied: false,
             write_at: None,
+            rules: BTreeMap::new(),
+            retain_at: None,
+            believed: None,
         };
         load::reindex(&derive.view, &derive.log, &derive.index, progress)?;
         match derive.fold_all(progress) {
@@ -242,6 +257,12 @@ impl Derive {
         self.report(outcome);
     }
 
+    /// The same, keeping no more than these rules say.
+    #[must_use]
+    pub fn keeping(self, rules: BTreeMap<String, Keep>) -> Self {
+        Self { rules, ..self }
+    }
+
     /// What is derived, for readers.
     #[must_use]
     pub fn view(&self) -> Arc<RwLock<View>> {
@@ -295,6 +316,7 @@ impl Derive {
                 let _gone = decided.send(answer);
             }
             Wake::Delete(path, deleted) => drop(deleted.send(self.delete(&path))),
+            Wake::Retain(trust_clock, told) => drop(told.send(self.retain(trust_clock))),
             Wake::Forget(wish, told) => self.wishes.push((wish, told)),
             Wake::Shutdown => return true,
         }
@@ -343,6 +365,7 @@ impl Derive {
             self.close_idle(None)?;
             // A watch may be missing, or have died with a folder that was made again.
             self.vault_at = Some(now);
+            self.retain_daily()?;
         }
         let due = self.persist_at.is_some_and(|at| at <= Instant::now());
         if settle || due || self.changes.documents >= PERSIST_DOCUMENTS {

@@ -147,6 +147,18 @@ const EPISODE_EDIT: &[Param] = &[
     ("open_ends?", LISTED),
     ("tags?", LISTED),
 ];
+const FORGOTTEN: &[Param] = &[
+    ("dry_run", BOOL),
+    ("events", OBJECT),
+    ("facts", LIST),
+    ("episodes", LIST),
+    ("notes", LIST),
+    ("yours", LIST),
+    ("quarantined", INT),
+    ("lines", INT),
+    ("searched", INT),
+    ("remains", LIST),
+];
 const WAITING: &[Param] = &[("gate", TEXT), ("reason", TEXT), ("fact", OBJECT), ("choices", LIST)];
 const FACT: &[Param] = &[
     ("id", TEXT),
@@ -411,27 +423,19 @@ pub const ROUTES: &[Route] = &[
             ("vault?", BOOL),
             ("dry_run?", BOOL),
         ]),
-        &[(
-            200,
-            Reply::Object(&[
-                ("dry_run", BOOL),
-                ("events", OBJECT),
-                ("facts", LIST),
-                ("episodes", LIST),
-                ("notes", LIST),
-                ("yours", LIST),
-                ("quarantined", INT),
-                ("lines", INT),
-                ("searched", INT),
-                ("remains", LIST),
-            ]),
-        )],
+        &[(200, Reply::Object(FORGOTTEN))],
     ),
     post(
         "forget_verify",
         "Look for words in every file, decoded",
         Body::Fields(&[("text", NOT_BLANK)]),
         &[(200, Reply::Object(&[("remains", LIST)]))],
+    ),
+    post(
+        "retention_run",
+        "Forget what the rules of retention keep no longer",
+        Body::Fields(&[("trust_clock?", BOOL)]),
+        &[(200, Reply::Object(FORGOTTEN))],
     ),
     get("raw_forget", "Forget one event", &[], &[(204, Reply::Nothing)]),
     post(
