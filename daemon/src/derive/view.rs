@@ -300,7 +300,7 @@ impl View {
             Body::AgentPrompt { prompt, .. } => {
                 let said = thread.take_said().and_then(|position| pairs::said(log, position));
                 let (typed, text) = (event.origin() == Origin::Typed, said.as_ref().map(|said| said.text.as_str()));
-                let heard = Heard { text: prompt, typed, said: text, channel: None };
+                let heard = Heard { text: prompt, typed, said: text, dialog: None };
                 let predicted = self.heard(record.position, &event.session_id, heard, changes);
                 if event.origin() == Origin::Typed && predicted != Prompted::Ours {
                     self.learn(record.position, &event, said, &predicted, changes);
@@ -437,9 +437,7 @@ impl View {
     /// Learns which option of a dialog was taken, unless a client took it for the person.
     fn chosen(&mut self, position: Position, event: &Event, choice: &Choice, changes: &mut Changes) {
         let Some(chosen) = Chosen::new(&event.id, choice, false) else { return };
-        let taken = choice.choice.as_deref().unwrap_or_default();
-        let heard = Heard { text: taken, typed: true, said: None, channel: Some(choice.kind) };
-        let heard = self.heard(position, &event.session_id, heard, changes);
+        let heard = self.heard(position, &event.session_id, Heard::of(choice), changes);
         if heard == Prompted::Ours {
             return;
         }
