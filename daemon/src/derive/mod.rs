@@ -46,7 +46,7 @@ use conflicts::Conflicts;
 use forget::Forgot;
 use keep::{Keeper, Kept};
 use progress::Progress;
-use retention::Moment;
+use retain::Retention;
 use snapshot::Snapshot;
 use view::{Changes, View};
 
@@ -153,12 +153,8 @@ pub struct Derive {
     emptied: bool,
     /// When files may be written again, after the system refused one.
     write_at: Option<Instant>,
-    /// How much of which topic is kept.
-    rules: BTreeMap<String, Keep>,
-    /// When the rules are looked at again.
-    retain_at: Option<Instant>,
-    /// When the clocks last agreed.
-    believed: Option<Moment>,
+    /// What the rules of retention keep, and when they are looked at again.
+    retention: Retention,
 }
 
 impl Derive {
@@ -198,9 +194,7 @@ impl Derive {
             wishes: Vec::new(),
             emptied: false,
             write_at: None,
-            rules: BTreeMap::new(),
-            retain_at: None,
-            believed: None,
+            retention: Retention::default(),
         };
         load::reindex(&derive.view, &derive.log, &derive.index, progress)?;
         match derive.fold_all(progress) {
@@ -260,7 +254,7 @@ impl Derive {
     /// The same, keeping no more than these rules say.
     #[must_use]
     pub fn keeping(self, rules: BTreeMap<String, Keep>) -> Self {
-        Self { rules, ..self }
+        Self { retention: Retention::of(rules), ..self }
     }
 
     /// What is derived, for readers.

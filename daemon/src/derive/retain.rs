@@ -2,6 +2,7 @@
 //!
 //! Costs two readings of the log where there are rules, and where something goes the same as `forget`: a fold of all of it.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use clone_schema::Position;
@@ -14,6 +15,7 @@ use super::retention::{Due, Moment, Weigher};
 use super::selection::Selection;
 use super::{Derive, DeriveError};
 use crate::clock;
+use crate::config::Keep;
 
 /// How often the rules are looked at.
 const EVERY: Duration = Duration::from_secs(86_400);
@@ -22,14 +24,30 @@ const CLOCK: &str = "retention.clock";
 /// What `status` says where the clock is not believed.
 const PROBLEM: &str = "retention:";
 
+/// How much of which topic is kept, and what is known of the time.
+#[derive(Default)]
+pub(super) struct Retention {
+    rules: BTreeMap<String, Keep>,
+    /// When they are looked at again.
+    at: Option<Instant>,
+    /// When the clocks last agreed.
+    believed: Option<Moment>,
+}
+
+impl Retention {
+    pub(super) fn of(rules: BTreeMap<String, Keep>) -> Self {
+        Self { rules, ..Self::default() }
+    }
+}
+
 impl Derive {
     /// Looks at the rules where that is due.
     pub(super) fn retain_daily(&mut self) -> Result<(), DeriveError> {
-        if self.rules.is_empty() || self.retain_at.is_some_and(|at| at > Instant::now()) {
+        if self.retention.rules.is_empty() || self.retention.at.is_some_and(|at| at > Instant::now()) {
             return Ok(());
         }
         if self.held_by_the_clock().is_none() {
-            self.retain_at = Some(Instant::now() + EVERY);
+            self.retention.at = Some(Instant::now() + EVERY);
             self.retain_now()?;
         }
         Ok(())
@@ -37,7 +55,7 @@ impl Derive {
 
     /// Looks at the rules now, for somebody who may say that the clock is right.
     pub(super) fn retain(&mut self, trust_clock: bool) -> Result<Forgot, String> {
-        if self.rules.is_empty() {
+        if self.retention.rules.is_empty() {
             return Err("there are no rules under `[retention]` in config.toml".to_owned());
         }
         self.pass(true).map_err(|error| error.to_string())?;
@@ -54,7 +72,7 @@ impl Derive {
     fn held_by_the_clock(&mut self) -> Option<String> {
         let now = moment();
         let kept = || serde_json::from_str(self.view.read().ok()?.settings.get(CLOCK)?).ok();
-        let before = self.believed.clone().or_else(kept).or_else(|| self.last_recorded());
+        let before = self.retention.believed.clone().or_else(kept).or_else(|| self.last_recorded());
         let leap = before.and_then(|before| now.leap_since(&before));
         let why = leap.map(|seconds| {
             format!(
@@ -64,7 +82,7 @@ impl Derive {
             )
         });
         if why.is_none() {
-            self.believed = Some(now);
+            self.retention.believed = Some(now);
         }
         if let Ok(mut view) = self.view.write() {
             match &why {
@@ -85,7 +103,7 @@ impl Derive {
     /// Takes a moment as right, and remembers it over restarts.
     fn believe(&mut self, moment: &Moment) -> Result<(), DeriveError> {
         let value = serde_json::to_string(moment).unwrap_or_default();
-        self.believed = Some(moment.clone());
+        self.retention.believed = Some(moment.clone());
         self.append(vec![Payload::ConfigChanged { key: CLOCK.to_owned(), value }])?;
         self.fold()
     }
@@ -103,7 +121,7 @@ impl Derive {
     }
 
     fn due(&self) -> Result<Vec<Due>, DeriveError> {
-        let mut weigher = Weigher::new(&self.rules, clock::now());
+        let mut weigher = Weigher::new(&self.retention.rules, clock::now());
         each(&self.log, self.cursor(), |record| weigher.weigh(record))?;
         if weigher.weighed() {
             each(&self.log, self.cursor(), |record| weigher.lighten(record))?;
