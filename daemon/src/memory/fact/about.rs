@@ -65,6 +65,23 @@ pub(super) fn about(sentence: &str) -> Option<About> {
         .or_else(|| place(rest))
 }
 
+/// `the docs in this repo are always German`: what is said of a thing of this project only.
+pub(super) fn here(sentence: &str) -> Option<About> {
+    let (thing, value) = [" are always ", " is always ", " are only ", " must always be "]
+        .iter()
+        .find_map(|mark| sentence.split_once(mark))?;
+    let thing = [" in this ", " of this ", " here"]
+        .iter()
+        .find_map(|mark| thing.split_once(mark))
+        .map_or(thing, |(thing, _)| thing);
+    let name = thing.strip_prefix("the ").or_else(|| thing.strip_prefix("all ")).unwrap_or(thing);
+    let value =
+        [" in ", " with ", " by "].iter().find_map(|mark| value.split_once(mark)).map_or(value, |(_, value)| value);
+    (name.split(' ').count() <= 3 && value.split(' ').count() <= 4 && is_value(value))
+        .then(|| of_user("preference", name, value))
+        .flatten()
+}
+
 fn of_user(kind: &'static str, attribute: &str, value: &str) -> Option<About> {
     let (attribute, value) = (normal(attribute), normal(value));
     if value.is_empty() || attribute.is_empty() || value.split(' ').count() > 12 {
@@ -135,7 +152,8 @@ fn named(rest: &str) -> Option<About> {
 
 /// `my editor is X`, `our default branch is X`.
 fn mine(rest: &str) -> Option<About> {
-    let thing = ["my ", "our "].iter().find_map(|lead| rest.strip_prefix(lead))?;
+    let own = ["my ", "our "].iter().find_map(|lead| rest.strip_prefix(lead));
+    let thing = own.or_else(|| rest.strip_prefix("the ").filter(|thing| thing.starts_with("default ")))?;
     #[rustfmt::skip]
     const IS: &[(&str, bool)] = &[
         (" is now ", true), (" has moved to ", true), (" moved to ", true), (" has changed to ", true),
@@ -196,6 +214,12 @@ fn strip_now(value: &str) -> (&str, bool) {
 
 /// `X is my manager`, `X is our favourite editor`.
 fn other(rest: &str) -> Option<About> {
+    if let Some((name, how)) = rest.split_once(" is what ")
+        && ["we ", "i ", "our team ", "the team "].iter().any(|who| how.starts_with(who))
+        && let Some(slot) = slot::known(name)
+    {
+        return of_user("preference", &slot.attribute, &slot.value);
+    }
     let (name, role) =
         [" is my ", " is our ", " is now my ", " is now our "].iter().find_map(|mark| rest.split_once(mark))?;
     let change = rest.contains(" is now ");
@@ -315,7 +339,10 @@ fn uses(rest: &str) -> Option<About> {
         "the project uses ", "our project uses ", "this repo uses ", "the team uses ", "our team uses ",
         "we are on ", "i develop on ", "i'm using ", "we're using ", "we are using ", "i am using ",
         "i typically use ", "i generally use ", "i normally use ", "we stick to ", "i stick to ", "we follow ",
-        "we standardized on ", "we format with ", "we test with ", "i code in ", "we write ", "i write ",
+        "we standardized on ", "this project always uses ", "this project only uses ", "this repo always uses ", "this repo only uses ",
+        "this app uses ", "this app always uses ", "this codebase uses ", "this codebase always uses ", "this service uses ",
+        "this service always uses ", "the project always uses ", "i do all my editing in ", "i do my editing in ", "i edit in ",
+        "i do everything in ", "we format with ", "we test with ", "i code in ", "we write ", "i write ",
         "everyone here uses ", "the codebase uses ",
     ];
     let lead = LEADS.iter().find(|lead| rest.starts_with(**lead))?;
