@@ -2,6 +2,7 @@
 
 use std::net::TcpStream;
 
+use clone_daemon::serve::routes::{Answers, answers};
 use clone_daemon::{mcp, serve};
 use clone_schema::api::{OPERATIONS, Operation, Scope};
 use serde_json::{Value, json};
@@ -136,7 +137,7 @@ fn answers_have_the_shape_that_openapi_describes() {
     let asked = daemon.post("/api/predictions/predict/", &json!({"agent": "A", "agent_input": "Done."}));
     let prediction = asked.body["id"].as_str().unwrap().to_owned();
     let mut checked = 0;
-    for operation in OPERATIONS.iter().filter(|operation| serve::routes::by_engine(operation)) {
+    for operation in OPERATIONS.iter().filter(|operation| matches!(answers(operation), Answers::Engine)) {
         let Some(path) = path_of(operation, &daemon, &prediction) else { continue };
         let answer = match operation.method {
             "GET" => daemon.get(&path),

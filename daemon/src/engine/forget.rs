@@ -1,6 +1,5 @@
 //! Forgetting for callers: the wish goes to the loop, and a search of every file says what is left.
 
-use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use clone_schema::api::{ForgetRequest, VerifyRequest};
@@ -36,15 +35,11 @@ impl Engine {
     }
 
     fn forgot(&self, wish: Wish) -> Result<Forgot, Fault> {
-        let (told, done) = sync_channel(1);
-        let wake = Wake::Forget(Box::new(wish), told);
-        self.wake.send(wake).map_err(|_| Fault::internal("the loop has ended"))?;
-        match done.recv_timeout(FORGET_PATIENCE) {
-            Ok(Ok(forgot)) => Ok(forgot),
-            Ok(Err(message)) => Err(Fault::new(fault::Kind::Unavailable, message)
-                .hint("what was begun is gone on with by itself; `clone status` tells of problems")),
-            Err(_) => Err(Fault::new(fault::Kind::Unavailable, "still forgetting; it goes on by itself")),
-        }
+        let slow = "still forgetting; it goes on by itself";
+        self.ask(|told| Wake::Forget(Box::new(wish), told), FORGET_PATIENCE, slow)?.map_err(|message| {
+            Fault::new(fault::Kind::Unavailable, message)
+                .hint("what was begun is gone on with by itself; `clone status` tells of problems")
+        })
     }
 
     /// Looks for words in every file.

@@ -18,7 +18,7 @@ use axum::body::{Body, Bytes};
 use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
-use clone_schema::api::{EventPage, LoggedEvent, Operation};
+use clone_schema::api::{EventPage, LoggedEvent};
 use clone_schema::fault::Kind;
 use clone_schema::{Fault, Position};
 use hyper::body::Frame;
@@ -59,11 +59,6 @@ impl Feed {
     pub fn silent() -> Self {
         Self::new(watch::channel(Position(0)).1, watch::channel(false).1)
     }
-}
-
-/// Whether this operation is answered with a stream.
-pub(super) fn is_stream(operation: &Operation) -> bool {
-    operation.name == "events_stream"
 }
 
 /// Begins a stream; what is wrong with the call is told before it begins.

@@ -379,23 +379,44 @@ mod tests {
         assert!(talk(&mut working, b"").await.starts_with("HTTP/1.1 200"));
     }
 
+    /// A call of one tool, as an MCP client sends it.
+    fn tool() -> Vec<u8> {
+        let params = serde_json::json!({"name": "get_prediction", "arguments": {"prediction_id": "p"}});
+        let body = serde_json::json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string();
+        let head =
+            "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAccept: application/json";
+        format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
+    }
+
     #[tokio::test]
     async fn a_client_that_hangs_up_keeps_its_seat_while_its_request_is_in_work() {
-        let (entered, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let limits = Limits { connections: 1, ..Limits::default() };
-        let pipes = Pipes::open(door(Some((entered.clone(), release.clone()))), limits);
-        let mut gone = pipes.join();
-        gone.write_all(GET).await.expect("write");
-        entered.notified().await;
-        drop(gone);
-        let mut next = pipes.join();
-        next.write_all(LAST).await.expect("write");
-        let early = tokio::time::timeout(Duration::from_millis(20), entered.notified()).await;
-        assert!(early.is_err(), "requests that nobody waits for must not pile up beyond the seats");
-        release.notify_one();
-        entered.notified().await;
-        release.notify_one();
-        assert!(talk(&mut next, b"").await.starts_with("HTTP/1.1 200"));
+        for request in [GET.to_vec(), tool()] {
+            let (entered, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+            let limits = Limits { connections: 1, ..Limits::default() };
+            let pipes = Pipes::open(door(Some((entered.clone(), release.clone()))), limits);
+            let mut gone = pipes.join();
+            gone.write_all(&request).await.expect("write");
+            entered.notified().await;
+            drop(gone);
+            let mut next = pipes.join();
+            next.write_all(LAST).await.expect("write");
+            let early = tokio::time::timeout(Duration::from_millis(20), entered.notified()).await;
+            assert!(early.is_err(), "requests that nobody waits for must not pile up beyond the seats");
+            release.notify_one();
+            entered.notified().await;
+            release.notify_one();
+            assert!(talk(&mut next, b"").await.starts_with("HTTP/1.1 200"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_that_is_no_mcp_says_what_to_send() {
+        let pipes = Pipes::open(door(None), Limits::default());
+        let request =
+            b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\n\
+            Accept: text/html\r\nContent-Length: 2\r\n\r\n{}";
+        let text = talk(&mut pipes.join(), request).await;
+        assert!(text.starts_with("HTTP/1.1 406") && text.contains("\"hint\":"), "{text}");
     }
 
     #[tokio::test]

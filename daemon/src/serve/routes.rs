@@ -5,7 +5,7 @@
 //! `{"error": ..., "hint"?: ...}`, and every reply forbids caching and sniffing and names our version.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -62,27 +62,51 @@ struct Desk {
     body_time: Duration,
 }
 
+/// The server card, made once: anybody may ask for it.
+static CARD: LazyLock<String> = LazyLock::new(|| mcp::card::card().to_string());
+
+/// `openapi.json`, made once: anybody may ask for it.
+static DOCUMENT: LazyLock<String> = LazyLock::new(|| openapi::document(VERSION).to_string());
+
+/// Who answers an operation.
+#[derive(Clone, Copy, Debug)]
+pub enum Answers {
+    /// The engine, in one reply.
+    Engine,
+    /// The engine, page by page in a stream.
+    Feed,
+    /// The tools, which ask the engine.
+    Tools,
+    /// The door itself, with a text that never changes.
+    Door(&'static LazyLock<String>),
+}
+
+/// Who answers this operation.
+#[must_use]
+pub fn answers(operation: &Operation) -> Answers {
+    match operation.name {
+        "events_stream" => Answers::Feed,
+        "mcp" => Answers::Tools,
+        "server_card" => Answers::Door(&CARD),
+        "openapi" => Answers::Door(&DOCUMENT),
+        _ => Answers::Engine,
+    }
+}
+
 async fn answer(State(desk): State<Desk>, request: Request) -> Response {
     // The seat stays taken until the handler is done, even when the client is gone by then.
     let in_work = request.extensions().get::<Arc<Busy>>().cloned();
     let (head, body) = request.into_parts();
     let response = match take(&desk, &head, body).await {
-        Ok(call) => match call.operation.name {
-            "events_stream" => feed::open(&desk.handler, call).await.unwrap_or_else(|fault| failure(&fault)),
-            "mcp" => tools::answer(&desk.handler, call, &head.headers).await,
-            "server_card" => json(Reply { status: 200, body: mcp::card::card().to_string() }),
-            "openapi" => json(Reply { status: 200, body: openapi::document(VERSION).to_string() }),
-            _ => run(&desk.handler, call, in_work).await,
+        Ok(call) => match answers(call.operation) {
+            Answers::Engine => run(&desk.handler, call, in_work).await.map_or_else(|fault| failure(&fault), json),
+            Answers::Feed => feed::open(&desk.handler, call).await.unwrap_or_else(|fault| failure(&fault)),
+            Answers::Tools => tools::answer(&desk.handler, call, &head.headers, in_work.as_ref()).await,
+            Answers::Door(text) => shown(StatusCode::OK, Body::from(text.as_str())),
         },
         Err(refusal) => *refusal,
     };
     sealed(response)
-}
-
-/// Whether the engine answers this operation, and not the doors themselves.
-#[must_use]
-pub fn by_engine(operation: &Operation) -> bool {
-    !matches!(operation.name, "events_stream" | "mcp" | "openapi" | "server_card")
 }
 
 /// Checks a request and reads its body.
@@ -94,7 +118,7 @@ async fn take(desk: &Desk, head: &Parts, body: Body) -> Result<Call, Box<Respons
     let caller = guard::admit(&parts, operation, &*desk.handler.authenticate).map_err(refused)?;
     let id = raw.map(decoded).transpose().map_err(refused)?;
     let mut query = query(&head.uri).map_err(refused)?;
-    if feed::is_stream(operation) {
+    if matches!(answers(operation), Answers::Feed) {
         feed::resume(&mut query, head.headers.get("last-event-id").and_then(|last| last.to_str().ok()));
     }
     let body = match operation.method {
@@ -105,21 +129,18 @@ async fn take(desk: &Desk, head: &Parts, body: Body) -> Result<Call, Box<Respons
     Ok(Call { operation, id, query, body, caller })
 }
 
-/// Runs the handler on its own task, which lives on when the client hangs up, and whose panic ends only itself.
-async fn run(handler: &Handler, call: Call, in_work: Option<Arc<Busy>>) -> Response {
+/// Runs the handler on its own task, which lives on when the client hangs up, holds its seat until it is done, and whose
+/// panic ends only itself.
+pub(super) async fn run(handler: &Handler, call: Call, in_work: Option<Arc<Busy>>) -> Result<Reply, Fault> {
     let (answer, name) = (handler.call.clone(), call.operation.name);
     let task = tokio::spawn(async move {
         let _in_work = in_work;
         answer(call).await
     });
-    match task.await {
-        Ok(Ok(reply)) => json(reply),
-        Ok(Err(fault)) => failure(&fault),
-        Err(error) => {
-            tracing::error!(operation = name, %error, "the handler ended without an answer");
-            failure(&Fault::internal(format!("`{name}` ended without an answer")).hint("see the log of the daemon"))
-        }
-    }
+    task.await.unwrap_or_else(|error| {
+        tracing::error!(operation = name, %error, "the handler ended without an answer");
+        Err(Fault::internal(format!("`{name}` ended without an answer")).hint("see the log of the daemon"))
+    })
 }
 
 /// Why no operation was found.
@@ -253,9 +274,14 @@ pub(super) fn error(status: StatusCode, fault: &Fault) -> Response {
 }
 
 fn json(reply: Reply) -> Response {
-    let empty = reply.body.is_empty();
-    let mut response = Response::new(Body::from(reply.body));
-    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    shown(StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), Body::from(reply.body))
+}
+
+/// A response of this JSON; of nothing where it is empty.
+fn shown(status: StatusCode, body: Body) -> Response {
+    let empty = axum::body::HttpBody::is_end_stream(&body);
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
     if !empty {
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
@@ -348,7 +374,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_operation_answers_with_and_without_its_slash() {
-        for operation in OPERATIONS.iter().filter(|operation| by_engine(operation)) {
+        for operation in OPERATIONS.iter().filter(|operation| matches!(answers(operation), Answers::Engine)) {
             let path = operation.path.replace("{id}", "claude-code%3Aa%2Fb%23c");
             for path in [path.as_str(), path.trim_end_matches('/')] {
                 let (status, _, value, calls) = send(Door::Socket, request(operation.method, path)).await;
