@@ -37,8 +37,6 @@ pub(super) enum Force {
 pub(super) struct Cue {
     /// The kind of fact that it makes.
     pub(super) kind: &'static str,
-    /// Whom it is about.
-    pub(super) subject: String,
     /// What it is about: a property, or `tool`, `workflow`, `style`, `practice`, `remember`.
     pub(super) attribute: String,
     /// What is wanted or not, in normal form.
@@ -147,7 +145,6 @@ impl Said<'_> {
     fn cue(&self, kind: &'static str, attribute: &str, value: &str, force: Force) -> Cue {
         Cue {
             kind,
-            subject: "user".to_owned(),
             attribute: attribute.to_owned(),
             value: normal(value),
             positive: true,
@@ -250,16 +247,8 @@ impl Said<'_> {
             .find_map(|mark| self.rest.split_once(mark))
             .map_or(self.rest, |(rest, _)| rest);
         let found = if self.place == Place::Here { here(rest) } else { None };
-        let About { kind, subject, attribute, value, positive, single, change, standing } =
-            found.or_else(|| about(rest))?;
-        let force = if change {
-            Force::Change
-        } else if standing {
-            Force::Standing
-        } else {
-            Force::Asked
-        };
-        Some(Cue { subject, positive, single, value, ..self.cue(kind, &attribute, "", force) })
+        let About { kind, attribute, value, positive, single, force } = found.or_else(|| about(rest))?;
+        Some(Cue { positive, single, value, ..self.cue(kind, &attribute, "", force) })
     }
 
     /// A known value in a sentence that speaks of how things stand for good, or of this project.

@@ -46,7 +46,6 @@ pub(super) struct Stated {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct Key {
     kind: String,
-    subject: String,
     attribute: String,
     scope: String,
     value: String,
@@ -114,7 +113,6 @@ impl Stated {
     fn key(&self, cue: &Cue, scope: String) -> Key {
         let mut key = Key {
             kind: cue.kind.to_owned(),
-            subject: cue.subject.clone(),
             attribute: cue.attribute.clone(),
             scope,
             value: cue.value.clone(),
@@ -136,8 +134,7 @@ impl Stated {
         let (own, about) = (gist(&key.value), topic(&key.value));
         let like = |(known, rule): &(&Key, &Rule)| {
             LOOSE.contains(&known.attribute.as_str())
-                && (&known.kind, &known.subject, &known.scope, known.positive)
-                    == (&key.kind, &key.subject, &key.scope, key.positive)
+                && (&known.kind, &known.scope, known.positive) == (&key.kind, &key.scope, key.positive)
                 && (is_same(&rule.stems, &own) || about.is_some() && topic(&known.value) == about)
         };
         self.rules.iter().find(like).map_or(key.clone(), |(known, _)| known.clone())
@@ -157,7 +154,7 @@ impl Stated {
         }
         let claim = Claim {
             kind: key.kind.clone(),
-            subject: key.subject.clone(),
+            subject: "user".to_owned(),
             attribute: key.attribute.clone(),
             scope: self.scope_of(key, rule),
             value: key.value.clone(),
@@ -213,7 +210,7 @@ impl Stated {
         found.min_by_key(|(when, _)| *when).map(|((at, _), by)| End { at, by: Some(by) })
     }
 
-    /// The rules about the same property of the same subject; all loose ones are about one.
+    /// The rules about the same property; all loose ones are about one.
     fn others<'a>(&'a self, key: &Key) -> impl Iterator<Item = (&'a Key, &'a Rule)> + use<'a> {
         let loose = LOOSE.contains(&key.attribute.as_str());
         let from = Key {
@@ -225,9 +222,7 @@ impl Stated {
         };
         let key = key.clone();
         let rest = self.rules.range((Bound::Included(from), Bound::Unbounded));
-        rest.take_while(move |(other, _)| {
-            (&other.kind, &other.subject) == (&key.kind, &key.subject) && (loose || other.attribute == key.attribute)
-        })
+        rest.take_while(move |(other, _)| other.kind == key.kind && (loose || other.attribute == key.attribute))
     }
 
     /// Whether two claims cannot both hold.
