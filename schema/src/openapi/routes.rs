@@ -343,6 +343,8 @@ pub const ROUTES: &[Route] = &[
                 ("notes", LIST),
                 ("yours", LIST),
                 ("quarantined", INT),
+                ("lines", INT),
+                ("searched", INT),
                 ("remains", LIST),
             ]),
         )],
