@@ -348,7 +348,7 @@ fn uses(rest: &str) -> Option<About> {
         || lead.contains("'re using")
         || lead.contains("are using")
         || lead.contains("am using");
-    (words <= 9 && !what.contains(" to ")).then(|| About {
+    (words <= 9 && !what.contains(" to ")).then_some(About {
         kind: "preference",
         attribute: slot.attribute,
         value: slot.value,
