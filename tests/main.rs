@@ -14,6 +14,7 @@ mod decide;
 mod edits;
 mod forget;
 mod full;
+mod github;
 mod honesty;
 mod http;
 mod joints;
