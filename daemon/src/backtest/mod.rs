@@ -149,10 +149,8 @@ struct Met<'a> {
     /// The place of the turn among the person's.
     place: usize,
     turn: &'a Turn,
-    /// The predictor, which has not seen the reply yet.
-    predictor: &'a Predictor,
-    query: &'a Query<'a>,
-    decided: &'a Decided,
+    /// What the predictor said, which had not seen the reply yet; none where there is no agent's text.
+    decided: Option<&'a Decided>,
 }
 
 type OnMet<'a> = &'a mut dyn FnMut(&Met<'_>) -> Result<(), BacktestError>;
@@ -281,9 +279,9 @@ fn step(
     summary: &mut Summary,
     on: OnMet<'_>,
 ) -> Result<(), BacktestError> {
-    if turn.answers() {
-        let decided = ask(predictor, turn, options);
-        on(&Met { person, place, turn, predictor, query: &turn.query(options.k), decided: &decided })?;
+    let decided = turn.answers().then(|| ask(predictor, turn, options));
+    on(&Met { person, place, turn, decided: decided.as_ref() })?;
+    if let Some(decided) = decided {
         let row = Row::of(&decided, &turn.reply);
         summary.count(row);
         predictor.judge(decided.label(row.hit));
@@ -301,7 +299,7 @@ fn ask(predictor: &Predictor, turn: &Turn, options: Options) -> Decided {
 }
 
 fn write(out: &mut dyn Write, met: &Met<'_>) -> Result<(), BacktestError> {
-    let (turn, decided) = (met.turn, met.decided);
+    let (turn, Some(decided)) = (met.turn, met.decided) else { return Ok(()) };
     let shown = decided.candidates.iter().map(|candidate| Shown {
         response: &candidate.response,
         confidence: candidate.confidence,

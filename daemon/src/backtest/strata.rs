@@ -10,10 +10,11 @@ use serde::Serialize;
 
 use super::Met;
 use super::measure::{Forecast, Guess, Measured, covered, measure};
+use super::priors::Sessions;
 use crate::predict::assent::Assent;
 use crate::predict::situation::normal;
 use crate::predict::stratum::{Form, Onward, Opens, Taken, Verdict, form, onward, opens, taken, verdict};
-use crate::predict::{Priors, hit};
+use crate::predict::{Decided, Priors, hit};
 
 /// Turns of a person that are not scored, as by the score of the predictions.
 const WARM: usize = 20;
@@ -103,6 +104,8 @@ type Lines = [Vec<Vec<Forecast>>; 3];
 struct Person {
     prior: Assent,
     own: Assent,
+    both: Assent,
+    sessions: Sessions,
     /// How often each place of a menu was taken.
     places: Vec<usize>,
     /// Replies by normal form: how often, when last, the words.
@@ -126,6 +129,8 @@ impl Tally {
         let person = |priors: &Priors| Person {
             prior: Assent::new(&priors.assent),
             own: Assent::untaught(),
+            both: Assent::new(&priors.assent),
+            sessions: Sessions::default(),
             places: Vec::new(),
             replies: HashMap::new(),
             guesses: Vec::new(),
@@ -144,26 +149,32 @@ impl Tally {
 
     /// Takes one turn: what was said of it first, then what came.
     pub(super) fn take(&mut self, met: &Met<'_>) {
-        let reply = met.turn.reply.as_str();
-        let numbers = met.predictor.situation(met.query);
+        let (reply, yes) = (met.turn.reply.as_str(), verdict(&met.turn.reply).is_yes());
         let person = &mut self.people[met.person];
-        let chances =
-            [person.prior.probability(&numbers), person.own.probability(&numbers), met.predictor.approval(met.query)];
-        person.own.learn(&numbers, verdict(reply).is_yes());
-        if met.place >= WARM && !normal(reply).is_empty() {
-            self.strata.turns += 1;
-            self.channel(met, chances);
-            self.form(met);
+        let numbers = person.sessions.situation(met.turn);
+        let chances = [&person.prior, &person.own, &person.both].map(|assent| assent.probability(&numbers));
+        if let Some(decided) = met.decided {
+            person.own.learn(&numbers, yes);
+            if met.place >= WARM && !normal(reply).is_empty() {
+                self.strata.turns += 1;
+                self.channel(met, decided, chances);
+                self.form(met, decided);
+            }
+            self.people[met.person].remember(met.place, reply);
         }
-        self.people[met.person].remember(met.place, reply);
+        let person = &mut self.people[met.person];
+        if !met.turn.said().trim().is_empty() {
+            person.both.learn(&numbers, yes);
+        }
+        person.sessions.replied(met.turn);
     }
 
-    fn channel(&mut self, met: &Met<'_>, chances: [f64; 3]) {
+    fn channel(&mut self, met: &Met<'_>, decided: &Decided, chances: [f64; 3]) {
         let verdict = verdict(&met.turn.reply);
         note(&mut self.every, met.person, chances, verdict.is_yes());
         note(&mut self.bare, met.person, chances, verdict == Verdict::Approved);
         match opens(met.turn.said()) {
-            Opens::Choice(options) => self.choice(met, &options),
+            Opens::Choice(options) => self.choice(met, decided, &options),
             Opens::Approval => {
                 self.strata.verdicts[verdict as usize] += 1;
                 note(&mut self.offers, met.person, chances, verdict.is_yes());
@@ -178,12 +189,12 @@ impl Tally {
         }
     }
 
-    fn choice(&mut self, met: &Met<'_>, options: &[String]) {
+    fn choice(&mut self, met: &Met<'_>, decided: &Decided, options: &[String]) {
         let choices = &mut self.strata.choices;
         choices.n += 1;
         let Taken::Option(place) = taken(options, &met.turn.reply) else { return };
         let person = &mut self.people[met.person];
-        let named = met.decided.candidates.iter().find_map(|candidate| match taken(options, &candidate.response) {
+        let named = decided.candidates.iter().find_map(|candidate| match taken(options, &candidate.response) {
             Taken::Option(place) => Some(place),
             Taken::Other => None,
         });
@@ -196,8 +207,8 @@ impl Tally {
         person.places[place] += 1;
     }
 
-    fn form(&mut self, met: &Met<'_>) {
-        let (turn, candidates) = (met.turn, &met.decided.candidates);
+    fn form(&mut self, met: &Met<'_>, decided: &Decided) {
+        let (turn, candidates) = (met.turn, &decided.candidates);
         let form = if turn.kind == "slash" { Form::Slash } else { form(&turn.reply, turn.kind == "template") };
         let right = |text: &str| hit(text, &turn.reply);
         let person = &mut self.people[met.person];

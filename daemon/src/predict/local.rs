@@ -11,18 +11,16 @@ use clone_schema::prediction::{Candidate, Weight};
 use clone_schema::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::assent::{self, Assent, Before};
+use super::assent;
 use super::calibrate::Row;
 use super::choices::{Choices, Chosen, Offered};
 use super::continuation::{Continuation, Endings};
 use super::curves::{Curves, Judging, Standing};
-use super::fit::Sparse;
 use super::habits::Habits;
 use super::nearest::Nearest;
 use super::part::Part;
 use super::rank::Weights;
 use super::situation::{Kind, Situation};
-use super::stratum::verdict;
 use super::tripwire::Stood;
 
 /// Habits in the pool.
@@ -136,7 +134,6 @@ pub(super) struct Reply {
 pub(super) struct Thread {
     pub(super) last: Option<u32>,
     pub(super) replies: u32,
-    pub(super) before: Before,
 }
 
 /// Learns pairs and answers queries; everything is in memory.
@@ -155,7 +152,6 @@ pub struct Predictor {
     pub(super) curves: Curves,
     pub(super) endings: Endings,
     pub(super) letters: usize,
-    pub(super) assent: Assent,
     pub(super) choices: Choices,
     /// No part of what is kept: they come with the program.
     #[serde(skip)]
@@ -200,7 +196,7 @@ impl Predictor {
     /// A predictor that has met nobody, with other priors than the shipped ones.
     #[must_use]
     pub fn new(priors: &Priors) -> Self {
-        Self { assent: Assent::new(&priors.assent), weights: priors.rank.clone(), ..Self::default() }
+        Self { weights: priors.rank.clone(), ..Self::default() }
     }
 
     /// The same without one of its parts.
@@ -234,11 +230,6 @@ impl Predictor {
         thread.last = Some(id);
         thread.replies += 1;
         if spoken {
-            let numbers = assent::features(&pair.agent_text, &pair.agent, thread.before);
-            self.assent.learn(&numbers, verdict(&pair.reply).is_yes());
-        }
-        thread.before = thread.before.then(&pair.reply);
-        if spoken {
             self.endings.replied(situation.kind);
         }
         self.letters += pair.reply_id.len() + 64;
@@ -264,20 +255,6 @@ impl Predictor {
     #[must_use]
     pub fn continuation(&self, query: &Query<'_>) -> Continuation {
         self.endings.answer(Situation::read(query.agent_input).kind)
-    }
-
-    /// The chance that the person says yes, with or without more words, whatever they would say it with.
-    #[must_use]
-    pub fn approval(&self, query: &Query<'_>) -> f64 {
-        self.assent.probability(&self.situation(query))
-    }
-
-    /// The numbers by which [`approval`](Self::approval) judges, for whoever fits its weights.
-    #[must_use]
-    pub fn situation(&self, query: &Query<'_>) -> Sparse {
-        let session = query.session_id.and_then(|name| self.sessions.get(name));
-        let thread = session.and_then(|session| self.threads.get(*session as usize));
-        assent::features(query.agent_input, query.agent, thread.map(|thread| thread.before).unwrap_or_default())
     }
 
     /// Learns how an answer fared; only a person's own word, or what they typed, may come here.
