@@ -20,7 +20,7 @@ use super::habits::Habits;
 use super::nearest::Nearest;
 use super::part::Part;
 use super::rank::Weights;
-use super::situation::{Kind, Situation};
+use super::situation::{Kind, Situation, kind_of};
 use super::tripwire::Stood;
 
 /// Habits in the pool.
@@ -247,14 +247,14 @@ impl Predictor {
     /// The session's next reply, should it be resumed, counts as a reply of its own.
     pub fn learn_end(&mut self, _session_id: &str, last_agent_text: &str) {
         if !last_agent_text.trim().is_empty() {
-            self.endings.ended(Situation::read(last_agent_text).kind);
+            self.endings.ended(kind_of(last_agent_text));
         }
     }
 
     /// Whether the person would reply again in this session.
     #[must_use]
     pub fn continuation(&self, query: &Query<'_>) -> Continuation {
-        self.endings.answer(Situation::read(query.agent_input).kind)
+        self.endings.answer(kind_of(query.agent_input))
     }
 
     /// Learns how an answer fared; only a person's own word, or what they typed, may come here.
@@ -288,7 +288,7 @@ impl Predictor {
         if let Some(channel) = channel {
             return self.choices.stood(channel, raw);
         }
-        let kind = Situation::read(agent_input).kind;
+        let kind = kind_of(agent_input);
         (kind, self.curves.stood(kind, raw))
     }
 
