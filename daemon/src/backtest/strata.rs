@@ -4,13 +4,13 @@
 //! Macros, short acts and prose are told by the reply: those rows say where hits come from, not what a daemon could
 //! know beforehand. A turn counts once in each of the two.
 
-use std::collections::HashMap;
-
 use serde::Serialize;
 
 use super::Met;
 use super::measure::{Forecast, Guess, Measured, covered, measure};
+use super::plain::Frequent;
 use super::priors::Sessions;
+use super::score::PRECISION;
 use crate::predict::assent::Assent;
 use crate::predict::situation::normal;
 use crate::predict::stratum::{Form, Onward, Opens, Taken, Verdict, form, onward, opens, taken, verdict};
@@ -20,8 +20,6 @@ use crate::predict::{Decided, Priors, hit};
 const WARM: usize = 20;
 /// Turns below which a row tells counts and no target.
 pub const ENOUGH: usize = 50;
-/// The precision at which coverage is told.
-const PRECISION: f64 = 0.8;
 
 /// Menus.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -108,8 +106,7 @@ struct Person {
     sessions: Sessions,
     /// How often each place of a menu was taken.
     places: Vec<usize>,
-    /// Replies by normal form: how often, when last, the words.
-    replies: HashMap<String, (usize, usize, String)>,
+    frequent: Frequent,
     guesses: Vec<(Form, Guess)>,
 }
 
@@ -132,7 +129,7 @@ impl Tally {
             both: Assent::new(&priors.assent),
             sessions: Sessions::default(),
             places: Vec::new(),
-            replies: HashMap::new(),
+            frequent: Frequent::default(),
             guesses: Vec::new(),
         };
         let none = vec![Vec::new(); priors.len()];
@@ -160,7 +157,7 @@ impl Tally {
                 self.channel(met, decided, chances);
                 self.form(met, decided);
             }
-            self.people[met.person].remember(met.place, reply);
+            self.people[met.person].frequent.add(reply);
         }
         let person = &mut self.people[met.person];
         if !met.turn.said().trim().is_empty() {
@@ -212,7 +209,8 @@ impl Tally {
         let form = if turn.kind == "slash" { Form::Slash } else { form(&turn.reply, turn.kind == "template") };
         let right = |text: &str| hit(text, &turn.reply);
         let person = &mut self.people[met.person];
-        let frequent: Vec<bool> = person.frequent().into_iter().map(right).collect();
+        let places = person.frequent.most().into_iter().map(|(_, place)| place);
+        let frequent: Vec<bool> = places.map(|place| right(person.frequent.reply(place))).collect();
         let first = candidates.first().is_some_and(|first| right(&first.response));
         let probability = candidates.first().map_or(0.0, |first| first.probability);
         person.guesses.push((form, Guess { probability, right: first, asked: false }));
@@ -251,19 +249,6 @@ impl Person {
     fn usual(&self, options: usize) -> usize {
         let offered = self.places.iter().take(options).enumerate();
         offered.rev().max_by_key(|(_, times)| **times).map_or(0, |(place, _)| place)
-    }
-
-    /// The three replies that were sent most often; the newest first among equals.
-    fn frequent(&self) -> Vec<&str> {
-        let mut all: Vec<&(usize, usize, String)> = self.replies.values().collect();
-        all.sort_by_key(|(times, place, _)| std::cmp::Reverse((*times, *place)));
-        all.into_iter().take(3).map(|(_, _, text)| text.as_str()).collect()
-    }
-
-    fn remember(&mut self, place: usize, reply: &str) {
-        let entry = self.replies.entry(normal(reply)).or_insert_with(|| (0, place, reply.to_owned()));
-        entry.0 += 1;
-        entry.1 = place;
     }
 }
 
