@@ -4,6 +4,7 @@
 //! on the thread that will run the loop. Whatever needs it waits for that, a while.
 
 mod following;
+mod github;
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -28,8 +29,9 @@ use crate::index::Index;
 use crate::log::{Log, LogError, Options};
 use crate::paths::Paths;
 use crate::serve::{self, Handler};
-use crate::state::{self, Mend, State};
+use crate::state::{self, Mend, State, StateError};
 use following::Following;
+use github::Github;
 
 /// Reasons to wake that may wait; more are folded into those.
 const WAKES_MAX: usize = 1024;
@@ -78,7 +80,9 @@ pub fn daemon(env: &Env, paths: &Paths) -> Result<(), Failure> {
     let (waker, named) = (wake.clone(), thread::Builder::new().name("derive".to_owned()));
     let looping = named.spawn(move || deriving.run_or_end(&waker, &wakes)).map_err(Failure::new)?;
     let following = Following::start(env, paths, &engine).map_err(Failure::new)?;
+    let github = Github::start(&engine).map_err(Failure::new)?;
     let served = serve_until_told(env, paths, &engine, http, (&stages, head));
+    github.end();
     following.end();
     // What is still being loaded holds nothing that the next start would miss, and may take long: it is left where it is.
     let derived = if *stages.borrow() == Stage::Loading {
@@ -193,7 +197,12 @@ fn open_log(
 /// Opens what is derived; a state that is damaged, or does not fit the log, is set aside and folded anew.
 fn open_derived(paths: &Paths, log: &Log, progress: &Progress) -> Result<(Arc<Index>, Derive), Failure> {
     forget::resume(log, paths).map_err(Failure::new)?;
-    let state = open_state(paths)?;
+    let mut state = open_state(paths)?;
+    if log.is_lost() && !state.1 {
+        drop(state);
+        state::set_aside(&paths.state, &StateError::Tombless).map_err(Failure::new)?;
+        state = open_state(paths)?;
+    }
     let index = Arc::new(Index::open(&paths.index).map_err(Failure::new)?);
     let derive = match Derive::open(log.clone(), state, index.clone(), paths, progress) {
         Err(DeriveError::State(error)) if error.mend() == Mend::Rebuild => {
@@ -207,7 +216,7 @@ fn open_derived(paths: &Paths, log: &Log, progress: &Progress) -> Result<(Arc<In
 
 fn open_state(paths: &Paths) -> Result<(State, bool), Failure> {
     State::open(&paths.state).map_err(|error| match error {
-        state::StateError::Held(_) => Failure::new(error).hint("another daemon runs in this home"),
+        StateError::Held(_) => Failure::new(error).hint("another daemon runs in this home"),
         _ => Failure::new(error),
     })
 }

@@ -122,6 +122,11 @@ pub const OPERATIONS: &[Operation] = &[
     op("import_batch", "POST", "/api/sources/import/", Admin),
     op("following_get", "GET", "/api/sources/following/", Read),
     op("following_set", "POST", "/api/sources/following/", Admin),
+    op("github_get", "GET", "/api/sources/github/", Read),
+    op("github_connect", "POST", "/api/sources/github/", Admin),
+    op("github_disconnect", "DELETE", "/api/sources/github/", Admin),
+    op("github_sync", "POST", "/api/sources/github/sync/", Admin),
+    op("secrets_rotate", "POST", "/api/secrets/rotate/", Admin),
     op("sources_list", "GET", "/api/sources/", Read),
     op("warmstart_sources", "GET", "/api/warmstart/sources/", Read),
     op("jobs_list", "GET", "/api/jobs/", Read),
@@ -319,6 +324,9 @@ pub struct ForgetRequest {
     pub dry_run: bool,
 }
 
+/// The shortest line by which what was forgotten is known again and looked for, in characters.
+pub const FORGOTTEN_CHARS: usize = 16;
+
 /// The answer to [`ForgetRequest`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ForgetReply {
@@ -336,7 +344,13 @@ pub struct ForgetReply {
     pub yours: Vec<String>,
     /// Quarantined files that went along.
     pub quarantined: usize,
-    /// What a search of every file still finds; empty where nothing is left, and in a dry run.
+    /// Lines that stood nowhere else, by which every file can be searched.
+    #[serde(default)]
+    pub lines: usize,
+    /// With how many of them every file was searched; none in a dry run, or where there is no such line.
+    #[serde(default)]
+    pub searched: usize,
+    /// What that search still finds; empty where nothing is left, and where nothing was searched.
     pub remains: Vec<Remain>,
 }
 

@@ -158,11 +158,13 @@ impl Engine {
         let audited = predictions.iter().filter(|prediction| prediction.gate == Gate::Audit);
         let audited = audited.map(|held| derive::entry(Payload::ChoiceAudited { prediction_id: held.id.clone() }));
         let entries = made.chain(audited).collect();
-        self.read()?.pending().extend(predictions.into_iter().map(|prediction| (prediction.id.clone(), prediction)));
+        // Held until it is queued: what begins to forget shuts this door first and then reads all that was queued.
+        let view = self.read()?;
+        view.pending().extend(predictions.into_iter().map(|prediction| (prediction.id.clone(), prediction)));
         let kept = self.log.append_later(entries).map_err(|error| log_fault(&error));
         // An answer that is refused was never given: nobody lists it, and it waits for nothing.
         if kept.is_err() {
-            self.read()?.pending().retain(|id, _| !ids.contains(id));
+            view.pending().retain(|id, _| !ids.contains(id));
         }
         kept
     }

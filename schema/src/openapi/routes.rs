@@ -148,6 +148,14 @@ const STATS: &[Param] = &[
 ];
 const AUTO: &[Param] = &[("auto", TEXT), ("meaning", TEXT), ("shadow", OBJECT)];
 const MUTE: &[Param] = &[("agents", LIST), ("projects", LIST), ("hours", LIST), ("by_config", OBJECT)];
+const GITHUB: &[Param] = &[
+    ("connected", BOOL),
+    ("login", TEXT_OR_NULL),
+    ("needs_reauth", BOOL),
+    ("last_synced_at", TEXT_OR_NULL),
+    ("syncing", BOOL),
+    ("problem", TEXT_OR_NULL),
+];
 const HEALTH: &[Param] = &[("status", TEXT), ("version", TEXT)];
 
 const SINCE: (&str, Takes) = ("since", Takes::Time);
@@ -343,6 +351,8 @@ pub const ROUTES: &[Route] = &[
                 ("notes", LIST),
                 ("yours", LIST),
                 ("quarantined", INT),
+                ("lines", INT),
+                ("searched", INT),
                 ("remains", LIST),
             ]),
         )],
@@ -465,12 +475,27 @@ pub const ROUTES: &[Route] = &[
         Body::Fields(&[("agents", r#"{"type":"array","items":{"enum":["claude-code","codex","gemini"]}}"#)]),
         &[(200, Reply::Object(&[("agents", LIST), ("following", ANY)]))],
     ),
+    get("github_get", "Whether GitHub is connected, and what was read", &[], &[(200, Reply::Object(GITHUB))]),
+    post(
+        "github_connect",
+        "Connect GitHub with a token, or begin the device flow where none is given",
+        Body::Fields(&[("token?", TEXT_OR_NULL)]),
+        &[(200, Reply::Object(GITHUB))],
+    ),
+    get("github_disconnect", "Take the token away; what was read stays", &[], &[(200, Reply::Object(GITHUB))]),
+    post("github_sync", "Read GitHub now", Body::Nothing, &[(200, Reply::Object(GITHUB))]),
+    post(
+        "secrets_rotate",
+        "Seal every secret with a new key",
+        Body::Nothing,
+        &[(200, Reply::Object(&[("secrets", INT)]))],
+    ),
     get("sources_list", "What events come from", &[], &[(200, Reply::List(SOURCE))]),
     get(
         "warmstart_sources",
         "What a new home can be filled from, and what came",
         &[],
-        &[(200, Reply::Object(&[("sources", LIST), ("imports", LIST)]))],
+        &[(200, Reply::Object(&[("sources", LIST), ("imports", LIST), ("oauth", OBJECT)]))],
     ),
     get(
         "jobs_list",
