@@ -12,6 +12,7 @@ mod codex;
 mod copilot;
 mod follow;
 mod gemini;
+pub mod github;
 mod lines;
 mod opencode;
 mod specstory;
