@@ -213,8 +213,12 @@ impl Reader<'_, '_> {
     }
 
     fn decided(&mut self, record: &Record, at: Timestamp) {
-        let request = self.take(&record.data["requestId"]);
         let result = &record.data["result"];
+        if result["kind"] == "cancelled" {
+            // The abort that cancelled it stands before it or behind it, and asks what it was about.
+            return self.skip("permission");
+        }
+        let request = self.take(&record.data["requestId"]);
         let by = record.data["decisionSource"].as_str().unwrap_or(PERSON);
         let Some(request) = request.filter(|_| result["kind"] == "denied-interactively-by-user" && by == PERSON) else {
             return self.skip("permission");

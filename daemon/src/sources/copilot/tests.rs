@@ -148,6 +148,7 @@ fn what_the_person_refused_answered_and_stopped() {
         start,
         ("tool.execution_complete", cancelled),
         ask("5"),
+        done("5", "", json!({"kind": "cancelled", "reason": "Session aborted"})),
         ("abort", json!({"reason": "user_initiated"})),
         ("abort", json!({"reason": "user_initiated"})),
         ("abort", json!({"reason": "autopilot_credit_limit"})),
@@ -165,8 +166,8 @@ fn what_the_person_refused_answered_and_stopped() {
         ("copilot:e13", "Which?", Some("green"), Outcome::Other),
         ("copilot:e15", "Why?", Some("because"), Outcome::Other),
         ("copilot:e17", "Now?", None, Outcome::Rejected),
-        ("copilot:e19", "shell: rm x", None, Outcome::Interrupted),
-        ("copilot:e20", "I remove x.", None, Outcome::Interrupted),
+        ("copilot:e20", "shell: rm x", None, Outcome::Interrupted),
+        ("copilot:e21", "I remove x.", None, Outcome::Interrupted),
     ];
     assert_eq!(choices.collect::<Vec<_>>(), expected);
     assert_eq!((counts.choices, counts.skipped["abort"], counts.skipped["human_response"]), (8, 1, 1));
