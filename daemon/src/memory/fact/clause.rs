@@ -51,7 +51,7 @@ const STARTS: &[&str] = &[
     "moving forward ", "as a rule: ", "house rule: ", "standing rule: ", "rule: ", "rule of thumb: ", "general rule: ", "my rule: ",
     "new rule: ", "please make it a habit to ", "make it a habit to ", "please make a habit of ", "make a habit of ", "please get into the habit of ",
     "as a habit ", "as a general thing ", "as a general principle ", "as a general policy ", "as a standing rule ", "as a matter of principle ",
-    "under no circumstances ", "for every change ", "as a general rule ", "starting today ", "generally ",
+    "for every change ", "as a general rule ", "starting today ", "generally ",
 ];
 
 /// How a part is said to be wanted or not; whether it stands by itself; whether a thing may follow without a verb.
@@ -92,13 +92,15 @@ const SAID: &[(&str, bool, bool, bool)] = &[
     ("no more ", false, false, true), ("not a single ", false, false, true), ("no ", false, false, true), ("only use ", true, false, true),
     ("just use ", true, false, true), ("only ", true, false, true),
     ("don't ", false, false, false), ("do not ", false, false, false), ("dont ", false, false, false), ("stop the ", false, false, true),
+    ("i ", true, false, false), ("we ", true, false, false),
+    ("i ", true, false, false), ("we ", true, false, false),
 ];
 
 /// Words that only tie a part to the others.
 const TIES: &[&str] = &["please ", "pls ", "and ", "but ", "so ", "also ", "yes ", "ok ", "okay ", "hey ", "again "];
 
 /// How a part begins that only says what the one before it is not, or what comes after it.
-const NOT_ALONE: &[&str] = &["not ", "no longer ", "then ", "rather than ", "instead of "];
+const NOT_ALONE: &[&str] = &["i mean ", "not ", "no longer ", "then ", "rather than ", "instead of "];
 
 /// Conditions that may stand before the word that makes a rule.
 const CONDITIONS: &[&str] = &["when ", "if ", "for ", "before ", "after ", "in ", "with ", "whenever ", "while "];
@@ -156,6 +158,8 @@ fn is_verdict(part: &str) -> bool {
         "stick to that",
         "stick with it",
         "stick with that",
+        "whatever ",
+        "wherever ",
     ];
     if KEPT.iter().any(|kept| part.starts_with(kept)) {
         return true;
@@ -240,7 +244,7 @@ fn clause(part: &str, firm: bool) -> Option<Clause> {
         }
     }
     // `by default` may as well be about the product: only a verb of work makes it a rule.
-    let general = strip_end(&mut order, &[" in general", " by default"]);
+    let general = strip_end(&mut order, &[" in general", " by default", " generally"]);
     (own, bare) = (own || general, bare && !general);
     let closed = strip_end(&mut order, ENDS);
     (own, bare) = (own || closed, bare || closed);
