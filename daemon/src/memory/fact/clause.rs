@@ -106,8 +106,7 @@ const NOT_ALONE: &[&str] = &["i mean ", "not ", "no longer ", "then ", "rather t
 const CONDITIONS: &[&str] = &["when ", "if ", "for ", "before ", "after ", "in ", "with ", "whenever ", "while "];
 
 /// Conditions that make a rule of the order behind them.
-const WHENEVER: &[&str] =
-    &["whenever ", "every time you ", "each time you ", "every time i ", "any time you ", "anytime you "];
+const WHENEVER: &[&str] = &["whenever ", "every time you ", "each time you ", "any time you ", "anytime you "];
 
 /// How such an order begins.
 #[rustfmt::skip]
@@ -135,9 +134,9 @@ pub(super) fn clauses(sentence: &str) -> Vec<Clause> {
         let chosen = CHOICES.iter().any(|choice| part.starts_with(choice));
         let instead = alternative || parts.get(at + 1).is_some_and(|next| next.starts_with("never "));
         // `whenever the schema changes, add a migration`: the condition is a part of its own.
-        let after = at > 0 && WHENEVER.iter().any(|condition| parts[at - 1].starts_with(condition)) && rules.is_empty();
-        let rule =
-            clause(part, firm || chosen && instead || after && !part.starts_with("i ") && !part.starts_with("it "));
+        let after = at > 0 && rules.is_empty() && is_condition(parts[at - 1]) && !part.starts_with("i ");
+        let rule = clause(part, firm || chosen && instead || after);
+        let rule = rule.map(|rule| Clause { bare: rule.bare && (!after || firm), ..rule });
         alternative = rule.as_ref().is_some_and(|rule| !rule.positive);
         rules.extend(rule);
     }
@@ -176,6 +175,13 @@ fn is_verdict(part: &str) -> bool {
 /// Parts that say nothing.
 const EMPTY: &[&str] =
     &["please", "pls", "thanks", "thank you", "thx", "yes", "no", "ok", "okay", "as always", "as ever"];
+
+/// Whether a part says when a rule holds; what is about to be done once is no such condition.
+fn is_condition(part: &str) -> bool {
+    const ONCE: &[&str] =
+        &["done with", "finished", "ready", "you get to", "you have time", "you can", "you like", "you want", " that"];
+    WHENEVER.iter().any(|condition| part.starts_with(condition)) && !ONCE.iter().any(|once| part.contains(once))
+}
 
 /// How what is wanted in the place of something is said: `never print, use the logger`.
 const CHOICES: &[&str] = &["use ", "prefer ", "go through ", "go with ", "i want ", "i prefer ", "only "];
@@ -279,7 +285,9 @@ fn compared<'a>(order: &'a str, part: &str) -> &'a str {
 
 /// `whenever you draw a diagram use mermaid`: the condition, and the order.
 fn whenever(part: &str) -> Option<(&str, &str)> {
-    WHENEVER.iter().find(|condition| part.starts_with(**condition))?;
+    if !is_condition(part) {
+        return None;
+    }
     let at = ORDERS
         .iter()
         .filter_map(|verb| part.match_indices(verb).find(|(at, _)| !part[..*at].ends_with(" you")).map(|(at, _)| at))

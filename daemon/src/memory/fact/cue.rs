@@ -695,6 +695,8 @@ mod tests {
             "それは必ず失敗する",
             "if a tool has a dry run flag, use that one first, every time",
             "under no circumstances do i want this run on my behalf",
+            "every time I save, the page reloads twice",
+            "whenever you're done with that, start on the csv import",
             "hide inactive products by default",
             "I want the code to be easier to read in general",
             "Now when you turn around the camera no longer follows your view",
