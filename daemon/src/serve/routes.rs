@@ -111,6 +111,22 @@ async fn answer(State(desk): State<Desk>, request: Request) -> Response {
 
 /// Checks a request and reads its body.
 async fn take(desk: &Desk, head: &Parts, body: Body) -> Result<Call, Box<Response>> {
+    let mut call = match admit(desk, head) {
+        Ok(call) => call,
+        Err(refusal) => {
+            body::discard(&head.headers, body, desk.body_time.min(body::REFUSED_TIME)).await;
+            return Err(refusal);
+        }
+    };
+    if call.operation.method == "POST" {
+        let read = body::read(body, body::cap(call.operation), desk.body_time).await.map_err(broken)?;
+        call.body = if read.is_empty() { Bytes::from_static(b"{}") } else { read };
+    }
+    Ok(call)
+}
+
+/// Checks the head of a request; the call has no body yet.
+fn admit(desk: &Desk, head: &Parts) -> Result<Call, Box<Response>> {
     let authority = head.uri.authority().map(|authority| authority.as_str());
     let parts = guard::Parts { door: desk.door, authority, headers: &head.headers };
     guard::address(&parts).map_err(refused)?;
@@ -121,12 +137,7 @@ async fn take(desk: &Desk, head: &Parts, body: Body) -> Result<Call, Box<Respons
     if matches!(answers(operation), Answers::Feed) {
         feed::resume(&mut query, head.headers.get("last-event-id").and_then(|last| last.to_str().ok()));
     }
-    let body = match operation.method {
-        "POST" => body::read(body, body::cap(operation), desk.body_time).await.map_err(broken)?,
-        _ => Bytes::new(),
-    };
-    let body = if body.is_empty() && operation.method == "POST" { Bytes::from_static(b"{}") } else { body };
-    Ok(Call { operation, id, query, body, caller })
+    Ok(Call { operation, id, query, body: Bytes::new(), caller })
 }
 
 /// Runs the handler on its own task, which lives on when the client hangs up, holds its seat until it is done, and whose
