@@ -9,6 +9,7 @@
 pub mod conflicts;
 pub mod forget;
 pub mod history;
+pub mod imports;
 pub mod judging;
 pub mod keep;
 pub mod lessons;

@@ -16,6 +16,7 @@ use clone_schema::{Position, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::forget::unhex;
+use super::imports::Imports;
 use super::judging::{Heard, Judgements, Prompted, Waiting};
 use super::lessons::{Ending, Learned, Lesson};
 use super::notes::{self, Note};
@@ -202,6 +203,8 @@ pub struct View {
     pub held: BTreeSet<String>,
     /// How much came from where.
     pub tallies: BTreeMap<String, Tally>,
+    /// Imports that ended.
+    pub imports: Imports,
     /// What is wrong, by what it concerns.
     pub problems: BTreeMap<String, String>,
     /// Facts must be worked out again.
@@ -365,7 +368,7 @@ impl View {
             Payload::EventForgotten(forgotten) => self.forgotten(&forgotten, at, log, changes),
             // For the record: which answers were asked only to see how such answers fare.
             Payload::ChoiceAudited { .. } => {}
-            Payload::ImportMarked { .. } => changes.import_ended = Some(record.position),
+            Payload::ImportMarked { .. } => self.imports.ended(record.position, changes),
             Payload::GateDecided { gate, choice } => {
                 changes.rows.put(Table::Gates, gate.as_bytes(), &choice);
                 self.decisions.insert(gate, choice);
