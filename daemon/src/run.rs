@@ -28,7 +28,7 @@ use crate::index::Index;
 use crate::log::{Log, LogError, Options};
 use crate::paths::Paths;
 use crate::serve::{self, Handler};
-use crate::state::{self, Mend, State};
+use crate::state::{self, Mend, State, StateError};
 use following::Following;
 
 /// Reasons to wake that may wait; more are folded into those.
@@ -193,7 +193,12 @@ fn open_log(
 /// Opens what is derived; a state that is damaged, or does not fit the log, is set aside and folded anew.
 fn open_derived(paths: &Paths, log: &Log, progress: &Progress) -> Result<(Arc<Index>, Derive), Failure> {
     forget::resume(log, paths).map_err(Failure::new)?;
-    let state = open_state(paths)?;
+    let mut state = open_state(paths)?;
+    if log.is_lost() && !state.1 {
+        drop(state);
+        state::set_aside(&paths.state, &StateError::Tombless).map_err(Failure::new)?;
+        state = open_state(paths)?;
+    }
     let index = Arc::new(Index::open(&paths.index).map_err(Failure::new)?);
     let derive = match Derive::open(log.clone(), state, index.clone(), paths, progress) {
         Err(DeriveError::State(error)) if error.mend() == Mend::Rebuild => {
@@ -207,7 +212,7 @@ fn open_derived(paths: &Paths, log: &Log, progress: &Progress) -> Result<(Arc<In
 
 fn open_state(paths: &Paths) -> Result<(State, bool), Failure> {
     State::open(&paths.state).map_err(|error| match error {
-        state::StateError::Held(_) => Failure::new(error).hint("another daemon runs in this home"),
+        StateError::Held(_) => Failure::new(error).hint("another daemon runs in this home"),
         _ => Failure::new(error),
     })
 }

@@ -321,6 +321,9 @@ pub struct ForgetRequest {
     pub dry_run: bool,
 }
 
+/// The shortest line by which what was forgotten is known again and looked for, in characters.
+pub const FORGOTTEN_CHARS: usize = 16;
+
 /// The answer to [`ForgetRequest`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ForgetReply {
@@ -338,7 +341,13 @@ pub struct ForgetReply {
     pub yours: Vec<String>,
     /// Quarantined files that went along.
     pub quarantined: usize,
-    /// What a search of every file still finds; empty where nothing is left, and in a dry run.
+    /// Lines that stood nowhere else, by which every file can be searched.
+    #[serde(default)]
+    pub lines: usize,
+    /// With how many of them every file was searched; none in a dry run, or where there is no such line.
+    #[serde(default)]
+    pub searched: usize,
+    /// What that search still finds; empty where nothing is left, and where nothing was searched.
     pub remains: Vec<Remain>,
 }
 

@@ -269,7 +269,7 @@ fn step(
 ) -> Result<(), BacktestError> {
     if turn.answers() {
         let query = turn.query(options.k);
-        let mode = if options.shadow { Mode::Shadow } else { Mode::Live { strict: options.strict } };
+        let mode = if options.shadow { Mode::shadow(options.strict) } else { Mode::live(options.strict) };
         let answer = predictor.answer(&query);
         let (stood, id) = (answer.standing.stood, format!("{}/{}", turn.user, turn.turn));
         let decided = decide(answer, options.threshold, mode, turn.said(), &id);

@@ -195,7 +195,7 @@ impl Replay {
     fn answer(&mut self, pair: &Pair) {
         let answer = self.predictor.answer(&query(pair));
         let stood = answer.standing.stood;
-        let mode = Mode::Live { strict: self.strict };
+        let mode = Mode::live(self.strict);
         let decide = |threshold| decide(answer.clone(), threshold, mode, &pair.agent_text, &pair.reply_id);
         let decided = THRESHOLDS.map(decide);
         let usual = &decided[USUAL];

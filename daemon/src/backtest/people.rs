@@ -166,7 +166,7 @@ fn is_scored(turn: &Turn, place: usize) -> bool {
 fn ask(predictor: &Predictor, turn: &Turn, options: Options) -> (Row, Label) {
     let answer: Answer = predictor.answer(&turn.query(options.k));
     let (stood, id) = (answer.standing.stood, format!("{}/{}", turn.user, turn.turn));
-    let mode = if options.shadow { Mode::Shadow } else { Mode::Live { strict: options.strict } };
+    let mode = if options.shadow { Mode::shadow(options.strict) } else { Mode::live(options.strict) };
     let decided = decide(answer, options.threshold, mode, turn.said(), &id);
     let first = decided.candidates.first();
     let row = Row {

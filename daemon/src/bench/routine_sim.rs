@@ -194,8 +194,7 @@ fn live(
     };
     let answer = predictor.answer(&query);
     let (kind, stood) = (answer.kind, answer.standing.stood);
-    let decided =
-        decide(answer, THRESHOLD, Mode::Live { strict: who != Who::Ours { strict: false } }, &prompt.said, &id);
+    let decided = decide(answer, THRESHOLD, Mode::live(who != Who::Ours { strict: false }), &prompt.said, &id);
     let raw = decided.candidates[0].raw_confidence;
     let words = decided.predicted_response().to_owned();
     let auto = match who {

@@ -31,6 +31,7 @@ use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use clone_schema::Position;
+use clone_schema::api::ForgetRequest;
 use clone_schema::internal::{Internal, Payload};
 
 use crate::clock;
@@ -40,7 +41,7 @@ use crate::memory::vault::disk::{Blocked, Disk};
 use crate::paths::Paths;
 use crate::state::{Batch, Mend, State, StateError};
 use conflicts::Conflicts;
-use forget::{Forgot, Wish};
+use forget::Forgot;
 use keep::{Keeper, Kept};
 use progress::Progress;
 use snapshot::Snapshot;
@@ -88,7 +89,7 @@ pub enum Wake {
     /// Somebody said whether notes that are gone all at once were meant to be; answered with how many that was.
     Deletions(bool, SyncSender<Result<usize, String>>),
     /// Somebody wants something forgotten; answered when it is.
-    Forget(Box<Wish>, Told),
+    Forget(Box<ForgetRequest>, Told),
     /// Write what is pending and end.
     Shutdown,
 }
@@ -140,7 +141,7 @@ pub struct Derive {
     blocked: Blocked,
     paths: Paths,
     /// What is to be forgotten next.
-    wishes: Vec<(Box<Wish>, Told)>,
+    wishes: Vec<(Box<ForgetRequest>, Told)>,
     /// Everything derived was thrown away and is not folded anew yet.
     emptied: bool,
     /// When files may be written again, after the system refused one.
@@ -194,8 +195,14 @@ impl Derive {
             }
             folded => folded?,
         }
-        if fresh && let Ok(mut view) = derive.view.write() {
-            load::forget_disk(&mut view, &mut derive.changes);
+        if fresh {
+            if let Ok(mut view) = derive.view.write() {
+                load::forget_disk(&mut view, &mut derive.changes);
+            }
+            // Every tombstone of the log was buried on the way.
+            if let Err(error) = derive.log.found() {
+                tracing::warn!(%error, "the tombstones cannot be written; the next start folds the log anew");
+            }
         }
         derive.sweep();
         let caught_up = match derive.catch_up() {
@@ -557,7 +564,11 @@ pub fn entry(payload: Payload) -> Entry {
 /// An internal event under an id that is already known outside.
 #[must_use]
 pub fn entry_with_id(id: String, payload: Payload) -> Entry {
-    let event = Internal { id, at: clock::now(), payload };
+    entry_of(Internal { id, at: clock::now(), payload })
+}
+
+/// A whole internal event, likewise.
+fn entry_of(event: Internal) -> Entry {
     Entry { id: event.id.clone(), topic: event.topic(), occurred_at: event.at, json: event.to_json() }
 }
 

@@ -1,6 +1,6 @@
 //! What the vault should say: facts after the person's word, episodes, profile and soul card.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use clone_markdown::episode::EpisodeDraft;
 use clone_markdown::fact::FactDraft;
@@ -10,7 +10,7 @@ use clone_schema::Timestamp;
 use clone_schema::event::Origin;
 use clone_schema::id::Claim;
 use clone_schema::internal::FileText;
-use clone_schema::memory::{Evidence, Fact, Provenance, Status, Tier};
+use clone_schema::memory::{Episode, Evidence, Fact, Provenance, Status, Tier};
 
 use super::view::{View, claim_key, memory_document};
 use crate::index::{self, Document};
@@ -18,8 +18,6 @@ use crate::log::Log;
 use crate::memory::profile;
 use crate::memory::vault::{Author, hash};
 
-/// Tokens that the soul card may take.
-pub const SOUL_TOKENS: usize = 600;
 /// Problems of one note that are shown.
 const PROBLEMS_SHOWN: usize = 3;
 /// The file of the profile.
@@ -137,7 +135,7 @@ impl View {
         self.tell_facts(log, &mut told);
         self.tell_episodes(log, &mut told);
         self.refresh_profile(log, &mut told);
-        self.tell_review(log, &mut told);
+        self.tell_review(&mut told);
         self.note_problems();
         told
     }
@@ -220,7 +218,7 @@ impl View {
     /// Compiles profile and soul card afresh; what a person wrote into them stays, merged with what is new.
     fn refresh_profile(&mut self, log: &Log, told: &mut Told) {
         let active: Vec<Fact> = self.facts.values().filter(|fact| fact.status == Status::Active).cloned().collect();
-        let compiled = [(PROFILE, profile::profile(&active)), (SOUL, profile::soul(&active, SOUL_TOKENS))];
+        let compiled = [(PROFILE, profile::profile(&active)), (SOUL, profile::soul(&active, profile::SOUL_TOKENS))];
         for (path, text) in &compiled {
             self.tell_file(path, text, log, told);
         }
@@ -228,21 +226,33 @@ impl View {
         (self.profile.body, self.profile.soul) = (body, soul);
     }
 
-    fn tell_facts(&self, log: &Log, told: &mut Told) {
-        let holders = self.holders();
+    fn tell_facts(&mut self, log: &Log, told: &mut Told) {
         let inferred = self.facts.values().filter(|fact| !self.stated.contains_key(&fact.id));
         for fact in inferred.chain(self.beneath.values()).filter(|fact| is_told(fact)) {
             let path = self.ledger.path_of(&fact.id).map_or_else(|| fact::file_name(fact), str::to_owned);
-            let stems: BTreeSet<&str> =
-                fact.evidence.iter().filter_map(|one| holders.get(one.id.as_str())).map(String::as_str).collect();
-            let stems: Vec<String> = stems.into_iter().map(str::to_owned).collect();
+            let stems: BTreeSet<String> =
+                fact.evidence.iter().filter_map(|one| self.holder(&one.id)).map(|held| self.stem(held)).collect();
+            let stems: Vec<String> = stems.into_iter().collect();
             self.tell_file(&path, &fact::render_linked(fact, &stems), log, told);
         }
+        let known = std::mem::take(&mut self.put_away);
         for (path, position) in self.orphans() {
-            if let Some(text) = super::vault::text_at(log, position) {
-                self.tell_file(&path, &archived(&text), log, told);
+            if known.get(&path) != Some(&position) {
+                let Some(text) = super::vault::text_at(log, position) else { continue };
+                let archived = archived(&text);
+                if archived != text {
+                    self.tell_file(&path, &archived, log, told);
+                    continue;
+                }
             }
+            self.put_away.insert(path, position);
         }
+    }
+
+    /// The name by which a note links to an episode.
+    fn stem(&self, held: &Episode) -> String {
+        let path = self.ledger.path_of(&held.id).map_or_else(|| episode::file_name(held), str::to_owned);
+        name::stem(&path).to_owned()
     }
 
     /// Files of ours whose fact no longer holds: they are kept, marked as archived.
@@ -250,27 +260,6 @@ impl View {
         let ours = self.ledger.rows().filter(|(path, row)| path.starts_with("facts/") && row.author == Author::Daemon);
         let gone = ours.filter(|(_, row)| row.note.as_ref().is_some_and(|note| !self.facts.contains_key(note)));
         gone.map(|(path, row)| (path.to_owned(), row.position)).collect()
-    }
-
-    /// Which episode file tells of an event that a fact rests on, by event id.
-    fn holders(&self) -> BTreeMap<&str, String> {
-        let cited: HashSet<&str> =
-            self.facts.values().flat_map(|fact| &fact.evidence).map(|one| one.id.as_str()).collect();
-        let mut holders = BTreeMap::new();
-        for episode in self.episodes.values() {
-            let mut told = episode.evidence.iter().filter(|one| cited.contains(one.id.as_str())).peekable();
-            if told.peek().is_none() {
-                continue;
-            }
-            let path = self
-                .ledger
-                .path_of(&episode.id)
-                .map_or_else(|| clone_markdown::episode::file_name(episode), str::to_owned);
-            for one in told {
-                holders.insert(one.id.as_str(), name::stem(&path).to_owned());
-            }
-        }
-        holders
     }
 
     fn tell_episodes(&mut self, log: &Log, told: &mut Told) {
@@ -290,7 +279,7 @@ impl View {
 
     fn note_problems(&mut self) {
         self.problems.retain(|key, _| !key.starts_with("note:"));
-        for (path, _) in self.ledger.rows().filter(|(_, row)| row.conflict.is_some()) {
+        for path in self.ledger.conflicts().keys() {
             let problem = format!(
                 "`{path}`: you and Clone changed the same lines; yours stand, Clone's are in `conflicts/{path}` beside the \
                  state; save the note again to settle it"

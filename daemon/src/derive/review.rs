@@ -7,7 +7,6 @@ use clone_schema::memory::{Fact, Status, Tier};
 
 use super::notes::Told;
 use super::view::View;
-use crate::log::Log;
 use crate::memory::decay::Verdicts;
 use crate::memory::fact::STRONG;
 use crate::memory::gate::{gate_id, gated};
@@ -39,7 +38,7 @@ impl View {
     fn verdicts(&self) -> Verdicts {
         let mut verdicts = Verdicts::default();
         for (at, mark) in &self.predictions {
-            if let Some(right) = mark.person.or(mark.typed) {
+            if let Some(right) = mark.right() {
                 mark.facts.iter().for_each(|fact| verdicts.judge(fact, *at, Some(right)));
             }
         }
@@ -56,7 +55,7 @@ impl View {
     }
 
     /// Tells the log what the person ticked, or, where nothing is new, what waits now.
-    pub(super) fn tell_review(&mut self, log: &Log, told: &mut Told) {
+    pub(super) fn tell_review(&mut self, told: &mut Told) {
         let note = self.notes.get(REVIEW).map(|note| note.text.clone());
         let (ticked, wrong) = note.as_deref().map(review::decisions).unwrap_or_default();
         self.problems.retain(|key, _| !key.starts_with("review:"));
@@ -69,11 +68,11 @@ impl View {
         told.decided.extend(news.map(|(gate, choice)| (gate, choice.name().to_owned())));
         // A box in doubt stays as it was ticked.
         if told.decided.is_empty() && wrong.is_empty() {
-            self.write_review(note.as_deref().unwrap_or_default(), log, told);
+            self.write_review(note.as_deref().unwrap_or_default(), told);
         }
     }
 
-    fn write_review(&self, note: &str, log: &Log, told: &mut Told) {
+    fn write_review(&self, note: &str, told: &mut Told) {
         let waiting = self.waiting();
         let row = self.ledger.get(REVIEW);
         if row.is_none() && waiting.is_empty() {
@@ -87,7 +86,7 @@ impl View {
         if own.is_empty() {
             // Nothing of the person's is in it any more: their ticks are in the log.
             told.files.push(FileText::new(REVIEW, text.as_bytes()));
-        } else if super::vault::due((row, self.versions.of(REVIEW)), REVIEW, &text, log).is_some() {
+        } else if super::vault::is_due(row, &text) {
             let derived = Some(review::render(&waiting, ""));
             told.files.push(FileText { derived, ..FileText::new(REVIEW, text.as_bytes()) });
         }

@@ -213,7 +213,7 @@ impl Derive {
     /// Keeps what of ours the person's notes left out beside the state, where `status` points to.
     fn keep_conflicts(&mut self) {
         let Ok(view) = self.view.read() else { return };
-        let wanted = view.ledger.rows().filter_map(|(path, row)| Some((path.to_owned(), row.conflict?))).collect();
+        let wanted = view.ledger.conflicts().clone();
         drop(view);
         let log = &self.log;
         self.conflicts.keep(wanted, |position| file_at(log, position)?.conflict);
@@ -222,13 +222,14 @@ impl Derive {
     /// Writes every file that the disk does not hold as the log says; while nobody waits, none that was just saved.
     pub(super) fn materialise(&mut self, settle: bool) {
         self.keep_conflicts();
-        let stale = match self.view.read() {
+        let stale: Vec<(String, Row)> = match self.view.read() {
             Ok(view) => {
-                view.ledger.stale().into_iter().filter(|(path, _)| !view.held.contains(path)).collect::<Vec<_>>()
+                let may = |path: &str| !view.held.contains(path) && !self.blocked.holds(path);
+                let stale = view.ledger.stale().filter(|(path, _)| may(path));
+                stale.map(|(path, row)| (path.to_owned(), row.clone())).collect()
             }
             Err(_) => return,
         };
-        let stale: Vec<(String, Row)> = stale.into_iter().filter(|(path, _)| !self.blocked.holds(path)).collect();
         // A refused write leaves traces in the folder, which wake this loop: without a pause it would never rest.
         if stale.is_empty() || self.write_at.is_some_and(|at| at > Instant::now()) || self.disk.is_busy() {
             return;
@@ -300,12 +301,13 @@ fn held(files: usize) -> Option<String> {
 /// A person's file is told only where ours was in it, and changed: then theirs and ours are merged.
 #[must_use]
 pub fn due((row, versions): (Option<&Row>, &[Version]), path: &str, text: &str, log: &Log) -> Option<FileText> {
-    let Some(row) = row else { return Some(FileText::new(path, text.as_bytes())) };
-    let derived = hash(text.as_bytes());
-    if row.author == Author::Daemon {
-        return (row.hash != derived).then(|| FileText::new(path, text.as_bytes()));
+    if !is_due(row, text) {
+        return None;
     }
-    let base = row.base.as_ref().filter(|base| base.hash != derived)?;
+    let Some(row) = row.filter(|row| row.author == Author::Person) else {
+        return Some(FileText::new(path, text.as_bytes()));
+    };
+    let base = row.base.as_ref()?;
     let (base, theirs) = (base_at(log, base.position)?, String::from_utf8(bytes_at(log, row.position)?).ok()?);
     let mut merged = merge(&base, text, &theirs);
     if !merged.conflicts.is_empty() {
@@ -314,6 +316,17 @@ pub fn due((row, versions): (Option<&Row>, &[Version]), path: &str, text: &str, 
     let conflict = (!merged.conflicts.is_empty()).then(|| told(path, &merged.conflicts));
     let derived = Some(text.to_owned());
     Some(FileText { derived, conflict, ..FileText::new(path, merged.text.as_bytes()) })
+}
+
+/// Whether the text that follows from the log for a file is another than the one that the file was made of.
+#[must_use]
+pub fn is_due(row: Option<&Row>, text: &str) -> bool {
+    let Some(row) = row else { return true };
+    let derived = hash(text.as_bytes());
+    match row.author {
+        Author::Daemon => row.hash != derived,
+        Author::Person => row.base.as_ref().is_some_and(|base| base.hash != derived),
+    }
 }
 
 /// The conflicts without those in which the person's lines are earlier ones of ours: an editor that had read an older

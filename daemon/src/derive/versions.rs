@@ -85,7 +85,8 @@ impl Versions {
         let versions = self.by_path.entry(path.to_owned()).or_default();
         let number = versions.last().map_or(1, |last| last.number + 1);
         versions.push(Version { number, position, at, base: None, what });
-        if versions.len() > VERSIONS_MAX {
+        // A moved note brings its own along.
+        while versions.len() > VERSIONS_MAX {
             let older = versions.len().saturating_sub(RECENT);
             let ours = versions[..older].iter().position(|version| version.what.by() == "clone");
             versions.remove(ours.unwrap_or(0));
@@ -177,5 +178,8 @@ mod tests {
         versions.add("a.md", 800, at(3), What::Merged);
         (801..820).for_each(|i| versions.add("a.md", i, at(3), What::Edited));
         assert!(versions.of("a.md").iter().any(|version| version.position == 800), "what we wrote last is still known");
+        (0..500).for_each(|i| versions.add("b.md", i, at(1), What::Written));
+        versions.moved("a.md", "b.md", 900, at(4));
+        assert_eq!(versions.of("b.md").len(), VERSIONS_MAX);
     }
 }

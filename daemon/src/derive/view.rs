@@ -15,7 +15,6 @@ use clone_schema::prediction::{Gate, Prediction, Status};
 use clone_schema::{Position, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::forget::unhex;
 use super::imports::Imports;
 use super::judging::{Heard, Judgements, Prompted, Waiting};
 use super::lessons::{Ending, Learned, Lesson};
@@ -23,7 +22,7 @@ use super::notes::{self, Note};
 use super::pairs::{self, Thread};
 use super::versions::{Versions, What};
 use crate::index::Document;
-use crate::log::{Log, Record};
+use crate::log::{Keyed, Log, Record};
 use crate::memory::session::{Closing, Sessions};
 use crate::memory::vault::{Author, Base, Ledger, Row, Text, hash};
 use crate::memory::{self, episode};
@@ -167,8 +166,10 @@ pub struct View {
     pub learned: Learned,
     /// L1.
     pub episodes: BTreeMap<String, Episode>,
-    /// By evidence the episode that took it last; see [`View::holder`].
+    /// By evidence the episode that rests on it, of several the one with the last id; see [`View::holder`].
     holders: HashMap<String, String>,
+    /// Our files whose fact no longer holds and that say so already: path, and position of the text.
+    pub(super) put_away: BTreeMap<String, u64>,
     /// Notes that a person wrote or changed, by path.
     pub notes: BTreeMap<String, Note>,
     /// L2, as it stands after the person's word.
@@ -246,8 +247,13 @@ impl View {
 
     /// Takes an episode, new or told anew.
     pub fn hold(&mut self, episode: Episode) {
-        let held = episode.evidence.iter().map(|evidence| (evidence.id.clone(), episode.id.clone()));
-        self.holders.extend(held);
+        for evidence in &episode.evidence {
+            // Whatever the order in which they come: a rebuild must link the same.
+            let holder = self.holders.entry(evidence.id.clone()).or_default();
+            if *holder < episode.id {
+                holder.clone_from(&episode.id);
+            }
+        }
         self.episodes.insert(episode.id.clone(), episode);
     }
 
@@ -297,7 +303,7 @@ impl View {
             Body::AgentPrompt { prompt, .. } => {
                 let said = thread.take_said().and_then(|position| pairs::said(log, position));
                 let (typed, text) = (event.origin() == Origin::Typed, said.as_ref().map(|said| said.text.as_str()));
-                let heard = Heard { text: prompt, typed, said: text, channel: None };
+                let heard = Heard { text: prompt, typed, said: text, dialog: None };
                 let predicted = self.heard(record.position, &event.session_id, heard, changes);
                 if event.origin() == Origin::Typed && predicted != Prompted::Ours {
                     self.learn(record.position, &event, said, &predicted, changes);
@@ -386,7 +392,9 @@ impl View {
             changes.rows.put(Table::Withdrawn, key.as_bytes(), &true);
             self.withdrawn.insert(key.clone());
         }
-        let hashes = |digits: &[String]| digits.iter().filter_map(|one| unhex(one)).collect::<Vec<_>>();
+        let hashes = |digits: &[String]| -> Vec<Keyed> {
+            digits.iter().filter_map(|one| clone_schema::text::unhex(one)?.try_into().ok()).collect()
+        };
         if let Err(error) = log.bury(&hashes(&forgotten.ids), &hashes(&forgotten.texts), at) {
             tracing::error!(%error, "what was forgotten can come back until the next start");
         }
@@ -432,9 +440,7 @@ impl View {
     /// Learns which option of a dialog was taken, unless a client took it for the person.
     fn chosen(&mut self, position: Position, event: &Event, choice: &Choice, changes: &mut Changes) {
         let Some(chosen) = Chosen::new(&event.id, choice, false) else { return };
-        let taken = choice.choice.as_deref().unwrap_or_default();
-        let heard = Heard { text: taken, typed: true, said: None, channel: Some(choice.kind) };
-        let heard = self.heard(position, &event.session_id, heard, changes);
+        let heard = self.heard(position, &event.session_id, Heard::of(choice), changes);
         if heard == Prompted::Ours {
             return;
         }

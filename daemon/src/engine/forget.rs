@@ -1,6 +1,5 @@
 //! Forgetting for callers: the wish goes to the loop, and a search of every file says what is left.
 
-use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use clone_schema::api::{ForgetRequest, VerifyRequest};
@@ -9,7 +8,7 @@ use serde_json::json;
 
 use super::{Engine, ok};
 use crate::derive::Wake;
-use crate::derive::forget::{Forgot, Wish};
+use crate::derive::forget::Forgot;
 use crate::derive::selection::Selection;
 use crate::remains;
 use crate::serve::Reply;
@@ -27,24 +26,21 @@ impl Engine {
                 .hint("give one or more of id, session_id, app, project, from, to, text"));
         }
         let dry_run = request.dry_run;
-        let Forgot { mut reply, mut marks } = self.forgot(Wish { request, rule: None })?;
+        let Forgot { mut reply, mut marks } = self.forgot(request)?;
         if !dry_run && !marks.is_empty() {
             marks.truncate(MARKS_MAX);
+            reply.searched = marks.len();
             reply.remains = remains::search(&self.paths, &marks).map_err(|error| not_searched(&error))?;
         }
         ok(&reply)
     }
 
-    fn forgot(&self, wish: Wish) -> Result<Forgot, Fault> {
-        let (told, done) = sync_channel(1);
-        let wake = Wake::Forget(Box::new(wish), told);
-        self.wake.send(wake).map_err(|_| Fault::internal("the loop has ended"))?;
-        match done.recv_timeout(FORGET_PATIENCE) {
-            Ok(Ok(forgot)) => Ok(forgot),
-            Ok(Err(message)) => Err(Fault::new(fault::Kind::Unavailable, message)
-                .hint("what was begun is gone on with by itself; `clone status` tells of problems")),
-            Err(_) => Err(Fault::new(fault::Kind::Unavailable, "still forgetting; it goes on by itself")),
-        }
+    fn forgot(&self, request: ForgetRequest) -> Result<Forgot, Fault> {
+        let slow = "still forgetting; it goes on by itself";
+        self.ask(|told| Wake::Forget(Box::new(request), told), FORGET_PATIENCE, slow)?.map_err(|message| {
+            Fault::new(fault::Kind::Unavailable, message)
+                .hint("what was begun is gone on with by itself; `clone status` tells of problems")
+        })
     }
 
     /// Looks for words in every file.
@@ -60,10 +56,7 @@ impl Engine {
     /// Forgets one raw row.
     pub(super) fn raw_forget(&self, id: &str) -> Result<Reply, Fault> {
         self.raw_get(id)?;
-        self.forgot(Wish {
-            request: ForgetRequest { id: Some(id.to_owned()), ..ForgetRequest::default() },
-            rule: None,
-        })?;
+        self.forgot(ForgetRequest { id: Some(id.to_owned()), ..ForgetRequest::default() })?;
         Ok(Reply { status: 204, body: String::new() })
     }
 }

@@ -22,7 +22,7 @@ pub mod vault;
 pub mod why;
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, RwLockReadGuard};
 use std::time::Duration;
 
@@ -206,17 +206,24 @@ impl Engine {
 
     /// Waits until everything appended so far is derived, in the vault, in the index and in the state.
     fn settle(&self) -> Result<clone_schema::Position, Fault> {
-        let (settled, done) = sync_channel(1);
-        self.wake.send(Wake::Settle(settled)).map_err(|_| Fault::internal("the loop has ended"))?;
-        match done.recv_timeout(SETTLE_PATIENCE) {
-            Ok(Ok(position)) => Ok(position),
-            // The loop could not write because nobody can.
-            Ok(Err(message)) => Err(match self.log.trouble() {
+        // The loop could not write because nobody can.
+        self.ask(Wake::Settle, SETTLE_PATIENCE, "still deriving; try again")?.map_err(|message| {
+            match self.log.trouble() {
                 Some(trouble) => log_fault(&trouble.error),
                 None => Fault::internal(message),
-            }),
-            Err(_) => Err(Fault::new(fault::Kind::Unavailable, "still deriving; try again")),
-        }
+            }
+        })
+    }
+
+    /// Asks the loop for something and waits for its answer; `slow` is said where that takes too long.
+    fn ask<T>(&self, wake: impl FnOnce(SyncSender<T>) -> Wake, patience: Duration, slow: &str) -> Result<T, Fault> {
+        let (told, answer) = sync_channel(1);
+        let ended = || Fault::internal("the loop has ended").hint("restart the daemon; what was recorded is safe");
+        self.wake.send(wake(told)).map_err(|_| ended())?;
+        answer.recv_timeout(patience).map_err(|error| match error {
+            RecvTimeoutError::Timeout => Fault::new(fault::Kind::Unavailable, slow),
+            RecvTimeoutError::Disconnected => ended(),
+        })
     }
 }
 

@@ -1,7 +1,6 @@
 //! The notes of the vault for callers: their versions, the way back to one, and what is gone all at once.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::sync_channel;
 
 use clone_markdown::lines::{Change, change};
 use clone_schema::Fault;
@@ -11,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Engine, SETTLE_PATIENCE, ok};
 use crate::derive::Wake;
-use crate::derive::vault::bytes_at;
+use crate::derive::vault::{bytes_at, text_at};
 use crate::derive::versions::Version;
 use crate::derive::view::View;
 use crate::serve::Reply;
@@ -33,17 +32,13 @@ impl Engine {
         let mut rows: Vec<Value> = Vec::new();
         let mut before = String::new();
         for version in versions {
-            let text = version.what.has_text().then(|| self.text(&version)).flatten();
+            let text = version.what.has_text().then(|| text_at(&self.log, version.position)).flatten();
             let changed = text.as_ref().map_or_else(Change::default, |text| change(&before, text));
             rows.push(row(&version, &changed, text.is_none() && version.what.has_text()));
             before = text.unwrap_or(before);
         }
         rows.reverse();
         ok(&json!({"path": path, "id": note, "exists": is_there, "versions": rows}))
-    }
-
-    fn text(&self, version: &Version) -> Option<String> {
-        bytes_at(&self.log, version.position).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// Puts an earlier text of a note back, as the person's.
@@ -86,10 +81,9 @@ impl Engine {
     /// Says what notes that are gone all at once are: deleted, or an accident.
     pub(super) fn deletions_decide(&self, request: &DeletionsRequest) -> Result<Reply, Fault> {
         self.settle()?;
-        let (decided, answer) = sync_channel(1);
-        let lost = |_| Fault::internal("the loop has ended");
-        self.wake.send(Wake::Deletions(request.confirm, decided)).map_err(|_| Fault::internal("the loop has ended"))?;
-        let notes = answer.recv_timeout(SETTLE_PATIENCE).map_err(lost)?.map_err(Fault::internal)?;
+        let decided =
+            self.ask(|told| Wake::Deletions(request.confirm, told), SETTLE_PATIENCE, "still at it; try again");
+        let notes = decided?.map_err(Fault::internal)?;
         self.settle()?;
         ok(&json!({"notes": notes, "deleted": request.confirm}))
     }

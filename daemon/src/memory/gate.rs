@@ -3,8 +3,13 @@
 //! Such a claim waits for the person. The words are read with the senses that developers give them taken out first:
 //! `health check`, `orphan process`, `kill the child`, `race condition`.
 
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
 use clone_schema::id::{digest, normal};
 use clone_schema::memory::{Fact, Status};
+
+use super::words::Phrases;
 
 /// Why a claim waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,11 +94,11 @@ const JARGON: &[&str] = &[
     "sex column", "gender field", "gender column", "gender neutral", "gender dropdown", "sexy", "sql injection", "dependency injection", "inject", "injection", "injected", "code smell", "smoke test", "smoke tests",
     "heart beat", "heartbeat", "heartbeats", "brain dump", "memory leak", "memory pressure", "out of memory", "headache", "headaches", "painful", "pain point", "pain points", "pain to", "bleeding edge", "bleed",
     "nuclear option", "disabled button", "disabled state", "disabled", "disable", "accessibility", "blind spot", "color blind mode", "colour blind mode", "blind test", "double blind", "screen reader", "deaf ears", "crippled",
-    "sanity check", "sanity checks", "sanity test", "sane", "insane", "crazy", "dumb", "stress test", "stress tests", "stress testing", "stress-ng", "load test", "anxiety driven", "depressed button", "depression of the key", "panic", "panics",
+    "sanity check", "sanity checks", "sanity test", "sane", "insane", "crazy", "dumb", "stress test", "stress tests", "stress testing", "stress ng", "load test", "anxiety driven", "depressed button", "depression of the key", "panic", "panics",
     "doctor command", "clone doctor", "brew doctor", "flutter doctor", "doctor output", "medical app", "medical api", "medical records app", "patient table", "patient model", "patients table", "prescription model", "diagnosis code", "diagnostics", "diagnose the",
     "diagnose this", "diagnose why", "diagnosed the bug", "diagnosed it", "therapy app", "surgery on", "surgical", "operation", "hospital app", "symptom of", "symptoms of the bug", "cure for", "injury table", "treatment group", "treat it", "treat this", "treats",
     "virtual address", "ip address", "ip addresses", "email address", "mac address", "memory address", "address bar", "address space", "bind address", "address field", "address form", "address this", "address the", "addresses the", "address table", "address component",
-    "home directory", "home folder", "home page", "homepage", "home screen", "home route", "home button", "home row", "home dir", "$home", "location header", "location field", "geolocation api", "file location", "location of the", "location block", "location component",
+    "home directory", "home folder", "home page", "homepage", "home screen", "home route", "home button", "home row", "home dir", "location header", "location field", "geolocation api", "file location", "location of the", "location block", "location component",
     "bank holiday", "data bank", "bank api", "bank account model", "salary column", "salary field", "salary table", "payment service", "payment api", "payments api", "payment gateway", "payment form", "payment provider", "payment intent", "payment table", "invoice table",
     "invoice pdf", "invoice template", "invoice model", "credit card form", "credit card field", "credit card input", "credit card validation", "card component", "card component", "income column", "tax field", "tax column", "tax rate column", "loan table", "mortgage calculator",
     "marriage of", "marry the", "divorced from", "divorce the", "wedding app", "wedding of", "partner api", "partner portal", "partner program", "partner table", "partners page", "native", "native app", "react native", "race track", "ethnic", "black formatter", "whitelist", "blacklist", "white space", "whitespace",
@@ -133,25 +138,87 @@ const WORDS: &[(&str, &str)] = &[
     ("biometrics", "my-fingerprint my-fingerprints face-id-data dna genome genetic-test 23andme iris-scan voiceprint my-dna retina-scan genetic*"),
 ];
 
-/// The sensitive category of a text; nothing where it speaks of software only.
+/// Everything that is looked for in a claim, so that it is read once.
+struct Patterns {
+    /// Senses that say nothing, by their place in the list.
+    jargon: Phrases<usize>,
+    /// Whole words, and by their place in the list what they tell of.
+    words: Phrases<usize>,
+    /// Beginnings of words, and the same.
+    stems: HashMap<String, usize>,
+    /// The most bytes of such a beginning.
+    longest: usize,
+}
+
+impl Patterns {
+    fn shared() -> &'static Self {
+        static PATTERNS: OnceLock<Patterns> = OnceLock::new();
+        PATTERNS.get_or_init(|| {
+            let all = || {
+                let lists = WORDS.iter().enumerate();
+                lists.flat_map(|(list, (_, words))| words.split_whitespace().map(move |word| (word, list)))
+            };
+            let spaced = |word: &str| word.replace('-', " ");
+            let mut stems = HashMap::new();
+            for (word, list) in all() {
+                if let Some(stem) = word.strip_suffix('*') {
+                    stems.entry(spaced(stem)).or_insert(list);
+                }
+            }
+            Self {
+                jargon: Phrases::new(JARGON.iter().enumerate().map(|(sense, words)| (*words, sense))),
+                words: Phrases::new(all().filter(|(word, _)| !word.ends_with('*')).map(|(w, list)| (spaced(w), list))),
+                longest: stems.keys().map(String::len).max().unwrap_or_default(),
+                stems,
+            }
+        })
+    }
+
+    /// The text with a mark in the place of each sense that says nothing; of two that overlap, of the one listed first.
+    fn without_jargon(&self, text: &str) -> String {
+        let mut senses: Vec<_> =
+            self.jargon.find(text).map(|(at, words, sense)| (sense, at, at + words.len())).collect();
+        senses.sort_unstable();
+        let mut taken: Vec<(usize, usize)> = Vec::new();
+        for (_, from, to) in senses {
+            if taken.iter().all(|(start, end)| to <= *start || from >= *end) {
+                taken.push((from, to));
+            }
+        }
+        taken.sort_unstable();
+        let (mut out, mut end) = (String::with_capacity(text.len()), 0);
+        for (from, to) in taken {
+            out.push_str(&text[end..from]);
+            out.push('~');
+            end = to;
+        }
+        out.push_str(&text[end..]);
+        out
+    }
+
+    /// The lists that have a beginning of what stands at the start of a text.
+    fn begun<'a>(&'a self, text: &'a str) -> impl Iterator<Item = usize> + 'a {
+        let ends = text.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= self.longest);
+        ends.filter_map(|end| self.stems.get(&text[..end]).copied())
+    }
+}
+
+/// The sensitive category of a text, of several the one that is listed first; nothing where it speaks of software only.
 #[must_use]
 pub fn sensitive(text: &str) -> Option<&'static str> {
-    let mut padded = format!(
-        " {} ",
-        text.to_lowercase().replace(['’', '‘'], "'").replace(|c: char| !c.is_alphanumeric() && c != '\'', " ")
-    );
-    while padded.contains("  ") {
-        padded = padded.replace("  ", " ");
-    }
-    for sense in JARGON {
-        padded = padded.replace(&format!(" {sense} "), " ~ ");
-    }
-    let words: Vec<&str> = padded.split(' ').filter(|word| !word.is_empty()).collect();
-    let says = |pattern: &str| match pattern.strip_suffix('*') {
-        Some(stem) => words.iter().any(|word| word.starts_with(stem)),
-        None => padded.contains(&format!(" {} ", pattern.replace('-', " "))),
-    };
-    WORDS.iter().find(|(_, patterns)| patterns.split_whitespace().any(says)).map(|(category, _)| *category)
+    let patterns = Patterns::shared();
+    let text = patterns.without_jargon(&plain(text));
+    let starts = std::iter::once(0).chain(text.match_indices(' ').map(|(at, _)| at + 1));
+    let begun = starts.flat_map(|at| patterns.begun(&text[at..]));
+    let list = patterns.words.find(&text).map(|(_, _, list)| list).chain(begun).min()?;
+    Some(WORDS[list].0)
+}
+
+/// A text in lower case, its words parted by one space; an apostrophe belongs to its word.
+fn plain(text: &str) -> String {
+    let text = text.to_lowercase().replace(['’', '‘'], "'");
+    let words = text.split(|c: char| !c.is_alphanumeric() && c != '\'').filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// Deeds that cannot be taken back.
@@ -210,6 +277,49 @@ mod tests {
             ("the parent class is abstract", None), ("prefer composition over inheritance", None), ("use the font family Inter", None),
         ];
         for (text, category) in table.into_iter().filter(|(text, _)| !text.starts_with("hash")) {
+            assert_eq!(sensitive(text), category, "{text:?}");
+        }
+    }
+
+    /// The category of a text, one search per pattern.
+    fn slowly(text: &str) -> Option<&'static str> {
+        let mut padded = format!(" {} ", plain(text));
+        for sense in JARGON {
+            padded = padded.replace(&format!(" {sense} "), " ~ ");
+        }
+        let says = |pattern: &str| match pattern.replace('-', " ").strip_suffix('*') {
+            Some(stem) => padded.contains(&format!(" {stem}")),
+            None => padded.contains(&format!(" {} ", pattern.replace('-', " "))),
+        };
+        WORDS.iter().find(|(_, patterns)| patterns.split_whitespace().any(says)).map(|(category, _)| *category)
+    }
+
+    #[test]
+    fn one_pass_finds_what_one_search_per_pattern_finds() {
+        const MARKED: &str = include_str!("../../../tests/data/memory/sensitive.tsv");
+        let marked = MARKED.lines().filter(|line| !line.starts_with('#')).map(str::to_owned);
+        let patterns = WORDS.iter().flat_map(|(_, words)| words.split_whitespace());
+        let alone = patterns.map(|pattern| format!("my {} here", pattern.replace('*', "x")));
+        let senses = JARGON
+            .iter()
+            .flat_map(|sense| ["my salary of", "kill child"].map(|word| format!("{word} {sense} process")));
+        let texts: Vec<String> = marked.chain(alone).chain(senses).collect();
+        assert!(texts.len() > 1_500, "{}", texts.len());
+        for text in texts {
+            assert_eq!(sensitive(&text), slowly(&text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn every_pattern_can_match() {
+        for pattern in JARGON {
+            assert_eq!(*pattern, plain(pattern), "a text in its plain form never holds it");
+        }
+        for (text, category) in [
+            ("my recovery codes are in the drawer", Some("credentials")),
+            ("run stress-ng for ten minutes", None),
+            ("a health check, health check and health check", None),
+        ] {
             assert_eq!(sensitive(text), category, "{text:?}");
         }
     }

@@ -51,12 +51,10 @@ impl Choice {
     }
 }
 
-/// The note, whole: what waits, then what the person wrote there.
+/// The note, whole: what waits, in this order under each heading, then what the person wrote there.
 #[must_use]
 pub fn render(waiting: &[&Fact], own: &str) -> String {
     let mut groups: [Vec<String>; 4] = Default::default();
-    let mut waiting = waiting.to_vec();
-    waiting.sort_by(|a, b| a.created.cmp(&b.created).then_with(|| a.id.cmp(&b.id)));
     for fact in waiting {
         let group = match gate::reason(fact) {
             Some(Reason::Sensitive(_)) => 0,

@@ -1,5 +1,6 @@
 //! The person's own sentences: prompts without code, quotes and pasted lines.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use clone_schema::id::normal;
@@ -87,20 +88,22 @@ pub fn sentences(line: &str) -> Vec<&str> {
 
 /// Phrases that are looked for in one pass, whatever their number.
 #[derive(Debug)]
-pub struct Phrases<T>(HashMap<&'static str, Vec<(&'static str, T)>>);
+pub struct Phrases<T>(HashMap<String, Vec<(Cow<'static, str>, T)>>);
 
 impl<T: Copy> Phrases<T> {
     /// Phrases and what each stands for; words are parted by one space.
-    pub fn new(phrases: impl Iterator<Item = (&'static str, T)>) -> Self {
-        let mut starts: HashMap<&'static str, Vec<(&'static str, T)>> = HashMap::new();
+    pub fn new(phrases: impl Iterator<Item = (impl Into<Cow<'static, str>>, T)>) -> Self {
+        let mut starts: HashMap<String, Vec<(Cow<'static, str>, T)>> = HashMap::new();
         for (phrase, stands) in phrases {
-            starts.entry(phrase.split(' ').next().unwrap_or_default()).or_default().push((phrase, stands));
+            let phrase = phrase.into();
+            let first = phrase.split(' ').next().unwrap_or_default().to_owned();
+            starts.entry(first).or_default().push((phrase, stands));
         }
         Self(starts)
     }
 
     /// Where each phrase stands in a text as whole words, and what it stands for.
-    pub fn find<'a>(&'a self, text: &'a str) -> impl Iterator<Item = (usize, &'static str, T)> + 'a {
+    pub fn find<'a>(&'a self, text: &'a str) -> impl Iterator<Item = (usize, &'a str, T)> + 'a {
         let starts = std::iter::once(0).chain(text.match_indices(' ').map(|(at, _)| at + 1));
         starts.flat_map(move |at| {
             let rest = &text[at..];
@@ -109,7 +112,7 @@ impl<T: Copy> Phrases<T> {
             let whole = move |phrase: &str| {
                 rest.strip_prefix(phrase).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
             };
-            known.filter(move |(phrase, _)| whole(phrase)).map(move |(phrase, stands)| (at, *phrase, *stands))
+            known.filter(move |(phrase, _)| whole(phrase)).map(move |(phrase, stands)| (at, &**phrase, *stands))
         })
     }
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use clone_schema::event::{Choice, ChoiceKind, Origin, Outcome};
 use clone_schema::prediction::{Candidate, Cited, Weight};
-use clone_schema::text::head;
+use clone_schema::text::{head, tail};
 use serde::{Deserialize, Serialize};
 
 use super::calibrate::Row;
@@ -30,6 +30,8 @@ const QUESTIONS_MAX: usize = 64;
 const WORDS_MAX: usize = 4_000;
 /// The beginning of a question that tells it from others, in bytes.
 const QUESTION_BYTES: usize = 400;
+/// The end of a text that is kept to find a question in, in bytes.
+const BLOCK_BYTES: usize = 4_000;
 /// What every count keeps when the same is offered again.
 const FADE: f64 = 0.97;
 /// How many choices the prior of a place is worth.
@@ -86,6 +88,29 @@ pub struct Offered<'a> {
     pub question: &'a str,
     /// The options in the order shown.
     pub options: &'a [String],
+}
+
+/// The question of a dialog, as it is known again from the words of whoever tells of it later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    head: String,
+    block: String,
+}
+
+impl Asked {
+    /// A question, or a text that ends in it.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        let block = tail(last_block(text), BLOCK_BYTES);
+        Self { head: normal(head(text, QUESTION_BYTES)), block: normal(block) }
+    }
+
+    /// Whether it is this question; one without words may be any.
+    #[must_use]
+    pub fn is(&self, question: &str) -> bool {
+        let question = normal(head(question, QUESTION_BYTES));
+        self.head == question || self.block.contains(&question)
+    }
 }
 
 /// How often something was offered and taken.

@@ -21,8 +21,11 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use clone_schema::event::Choice;
+use clone_schema::event::{Choice, ChoiceKind, Outcome};
 use clone_schema::{Body, Event, Meta, Origin, Source, Timestamp, time};
+use serde::Deserialize;
+
+use self::lines::Line;
 
 /// How many files one import may name.
 pub const MAX_FILES: usize = 100_000;
@@ -34,6 +37,8 @@ pub const MAX_PEEK_BYTES: u64 = 64 * 1024;
 pub const MAX_REASONS: usize = 64;
 /// How many bytes of one text are kept; the rest of a longer one is cut at a character.
 pub const MAX_TEXT_BYTES: usize = 1024 * 1024;
+/// How much of the name of an unknown kind is told, in characters.
+const MAX_KIND_CHARS: usize = 40;
 /// How the name of a compressed transcript ends.
 const COMPRESSED: &str = ".jsonl.zst";
 
@@ -104,6 +109,19 @@ impl Format {
             Self::Gemini => "gemini",
             Self::Specstory => "specstory",
             Self::Turns => "turns",
+        }
+    }
+
+    /// Whose transcripts these are, as events name the agent; empty where each transcript says it itself.
+    #[must_use]
+    pub const fn agent(self) -> &'static str {
+        match self {
+            Self::ClaudeCode => "Claude Code",
+            Self::Aider => "aider",
+            Self::ChatGpt => "ChatGPT",
+            Self::Codex => "Codex",
+            Self::Gemini => "Gemini CLI",
+            Self::Specstory | Self::Turns => "",
         }
     }
 
@@ -182,6 +200,11 @@ impl Counts {
 
     fn skip(&mut self, reason: &str) {
         self.skip_many(reason, 1);
+    }
+
+    /// Passes over a record of a kind that is not known; its name is cut.
+    fn skip_unknown(&mut self, kind: &str) {
+        self.skip(&format!("unknown kind: {}", kind.chars().take(MAX_KIND_CHARS).collect::<String>()));
     }
 
     fn skip_many(&mut self, reason: &str, count: u64) {
@@ -325,7 +348,48 @@ struct Item<'a> {
     key: String,
 }
 
+/// How the person answered what an agent asked of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Answer {
+    kind: ChoiceKind,
+    question: String,
+    options: Vec<String>,
+    choice: Option<String>,
+    outcome: Outcome,
+}
+
+impl Answer {
+    /// What the event says, given the agent and the answer of it that came before.
+    fn body(self, agent: &str, in_response_to: Option<String>) -> Body {
+        let Self { kind, question, options, choice, outcome } = self;
+        Body::AgentChoice(Choice { agent: agent.to_owned(), kind, question, options, choice, outcome, in_response_to })
+    }
+}
+
 impl Tally<'_> {
+    /// Counts a line and reads it; one that is no record is passed over for its reason.
+    fn record<'l, T: Deserialize<'l>>(&mut self, line: &'l Line<'_>) -> Option<T> {
+        self.counts.read += 1;
+        let (bytes, broken) = match line {
+            Line::Whole(bytes) => (*bytes, "bad JSON"),
+            Line::Unfinished(bytes) => (*bytes, "unfinished line"),
+            Line::TooLong => {
+                self.counts.skip("line too long");
+                return None;
+            }
+        };
+        let error = match serde_json::from_slice(bytes) {
+            Ok(record) => return Some(record),
+            Err(error) => error,
+        };
+        self.counts.skip(match error {
+            _ if bytes.trim_ascii().is_empty() => "empty line",
+            error if error.is_data() => "unexpected shape",
+            _ => broken,
+        });
+        None
+    }
+
     fn emit(&mut self, item: Item<'_>, origin: Origin, body: Body) {
         self.counts.events += 1;
         let typed = origin == Origin::Typed;

@@ -333,6 +333,8 @@ pub const ROUTES: &[Route] = &[
                 ("notes", LIST),
                 ("yours", LIST),
                 ("quarantined", INT),
+                ("lines", INT),
+                ("searched", INT),
                 ("remains", LIST),
             ]),
         )],

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use clone_schema::memory::Fact;
 use clone_schema::{Timestamp, text};
 
-use crate::memory::words::clip;
+use crate::memory::words::{clip, likeness};
 
 /// The facts behind the soul card, at most.
 const BASELINE_FACTS: usize = 10;
@@ -116,7 +116,7 @@ fn chosen(baseline: &str, found: Vec<Found>, mut room: usize) -> Vec<Found> {
     for found in found {
         let found = Found { text: clip(&text::one_line(&found.text), MAX_LINE), ..found };
         let words: BTreeSet<String> = found.text.split_whitespace().map(str::to_lowercase).collect();
-        if baseline.contains(&found.text) || said.iter().any(|other| same(other, &words)) {
+        if baseline.contains(&found.text) || said.iter().any(|other| likeness(other, &words) >= SAME) {
             continue;
         }
         let head = if sessions.contains(&found.session) { 0 } else { tokens(&heading(&found)) };
@@ -127,11 +127,6 @@ fn chosen(baseline: &str, found: Vec<Found>, mut room: usize) -> Vec<Found> {
         taken.push(found);
     }
     taken
-}
-
-fn same(a: &BTreeSet<String>, b: &BTreeSet<String>) -> bool {
-    let shared = a.intersection(b).count() as f64;
-    shared >= SAME * (a.len() + b.len()) as f64 - SAME * shared
 }
 
 fn heading(found: &Found) -> String {

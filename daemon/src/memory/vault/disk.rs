@@ -31,7 +31,7 @@ const DISPLACED_BYTES_MAX: usize = 16 << 20;
 const GIT_PATIENCE: Duration = Duration::from_secs(60);
 /// How far apart two writes of one file must be for its times to tell them apart.
 const FRESH: Duration = Duration::from_millis(50);
-/// The most files that are looked at.
+/// The most files that are looked at; a folder that holds more than are left is not read at all.
 pub const FILES_MAX: usize = 200_000;
 /// The folders that hold notes; the root itself is one, and folders inside the other two hold notes as well.
 pub const FOLDERS: &[&str] = &["", "facts", "episodes"];
@@ -149,9 +149,70 @@ impl Displaced {
     }
 }
 
+/// How much is looked at; beyond it nothing is known, least of all that something is gone.
+#[derive(Clone, Copy)]
+struct Bounds {
+    files: usize,
+    depth: usize,
+    folders: usize,
+}
+
+/// Every folder that may hold notes: a person who tidies facts away into a folder has moved them, not deleted them.
+///
+/// Hidden folders and links are passed over.
+struct Folders {
+    bounds: Bounds,
+    found: Vec<String>,
+    next: usize,
+    /// Folders that are not looked at, and why.
+    passed_over: BTreeMap<String, String>,
+}
+
+impl Folders {
+    fn new(bounds: Bounds) -> Self {
+        let found = FOLDERS.iter().map(|&folder| folder.to_owned()).collect();
+        Self { bounds, found, next: 0, passed_over: BTreeMap::new() }
+    }
+
+    /// The next one, whose entries are to be [added](Self::add).
+    fn next(&mut self) -> Option<String> {
+        self.next += 1;
+        self.found.get(self.next - 1).cloned()
+    }
+
+    /// Takes an entry of a folder that is another one.
+    fn add(&mut self, folder: &str, entry: &DirEntry) {
+        let is_folder = !folder.is_empty() && entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let Some(name) =
+            entry.file_name().to_str().filter(|name| is_folder && !name.starts_with('.')).map(str::to_owned)
+        else {
+            return;
+        };
+        let Bounds { depth, folders, .. } = self.bounds;
+        let inner = format!("{folder}/{name}");
+        if folder.matches('/').count() >= depth {
+            let message = format!("it lies more than {depth} folders deep and is not looked at; move it up");
+            self.pass_over(inner, folder, message);
+        } else if self.found.len() >= folders {
+            let message =
+                format!("there are more than {folders} folders, and it is not looked at; move some out of the vault");
+            self.pass_over(inner, folder, message);
+        } else {
+            self.found.push(inner);
+        }
+    }
+
+    /// Of very many such folders, the one that holds them stands for them all.
+    fn pass_over(&mut self, inner: String, folder: &str, message: String) {
+        let path = if self.passed_over.len() < self.bounds.folders { inner } else { folder.to_owned() };
+        self.passed_over.insert(path, message);
+    }
+}
+
 /// The folder, with what the last look knew.
 pub struct Disk {
     root: PathBuf,
+    bounds: Bounds,
     known: HashMap<String, (Signature, Found)>,
     displaced: Vec<Displaced>,
     /// Folders that got or lost a file since [`Disk::flush`].
@@ -166,6 +227,7 @@ impl Disk {
     pub fn new(root: &Path) -> Self {
         Self {
             root: root.to_owned(),
+            bounds: Bounds { files: FILES_MAX, depth: DEPTH_MAX, folders: SUBFOLDERS_MAX },
             known: HashMap::new(),
             displaced: Vec::new(),
             unsynced: BTreeSet::new(),
@@ -187,8 +249,10 @@ impl Disk {
     pub fn look(&mut self, note_of: impl Fn(&[u8]) -> Option<String>) -> Look {
         let mut look = Look { root_exists: self.root.is_dir(), ..Look::default() };
         let (mut known, mut others) = (HashMap::new(), BTreeSet::new());
-        for folder in self.folders() {
-            let entries = match entries(&self.root.join(&folder)) {
+        let mut folders = Folders::new(self.bounds);
+        while let Some(folder) = folders.next() {
+            let room = self.bounds.files - look.files.len();
+            let entries = match entries(&self.root.join(&folder), room) {
                 Ok(entries) => entries,
                 Err(error) if error.kind() == ErrorKind::NotFound => {
                     look.root_exists &= !FOLDERS.contains(&folder.as_str());
@@ -202,6 +266,7 @@ impl Disk {
             };
             for entry in entries {
                 let name = entry.file_name();
+                folders.add(&folder, &entry);
                 let Some(path) = note_path(&folder, &name) else {
                     look.aside.extend(backed_up(&folder, &name));
                     // What we put aside ourselves is no editor's.
@@ -226,32 +291,13 @@ impl Disk {
                 self.known.insert(path, (signature, found));
             }
         }
+        for (folder, message) in folders.passed_over {
+            look.troubles.push(Trouble { path: format!("{folder}/"), message });
+            look.blocked.folders.insert(folder);
+        }
         look.aside.retain(|path| !look.files.contains_key(path));
         look.troubles.sort_by(|a, b| a.path.cmp(&b.path));
         look
-    }
-
-    /// Every folder that may hold notes: a person who tidies facts away into a folder has moved them, not deleted them.
-    ///
-    /// Hidden folders and links are passed over.
-    fn folders(&self) -> Vec<String> {
-        let mut folders: Vec<String> = FOLDERS.iter().map(|&folder| folder.to_owned()).collect();
-        let mut next = 0;
-        while let Some(folder) = folders.get(next).cloned() {
-            next += 1;
-            if folder.is_empty() || folder.matches('/').count() >= DEPTH_MAX {
-                continue;
-            }
-            let Ok(entries) = std::fs::read_dir(self.root.join(&folder)) else { continue };
-            for entry in entries.flatten() {
-                let inner = entry.file_name().to_str().filter(|name| !name.starts_with('.')).map(str::to_owned);
-                let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-                if let Some(name) = inner.filter(|_| is_folder && folders.len() < SUBFOLDERS_MAX) {
-                    folders.push(format!("{folder}/{name}"));
-                }
-            }
-        }
-        folders
     }
 
     fn found(
@@ -501,9 +547,11 @@ impl Disk {
 
     /// Clears what a killed daemon left behind: our own text goes, anything else is kept where the person sees it.
     pub fn sweep(&self, is_known: impl Fn(&[u8]) -> bool) {
-        for folder in self.folders() {
-            let Ok(entries) = std::fs::read_dir(self.root.join(folder)) else { continue };
+        let mut folders = Folders::new(self.bounds);
+        while let Some(folder) = folders.next() {
+            let Ok(entries) = std::fs::read_dir(self.root.join(&folder)) else { continue };
             for entry in entries.flatten() {
+                folders.add(&folder, &entry);
                 let path = entry.path();
                 if !entry.file_name().to_string_lossy().starts_with(TEMP_PREFIX) {
                     continue;
@@ -539,8 +587,14 @@ fn refused(path: &str, source: std::io::Error) -> VaultError {
 }
 
 /// What is in a folder, all of it or nothing: half a listing would look like deletions.
-fn entries(dir: &Path) -> std::io::Result<Vec<DirEntry>> {
-    std::fs::read_dir(dir)?.take(FILES_MAX).collect()
+fn entries(dir: &Path, room: usize) -> std::io::Result<Vec<DirEntry>> {
+    let entries: Vec<DirEntry> = std::fs::read_dir(dir)?.take(room.saturating_add(1)).collect::<Result<_, _>>()?;
+    if entries.len() > room {
+        let message =
+            "there are more files here than Clone looks at, so none of them is read; move some out of the vault";
+        return Err(std::io::Error::other(message));
+    }
+    Ok(entries)
 }
 
 /// The path of a note relative to the vault; nothing for hidden files and anything that is not markdown.

@@ -30,6 +30,34 @@ fn folders_inside_facts_hold_notes_and_links_are_named() {
 }
 
 #[test]
+fn what_lies_beyond_a_bound_is_not_gone() {
+    let (dir, mut disk) = disk();
+    let facts = dir.path().join("vault/facts");
+    std::fs::create_dir_all(facts.join("one/two")).unwrap();
+    std::fs::create_dir_all(facts.join("three")).unwrap();
+    for path in ["a.md", "b.md", "c.md", "one/d.md", "one/two/e.md", "three/f.md"] {
+        std::fs::write(facts.join(path), path).unwrap();
+    }
+    let all = |look: &Look| look.files.len();
+    assert_eq!(all(&disk.look(|_| None)), 6);
+    let shown = |look: &Look| look.troubles.iter().map(|trouble| trouble.path.clone()).collect::<Vec<_>>();
+    let usual = disk.bounds;
+    // The folders in `facts` count as its entries.
+    disk.bounds = Bounds { files: 4, ..usual };
+    let look = disk.look(|_| None);
+    assert!(look.root_exists && look.blocked.holds("facts/b.md") && shown(&look) == ["facts/"], "{:?}", look.troubles);
+    disk.bounds = Bounds { depth: 1, ..usual };
+    let look = disk.look(|_| None);
+    assert!(all(&look) == 5 && look.blocked.holds("facts/one/two/e.md") && !look.blocked.holds("facts/one/d.md"));
+    assert_eq!(shown(&look), ["facts/one/two/"]);
+    disk.bounds = Bounds { folders: 4, ..usual };
+    let look = disk.look(|_| None);
+    assert!(!look.blocked.folders.is_empty() && look.troubles.len() == look.blocked.folders.len());
+    let gone = ["one/d.md", "one/two/e.md", "three/f.md"].map(|path| format!("facts/{path}"));
+    assert!(gone.iter().all(|path| look.files.contains_key(path) || look.blocked.holds(path)), "{look:?}");
+}
+
+#[test]
 fn writes_new_files_and_replaces_only_its_own() {
     let (dir, mut disk) = disk();
     let full = dir.path().join("vault/facts/a.md");

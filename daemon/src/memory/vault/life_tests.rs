@@ -133,7 +133,8 @@ impl Life {
     }
 
     fn write(&mut self) {
-        for (path, row) in self.ledger.stale() {
+        let stale: Vec<_> = self.ledger.stale().map(|(path, row)| (path.to_owned(), row.clone())).collect();
+        for (path, row) in stale {
             let bytes = self.log[usize::try_from(row.position).unwrap()].0.clone();
             if self.disk.write(&path, &bytes, |found| row.may_take(found), 0).is_ok() {
                 self.ledger.saw(&path, Some(row.hash.clone()));

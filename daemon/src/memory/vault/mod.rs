@@ -143,6 +143,10 @@ pub struct Ledger {
     rows: BTreeMap<String, Row>,
     /// Per id the files that carry it, the oldest first: a function of the rows, in whatever order they came.
     paths: BTreeMap<String, BTreeSet<(u64, String)>>,
+    /// Files that the disk is not known to hold as they should be.
+    pending: BTreeSet<String>,
+    /// Files whose text left some of ours out, and the position of the event that tells of it.
+    conflicts: BTreeMap<String, u64>,
 }
 
 /// The hash by which two texts are the same.
@@ -163,9 +167,7 @@ impl Ledger {
     pub fn merged(&mut self, text: Text<'_>, derived: String, conflicted: bool) {
         let (path, position) = (text.path, text.position);
         self.supersede(text, Author::Person, Some(Base { position, hash: derived }));
-        if let Some(row) = self.rows.get_mut(path) {
-            row.conflict = conflicted.then_some(position);
-        }
+        self.change(path, |row| row.conflict = conflicted.then_some(position));
     }
 
     /// Folds `vault.edited` of a text that the person asked for and that the disk is yet to hold.
@@ -183,10 +185,10 @@ impl Ledger {
     pub fn edited(&mut self, text: Text<'_>, base: Option<Base>) {
         let path = text.path;
         self.asked(text, base);
-        if let Some(row) = self.rows.get_mut(path) {
+        self.change(path, |row| {
             row.ours.drain(..row.ours.len().saturating_sub(1));
             row.seen = Some(row.hash.clone());
-        }
+        });
     }
 
     /// Puts a text in the place of what stood there, which the disk may hold for a while.
@@ -232,11 +234,36 @@ impl Ledger {
         if let Some(note) = &row.note {
             self.paths.entry(note.clone()).or_default().insert((row.since, path.to_owned()));
         }
+        self.mark(path, &row);
         self.rows.insert(path.to_owned(), row);
+    }
+
+    /// Changes a row, and what is known of all of them with it.
+    fn change(&mut self, path: &str, change: impl FnOnce(&mut Row)) {
+        if let Some(mut row) = self.rows.remove(path) {
+            change(&mut row);
+            self.mark(path, &row);
+            self.rows.insert(path.to_owned(), row);
+        }
+    }
+
+    /// Keeps what would else be looked for in every row.
+    fn mark(&mut self, path: &str, row: &Row) {
+        if row.is_pending() {
+            self.pending.insert(path.to_owned());
+        } else {
+            self.pending.remove(path);
+        }
+        match row.conflict {
+            Some(position) => self.conflicts.insert(path.to_owned(), position),
+            None => self.conflicts.remove(path),
+        };
     }
 
     fn remove(&mut self, path: &str) -> Option<Row> {
         let row = self.rows.remove(path)?;
+        self.pending.remove(path);
+        self.conflicts.remove(path);
         if let Some(note) = &row.note
             && let Some(paths) = self.paths.get_mut(note)
         {
@@ -267,22 +294,25 @@ impl Ledger {
 
     /// Notes what is on the disk now.
     pub fn saw(&mut self, path: &str, hash: Option<String>) {
-        if let Some(row) = self.rows.get_mut(path) {
-            row.seen = hash;
-        }
+        self.change(path, |row| row.seen = hash);
     }
 
     /// Files that the disk does not hold as they should be.
+    pub fn stale(&self) -> impl Iterator<Item = (&str, &Row)> {
+        self.pending.iter().filter_map(|path| Some((path.as_str(), self.rows.get(path)?)))
+    }
+
+    /// Files whose text left some of ours out, and the position of the event that tells of it.
     #[must_use]
-    pub fn stale(&self) -> Vec<(String, Row)> {
-        let stale = self.rows.iter().filter(|(_, row)| row.is_pending());
-        stale.map(|(path, row)| (path.clone(), row.clone())).collect()
+    pub fn conflicts(&self) -> &BTreeMap<String, u64> {
+        &self.conflicts
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dice::Dice;
 
     fn text<'a>(path: &'a str, bytes: &'a [u8], note: Option<&str>, position: u64) -> Text<'a> {
         Text { path, bytes, note: note.map(str::to_owned), position }
@@ -296,7 +326,7 @@ mod tests {
         assert!([b"one", b"two"].iter().all(|text| ledger.get("facts/a.md").unwrap().knows(&hash(*text))));
         ledger.edited(text("facts/a.md", b"mine", Some("fct_1"), 3), None);
         assert_eq!(ledger.get("facts/a.md").unwrap().author, Author::Person);
-        assert!(ledger.stale().is_empty());
+        assert_eq!(ledger.stale().count(), 0);
         ledger.moved("facts/a.md", "facts/b.md");
         assert_eq!(ledger.path_of("fct_1"), Some("facts/b.md"));
         assert_eq!(ledger.deleted("facts/b.md").unwrap().hash, hash(b"mine"));
@@ -334,9 +364,39 @@ mod tests {
     fn a_file_never_seen_is_stale() {
         let mut ledger = Ledger::default();
         ledger.written(text("a.md", b"one", None, 1));
-        assert_eq!(ledger.stale().len(), 1);
+        assert_eq!(ledger.stale().count(), 1);
         ledger.saw("a.md", Some(hash(b"one")));
-        assert!(ledger.stale().is_empty());
+        assert_eq!(ledger.stale().count(), 0);
+    }
+
+    #[test]
+    fn what_is_kept_of_all_rows_is_what_a_walk_over_them_finds() {
+        let walked = |ledger: &Ledger| {
+            let pending: Vec<String> =
+                ledger.rows().filter(|(_, row)| row.is_pending()).map(|(path, _)| path.to_owned()).collect();
+            let conflicts: BTreeMap<String, u64> =
+                ledger.rows().filter_map(|(path, row)| Some((path.to_owned(), row.conflict?))).collect();
+            (pending, conflicts)
+        };
+        let mut dice = Dice::new(7);
+        let mut ledger = Ledger::default();
+        let paths = ["a.md", "b.md", "c.md", "d.md"];
+        for position in 0..2_000 {
+            let (path, other) = (paths[dice.below(4)], paths[dice.below(4)]);
+            let bytes = [[b'a', b'b', b'c'][dice.below(3)]];
+            let text = text(path, &bytes, None, position);
+            match dice.below(7) {
+                0 => ledger.written(text),
+                1 => ledger.merged(text, hash(b"ours"), dice.one_in(2)),
+                2 => ledger.edited(text, None),
+                3 => ledger.asked(text, None),
+                4 => ledger.moved(path, other),
+                5 => drop(ledger.deleted(path)),
+                _ => ledger.saw(path, dice.one_in(2).then(|| hash(&bytes))),
+            }
+            let kept = ledger.stale().map(|(path, _)| path.to_owned()).collect();
+            assert_eq!((kept, ledger.conflicts().clone()), walked(&ledger));
+        }
     }
 
     #[test]
