@@ -13,6 +13,7 @@ mod crash;
 mod decide;
 mod forget;
 mod full;
+mod github;
 mod honesty;
 mod http;
 mod joints;

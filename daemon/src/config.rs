@@ -5,6 +5,8 @@ use std::path::Path;
 use clone_schema::prediction::{Mute, Policy};
 use serde::{Deserialize, Serialize};
 
+use crate::outside::Base;
+
 /// Everything that can be set in the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -19,6 +21,8 @@ pub struct Config {
     pub follow: Follow,
     /// How the log is kept.
     pub log: Log,
+    /// Where GitHub is.
+    pub github: Github,
 }
 
 /// `[predict]`
@@ -46,6 +50,28 @@ pub struct Follow {
     ///
     /// `clone source follow` and `clone source disconnect` win over this once they were used.
     pub agents: Vec<String>,
+}
+
+/// `[github]`; nothing is asked there before `clone source connect github`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Github {
+    /// Its REST API; `https://HOST/api/v3` where a company runs its own.
+    pub api: Base,
+    /// Where a person signs in; `https://HOST` where a company runs its own.
+    pub web: Base,
+    /// The id of the OAuth app that the device flow connects with; without one, only a token does.
+    pub client_id: Option<String>,
+    /// What the device flow asks for: `read:user` sees what is public, `repo` what is private as well.
+    pub scopes: String,
+}
+
+impl Default for Github {
+    fn default() -> Self {
+        let base = |text: &str| Base::try_from(text.to_owned());
+        let (Ok(api), Ok(web)) = (base("https://api.github.com"), base("https://github.com")) else { unreachable!() };
+        Self { api, web, client_id: None, scopes: "read:user".to_owned() }
+    }
 }
 
 /// `[log]`
@@ -141,6 +167,10 @@ mod tests {
             assert_eq!(Config::parse(text).unwrap().log.low_water(disk), mark, "{text}");
         }
         assert!(Config::parse("nonsense").is_err());
+        let github = Config::parse("[github]\napi = \"http://127.0.0.1:1/\"\nclient_id = \"x\"").unwrap().github;
+        assert_eq!((github.api.as_str(), github.web.as_str()), ("http://127.0.0.1:1", "https://github.com"));
+        let told = Config::parse("[github]\napi = \"http://api.github.com\"").unwrap_err();
+        assert!(told.starts_with("line 2: `http://api.github.com` must be `https://`"), "{told}");
         let told = Config::parse("\n[predict]\ngates = 1").unwrap_err();
         assert!(told.starts_with("line 3: unknown field `gates`") && !told.contains('\n'), "{told}");
     }

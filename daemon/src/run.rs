@@ -4,6 +4,7 @@
 //! on the thread that will run the loop. Whatever needs it waits for that, a while.
 
 mod following;
+mod github;
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -30,6 +31,7 @@ use crate::paths::Paths;
 use crate::serve::{self, Handler};
 use crate::state::{self, Mend, State, StateError};
 use following::Following;
+use github::Github;
 
 /// Reasons to wake that may wait; more are folded into those.
 const WAKES_MAX: usize = 1024;
@@ -78,7 +80,9 @@ pub fn daemon(env: &Env, paths: &Paths) -> Result<(), Failure> {
     let (waker, named) = (wake.clone(), thread::Builder::new().name("derive".to_owned()));
     let looping = named.spawn(move || deriving.run_or_end(&waker, &wakes)).map_err(Failure::new)?;
     let following = Following::start(env, paths, &engine).map_err(Failure::new)?;
+    let github = Github::start(&engine).map_err(Failure::new)?;
     let served = serve_until_told(env, paths, &engine, http, (&stages, head));
+    github.end();
     following.end();
     // What is still being loaded holds nothing that the next start would miss, and may take long: it is left where it is.
     let derived = if *stages.borrow() == Stage::Loading {

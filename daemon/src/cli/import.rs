@@ -57,6 +57,9 @@ pub fn run(context: &Context, mut arguments: Import) -> Result<u8, Failure> {
         return auto::run(context, &arguments);
     }
     let format = Format::from_name(&arguments.format).ok_or_else(|| {
+        if arguments.format == sources::github::NAME {
+            return Failure::usage("GitHub is no file").hint("`clone source connect github` reads it, every hour");
+        }
         Failure::usage(format!("no importer for `{}`", arguments.format))
             .hint(format!("try {}", Format::ALL.map(Format::name).join(", ")))
     })?;

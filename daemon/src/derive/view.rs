@@ -305,7 +305,8 @@ impl View {
                 let (typed, text) = (event.origin() == Origin::Typed, said.as_ref().map(|said| said.text.as_str()));
                 let heard = Heard { text: prompt, typed, said: text, dialog: None };
                 let predicted = self.heard(record.position, &event.session_id, heard, changes);
-                if event.origin() == Origin::Typed && predicted != Prompted::Ours {
+                // What was written for other people is remembered; it is no reply to an agent, and nothing asked of one.
+                if event.origin() == Origin::Typed && predicted != Prompted::Ours && !event.is_for_people() {
                     self.learn(record.position, &event, said, &predicted, changes);
                 }
             }

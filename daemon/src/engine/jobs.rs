@@ -25,12 +25,16 @@ impl Engine {
         Ok(rows.into_iter().map(|(id, tally)| json!({"id": id, "events": tally.events, "last": tally.last})).collect())
     }
 
-    /// What came, and which imports brought it; nobody outside is connected.
+    /// What came, which imports brought it, and whether GitHub is connected.
     pub(super) fn warmstart_sources(&self) -> Result<Reply, Fault> {
         let newest: Vec<Position> = self.read()?.imports.newest().take(IMPORTS_SHOWN).collect();
         let imports: Vec<Value> =
             newest.into_iter().filter_map(|at| self.import(at).transpose()).collect::<Result<_, _>>()?;
-        let oauth = json!({"connected": false, "needs_reauth": false});
+        let github = self.github_told();
+        let mut oauth = json!({"provider": "github", "scope": github["scopes"]});
+        for name in ["connected", "needs_reauth", "login", "last_synced_at"] {
+            oauth[name] = github[name].clone();
+        }
         ok(&json!({"sources": self.sources()?, "imports": imports, "oauth": oauth}))
     }
 

@@ -40,7 +40,10 @@ pub const HOSTED: &[(&str, &str)] = &[
     ("/api/access", "share with an API key of a narrow scope: `clone keys create --label NAME`"),
     ("/api/voice", "send what was said as events to `POST /api/recording/events/`"),
     ("/api/news", "see CHANGELOG.md"),
-    ("/api/warmstart/github/oauth", "no callback is needed: this daemon connects to nobody outside"),
+    (
+        "/api/warmstart/github/oauth",
+        "no callback is needed: `clone source connect github` connects with a token or a code",
+    ),
     ("/admin", "use the command line: `clone status`, `clone memory list`, `clone keys list`"),
 ];
 

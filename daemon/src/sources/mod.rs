@@ -11,6 +11,7 @@ mod claude_code;
 mod codex;
 mod follow;
 mod gemini;
+pub mod github;
 mod lines;
 mod specstory;
 mod tail;

@@ -148,6 +148,14 @@ const STATS: &[Param] = &[
 ];
 const AUTO: &[Param] = &[("auto", TEXT), ("meaning", TEXT), ("shadow", OBJECT)];
 const MUTE: &[Param] = &[("agents", LIST), ("projects", LIST), ("hours", LIST), ("by_config", OBJECT)];
+const GITHUB: &[Param] = &[
+    ("connected", BOOL),
+    ("login", TEXT_OR_NULL),
+    ("needs_reauth", BOOL),
+    ("last_synced_at", TEXT_OR_NULL),
+    ("syncing", BOOL),
+    ("problem", TEXT_OR_NULL),
+];
 const HEALTH: &[Param] = &[("status", TEXT), ("version", TEXT)];
 
 const SINCE: (&str, Takes) = ("since", Takes::Time);
@@ -466,12 +474,27 @@ pub const ROUTES: &[Route] = &[
         Body::Fields(&[("agents", r#"{"type":"array","items":{"enum":["claude-code","codex","gemini"]}}"#)]),
         &[(200, Reply::Object(&[("agents", LIST), ("following", ANY)]))],
     ),
+    bare("github_get", "Whether GitHub is connected, and what was read", &[], &[(200, Reply::Object(GITHUB))]),
+    post(
+        "github_connect",
+        "Connect GitHub with a token, or begin the device flow where none is given",
+        Body::Fields(&[("token?", TEXT_OR_NULL)]),
+        &[(200, Reply::Object(GITHUB))],
+    ),
+    bare("github_disconnect", "Take the token away; what was read stays", &[], &[(200, Reply::Object(GITHUB))]),
+    post("github_sync", "Read GitHub now", Body::Nothing, &[(200, Reply::Object(GITHUB))]),
+    post(
+        "secrets_rotate",
+        "Seal every secret with a new key",
+        Body::Nothing,
+        &[(200, Reply::Object(&[("secrets", INT)]))],
+    ),
     bare("sources_list", "What events come from", &[], &[(200, Reply::List(SOURCE))]),
     bare(
         "warmstart_sources",
         "What a new home can be filled from, and what came",
         &[],
-        &[(200, Reply::Object(&[("sources", LIST), ("imports", LIST)]))],
+        &[(200, Reply::Object(&[("sources", LIST), ("imports", LIST), ("oauth", OBJECT)]))],
     ),
     bare(
         "jobs_list",
