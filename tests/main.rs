@@ -28,6 +28,7 @@ mod racing;
 mod rebuild;
 mod review;
 mod socket;
+mod sources;
 mod surface;
 mod tidy;
 mod units;

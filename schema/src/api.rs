@@ -304,6 +304,9 @@ pub struct ForgetRequest {
     /// Only of this agent, application or source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<String>,
+    /// Only what came from this source, as the list of sources names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// Only of this project, or of a folder below it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,

@@ -20,6 +20,7 @@ use super::judging::{Heard, Judgements, Prompted, Waiting};
 use super::lessons::{Ending, Learned, Lesson};
 use super::notes::{self, Note};
 use super::pairs::{self, Thread};
+use super::selection;
 use super::versions::{Versions, What};
 use crate::index::Document;
 use crate::log::{Keyed, Log, Record};
@@ -337,7 +338,7 @@ impl View {
     }
 
     fn tally(&mut self, event: &Event, changes: &mut Changes) {
-        let source = event.source_detail.clone().unwrap_or_else(|| event.source.name().to_owned());
+        let source = selection::source(event).to_owned();
         let tally = self.tallies.entry(source.clone()).or_default();
         tally.events += 1;
         tally.last = tally.last.max(Some(event.occurred_at));
