@@ -103,3 +103,4 @@ curve:
 # makes of them.
 lives:
 	cargo build --quiet -p clone-daemon && python3 tests/rigs/lives.py target/debug/clone
+	python3 tests/rigs/lives.py target/debug/clone lives cues conflicts --data tests/data/memory/second

@@ -165,6 +165,10 @@ fn a_muted_agent_project_or_hour_is_never_answered_and_the_rest_is() {
     assert_eq!([gate(&plain), gate(&there), gate(&other)], [json!("mute"), json!("mute"), json!("open")]);
     let held = answered(&daemon, &plain);
     assert!(held["status"] == "escalated" && held["confidence"].as_f64().unwrap() < 0.8, "{held}");
+    // Whether to go on is held by the same, and says so.
+    let goes_on = daemon.post("/api/predictions/continuation/", &plain).body;
+    let told = daemon.get(&format!("/api/predictions/{}/", id(&goes_on))).body;
+    assert_eq!((&told["gate"], &told["status"]), (&json!("mute"), &json!("escalated")), "{told}");
     let left = home.json(&["mute", "--agent", "test agent", "--project", "work/bank", "--remove"]);
     assert_eq!((&left["agents"], &left["projects"]), (&json!([]), &json!([])));
     assert_eq!(gate(&plain), "open");

@@ -427,3 +427,37 @@ fn what_was_forgotten_stays_so_where_the_list_of_it_is_lost() {
         assert_eq!(events(&daemon, is_wire), kept);
     }
 }
+
+#[test]
+fn what_a_rule_keeps_no_longer_is_forgotten_and_nothing_else_is() {
+    let home = Home::new();
+    let daemon = home.start();
+    assert_eq!(daemon.post("/api/memory/retention/", &json!({})).status, 400, "there is no rule");
+    daemon.stop();
+    let rules = "[retention.\"agent.prompt\"]\nmax_days = 400\n[retention.\"agent.response\"]\nmax_mb = 1\n";
+    std::fs::write(home.path("config.toml"), rules).unwrap();
+    let daemon = home.start();
+    let now = clone_daemon::clock::now().to_string();
+    let long = |word: &str| format!("{word} {}", "and so on ".repeat(50_000));
+    let old = prompt("old", "s", &format!("Never tell {CANARY} about it"), "2001-01-01T00:00:00Z");
+    ingest(&daemon, &[old.clone(), prompt("new", "s", &format!("Always tell {KEPT} about it"), &now)]);
+    for id in ["long-1", "long-2", "long-3"] {
+        ingest(&daemon, &[response(id, "s", &long(id), "2001-01-01T00:00:00Z")]);
+    }
+    let answer = daemon.post("/api/memory/retention/", &json!({}));
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    for topic in ["agent.prompt", "agent.response"] {
+        assert_eq!(answer.body["events"][topic], 1, "{}", answer.body);
+    }
+    assert_eq!(answer.body["remains"], json!([]));
+    let kept: Vec<String> = events(&daemon, is_wire).into_iter().map(|(_, event)| event).collect();
+    assert_eq!(kept.len(), 3);
+    assert!(["new", "long-2", "long-3"].iter().all(|id| kept.iter().any(|event| event.contains(&format!("\"{id}\"")))));
+    assert_eq!(ingest(&daemon, &[old])["forgotten"], 1);
+    let shown = shown_by(&home, &["forget", "--retention"]);
+    assert!(!shown.contains("agent."), "{shown}");
+    let tombs = events(&daemon, |one| one["topic"] == "event.forgotten");
+    assert!(tombs.len() == 1 && tombs[0].1.contains("retention") && !tombs[0].1.contains("tell"), "{tombs:?}");
+    daemon.stop();
+    assert_eq!(stores(&home, CANARY), BTreeSet::new());
+}

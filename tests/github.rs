@@ -150,14 +150,20 @@ fn an_hour_without_news_costs_six_questions_and_a_restart_none() {
     assert!(told["connected"] == true && told["last_synced_at"].is_string(), "{told}");
     assert_eq!((github.asked(), ids(&events(&daemon))), (Vec::<String>::new(), EVENTS.to_vec()));
 
+    // What was forgotten does not come back.
+    let forgotten = daemon.post("/api/memory/forget/", &json!({"id": "github:comment:31"})).body;
+    assert_eq!(forgotten["events"]["agent.prompt"], 1, "{forgotten}");
+
     // Without its memory everything is read again, and known; three items stand in two lists.
     daemon.stop();
     std::fs::remove_file(home.path("github.json")).unwrap();
     let daemon = home.start();
     let read = || Some(daemon.get("/api/sources/github/").body).filter(|told| told["syncs"].as_u64() > Some(0));
     let told = until(read).expect("GitHub is read");
-    assert_eq!((&told["read"]["recorded"], &told["read"]["known"]), (&json!(0), &json!(19)), "{told}");
-    assert_eq!(ids(&events(&daemon)), EVENTS);
+    assert_eq!((&told["read"]["recorded"], &told["read"]["known"]), (&json!(0), &json!(18)), "{told}");
+    assert_eq!(told["read"]["forgotten"], 1, "{told}");
+    let left: Vec<&str> = EVENTS.into_iter().filter(|id| *id != "github:comment:31").collect();
+    assert_eq!(ids(&events(&daemon)), left);
 }
 
 #[test]

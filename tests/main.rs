@@ -11,6 +11,7 @@ mod cli;
 mod context;
 mod crash;
 mod decide;
+mod edits;
 mod forget;
 mod full;
 mod github;

@@ -1,5 +1,6 @@
 //! The settings that a person keeps in `config.toml`; a missing file means the defaults.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use clone_schema::prediction::{Mute, Policy};
@@ -23,6 +24,18 @@ pub struct Config {
     pub log: Log,
     /// Where GitHub is.
     pub github: Github,
+    /// How much of a topic is kept, by its name; all of every topic that is not named.
+    pub retention: BTreeMap<String, Keep>,
+}
+
+/// `[retention."agent.response"]`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Keep {
+    /// What happened more days ago is forgotten.
+    pub max_days: Option<u32>,
+    /// Of more MiB, as JSON, the oldest are forgotten.
+    pub max_mb: Option<u32>,
 }
 
 /// `[predict]`
@@ -135,12 +148,25 @@ impl Config {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        toml::from_str(text).map_err(|error| {
+        let config: Self = toml::from_str(text).map_err(|error| {
             let line =
                 error.span().map_or(1, |span| text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1);
             format!("line {line}: {}", error.message().trim_end().replace('\n', ", "))
+        })?;
+        // A rule for a topic that nobody has would keep everything and look as if it did not.
+        let wrong = config.retention.keys().find(|topic| !may_go(topic));
+        wrong.map_or(Ok(config.clone()), |topic| {
+            Err(format!(
+                "`[retention]` names `{topic}`, which is no topic that can be forgotten; see `clone events --help`"
+            ))
         })
     }
+}
+
+/// Whether a rule may be about this topic: what happened, and what was predicted of it or noted down.
+fn may_go(topic: &str) -> bool {
+    let found = clone_schema::topic::find(topic);
+    found.is_some_and(|(_, topic)| topic.wire) || ["prediction.made", "memory.noted"].contains(&topic)
 }
 
 #[cfg(test)]
@@ -167,6 +193,12 @@ mod tests {
             assert_eq!(Config::parse(text).unwrap().log.low_water(disk), mark, "{text}");
         }
         assert!(Config::parse("nonsense").is_err());
+        let kept = Config::parse("[retention.\"agent.response\"]\nmax_days = 30\n").unwrap().retention;
+        assert_eq!(kept["agent.response"], Keep { max_days: Some(30), max_mb: None });
+        for topic in ["agent.responses", "vault.edited", "key.created"] {
+            let told = Config::parse(&format!("[retention.\"{topic}\"]\nmax_mb = 1")).unwrap_err();
+            assert!(told.contains(topic), "{told}");
+        }
         let github = Config::parse("[github]\napi = \"http://127.0.0.1:1/\"\nclient_id = \"x\"").unwrap().github;
         assert_eq!((github.api.as_str(), github.web.as_str()), ("http://127.0.0.1:1", "https://github.com"));
         let told = Config::parse("[github]\napi = \"http://api.github.com\"").unwrap_err();

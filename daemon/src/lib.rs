@@ -42,7 +42,7 @@
 //! 1. Ground and derived never mix: delete `state.redb`, `model.snapshot`, `index/` and the vault, and every read answers
 //!    the same (`tests/pipeline.rs`).
 //! 2. Acked means durable: a reply is sent after fdatasync (`tests/crash.rs`).
-//! 3. No event is changed, and none goes but by `forget` (or a retention rule, once there is one), which leaves a tombstone
+//! 3. No event is changed, and none goes but by `forget` or by a retention rule of the person's, which leave a tombstone
 //!    without content (`tests/forget.rs`).
 //! 4. A person's edit outranks every inference; a deleted claim is not inferred again (`tests/vault.rs`, `tests/notes.rs`,
 //!    `tests/racing.rs`).

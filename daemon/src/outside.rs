@@ -3,7 +3,10 @@
 //! Nothing is asked before somebody connects. A redirect is followed only to the same server, and what is sent along stays
 //! out of every message.
 
+use std::sync::OnceLock;
 use std::time::Duration;
+
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use crate::secrets::Secret;
 
@@ -80,27 +83,29 @@ pub struct OutsideError {
 }
 
 /// Who asks.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Outside {
-    agent: ureq::Agent,
-}
-
-impl Default for Outside {
-    fn default() -> Self {
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .timeout_global(Some(PATIENCE))
-            .user_agent(concat!("clone/", env!("CARGO_PKG_VERSION")))
-            // The environment is read in one place, and not here.
-            .proxy(None)
-            .build();
-        Self { agent: config.into() }
-    }
+    /// Made at the first question: reading the certificates of the system takes a moment.
+    agent: OnceLock<ureq::Agent>,
 }
 
 impl Outside {
+    fn agent(&self) -> &ureq::Agent {
+        self.agent.get_or_init(|| {
+            let config = ureq::Agent::config_builder()
+                .http_status_as_error(false)
+                .max_redirects(0)
+                .max_redirects_will_error(false)
+                .timeout_global(Some(PATIENCE))
+                .user_agent(concat!("clone/", env!("CARGO_PKG_VERSION")))
+                .tls_config(TlsConfig::builder().root_certs(trusted()).build())
+                // The environment is read in one place, and not here.
+                .proxy(None)
+                .build();
+            config.into()
+        })
+    }
+
     /// Asks for a path below the base, with these headers and this token.
     ///
     /// # Errors
@@ -115,7 +120,7 @@ impl Outside {
     ) -> Result<Response, OutsideError> {
         let mut path = path.to_owned();
         for _ in 0..=REDIRECTS_MAX {
-            let mut request = self.agent.get(format!("{}{path}", base.as_str()));
+            let mut request = self.agent().get(format!("{}{path}", base.as_str()));
             for (name, value) in headers {
                 request = request.header(*name, *value);
             }
@@ -137,9 +142,18 @@ impl Outside {
     ///
     /// As [`Outside::get`].
     pub fn post(&self, base: &Base, path: &str, form: Vec<(&str, &str)>) -> Result<Response, OutsideError> {
-        let request = self.agent.post(format!("{}{path}", base.as_str())).header("accept", "application/json");
+        let request = self.agent().post(format!("{}{path}", base.as_str())).header("accept", "application/json");
         request.send_form(form).map_err(|error| failed(base, &error)).and_then(|got| read(base, got))
     }
+}
+
+/// Whom the system trusts, a company's own authority among them; Mozilla's list where it names nobody.
+fn trusted() -> RootCerts {
+    let certificates = rustls_native_certs::load_native_certs().certs;
+    if certificates.is_empty() {
+        return RootCerts::WebPki;
+    }
+    certificates.iter().map(|one| Certificate::from_der(one).to_owned()).into()
 }
 
 /// The path of a redirect to the same server.

@@ -6,6 +6,7 @@
 mod following;
 mod github;
 
+use std::collections::BTreeMap;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -19,7 +20,7 @@ use notify::{RecursiveMode, Watcher};
 use tokio::sync::watch;
 
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, Keep};
 use crate::derive::progress::Progress;
 use crate::derive::{Derive, DeriveError, Wake, forget};
 use crate::engine::{Engine, Parts};
@@ -64,7 +65,7 @@ pub fn daemon(env: &Env, paths: &Paths) -> Result<(), Failure> {
     let log = open_log(paths, &config, &wake, grown.clone())?;
     grown.send_replace(log.head());
     let (http_wanted, http) = watch::channel(env.daemon_port.is_some());
-    let progress = Arc::new(Progress::default());
+    let (progress, rules) = (Arc::new(Progress::default()), config.retention.clone());
     let engine = Arc::new(Engine::new(Parts {
         log: log.clone(),
         progress: progress.clone(),
@@ -76,7 +77,7 @@ pub fn daemon(env: &Env, paths: &Paths) -> Result<(), Failure> {
         }),
     }));
     let (stage, stages) = watch::channel(Stage::Loading);
-    let deriving = Deriving { paths: paths.clone(), log: log.clone(), engine: engine.clone(), progress, stage };
+    let deriving = Deriving { paths: paths.clone(), rules, log: log.clone(), engine: engine.clone(), progress, stage };
     let (waker, named) = (wake.clone(), thread::Builder::new().name("derive".to_owned()));
     let looping = named.spawn(move || deriving.run_or_end(&waker, &wakes)).map_err(Failure::new)?;
     let following = Following::start(env, paths, &engine).map_err(Failure::new)?;
@@ -109,6 +110,7 @@ enum Stage {
 /// The life of the derived side, on a thread of its own.
 struct Deriving {
     paths: Paths,
+    rules: BTreeMap<String, Keep>,
     log: Log,
     engine: Arc<Engine>,
     progress: Arc<Progress>,
@@ -136,7 +138,7 @@ impl Deriving {
         self.stage.send_replace(Stage::Loaded);
         tracing::info!(ms = started.elapsed().as_millis(), "everything derived is loaded");
         let _watcher = watch_vault(&self.paths.vault, wake, &self.engine);
-        derive.run(wakes);
+        derive.keeping(self.rules).run(wakes);
         Ok(())
     }
 }

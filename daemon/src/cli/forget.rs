@@ -51,6 +51,12 @@ pub struct Forget {
     /// Forget nothing: look for these words in every file, decoded
     #[arg(long, value_name = "TEXT", group = "what", conflicts_with_all = ["id", "session", "app", "project", "from", "to", "text"])]
     verify: Option<String>,
+    /// Forget what the rules of `[retention]` in config.toml keep no longer; once a day that is done by itself
+    #[arg(long, group = "what", conflicts_with_all = ["id", "session", "app", "project", "from", "to", "text", "verify"])]
+    retention: bool,
+    /// The clock is right, although it is ahead of what was to be expected
+    #[arg(long, requires = "retention")]
+    trust_clock: bool,
 }
 
 /// Forgets, or shows what would go.
@@ -61,6 +67,11 @@ pub struct Forget {
 pub fn run(cli: &Context, arguments: &Forget) -> Result<u8, Failure> {
     if let Some(text) = &arguments.verify {
         return verify(cli, text);
+    }
+    if arguments.retention {
+        let body = json!({"trust_clock": arguments.trust_clock});
+        let reply = cli.client()?.blocking("retention_run", None, &[], Some(&body))?;
+        return Ok(told(cli, &serde_json::from_value(reply).map_err(Failure::new)?, false));
     }
     let request = ForgetRequest {
         id: arguments.id.clone(),
@@ -93,8 +104,13 @@ pub fn wanted(cli: &Context, request: &ForgetRequest, yes: bool) -> Result<u8, F
         consent(cli, &reply, request.vault)?;
     }
     let reply = ask(cli, &with(false))?;
-    show(cli, &reply, request.vault);
-    Ok(if reply.remains.is_empty() { 0 } else { exit::DEGRADED })
+    Ok(told(cli, &reply, request.vault))
+}
+
+/// Shows what is forgotten; the exit code says whether all of it is.
+fn told(cli: &Context, reply: &ForgetReply, vault: bool) -> u8 {
+    show(cli, reply, vault);
+    if reply.remains.is_empty() { 0 } else { exit::DEGRADED }
 }
 
 fn ask(cli: &Context, request: &ForgetRequest) -> Result<ForgetReply, Failure> {

@@ -71,17 +71,36 @@ impl Derive {
     /// The door is shut before the log is read to its end: what is answered meanwhile would rest on what goes.
     pub(super) fn forget(&mut self, request: &ForgetRequest) -> Result<Forgot, String> {
         let selection = Selection::of(request).ok_or("say what is to be forgotten")?;
+        self.forget_barred(selection, request, "person").map_err(|error| error.to_string())
+    }
+
+    /// Forgets what is selected while nobody is answered; `by` is `person` or `retention`.
+    pub(super) fn forget_barred(
+        &mut self,
+        selection: Selection,
+        request: &ForgetRequest,
+        by: &str,
+    ) -> Result<Forgot, DeriveError> {
+        // Its journal would be written over.
+        if self.emptied || self.log.erasure().is_some() {
+            self.go_on_forgetting()?;
+        }
         if !request.dry_run {
             self.bar(true);
         }
-        let forgot = self.forget_selected(selection, request);
+        let forgot = self.forget_selected(selection, request, by);
         if self.log.erasure().is_none() && !self.emptied {
             self.bar(false);
         }
-        forgot.map_err(|error| error.to_string())
+        forgot
     }
 
-    fn forget_selected(&mut self, mut selection: Selection, request: &ForgetRequest) -> Result<Forgot, DeriveError> {
+    fn forget_selected(
+        &mut self,
+        mut selection: Selection,
+        request: &ForgetRequest,
+        by: &str,
+    ) -> Result<Forgot, DeriveError> {
         self.log.append(Vec::new())?;
         self.vault_at = Some(std::time::Instant::now());
         self.pass(true)?;
@@ -100,7 +119,7 @@ impl Derive {
             return Ok(Forgot { reply, marks: Vec::new() });
         }
         self.append(plan.cleaned.iter().cloned().map(Payload::VaultEdited).collect())?;
-        self.log.begin_erasure(&plan.erasure(clock::new_id(), clock::now(), self.cursor()))?;
+        self.log.begin_erasure(&plan.erasure(clock::new_id(), clock::now(), self.cursor(), by))?;
         reply.quarantined = self.go_on_forgetting()?;
         Ok(Forgot { reply, marks: plan.marks })
     }
@@ -155,8 +174,9 @@ impl Derive {
     }
 }
 
-/// The events that a fact or an episode rests on.
-fn evidence(view: &View, id: &str) -> Option<Vec<String>> {
+/// The events that a fact or an episode rests on, of a withdrawn one too.
+#[must_use]
+pub fn evidence(view: &View, id: &str) -> Option<Vec<String>> {
     let fact = view.facts.get(id).map(|fact| &fact.evidence);
     let found = fact.or_else(|| view.episodes.get(id).map(|episode| &episode.evidence));
     if let Some(evidence) = found {

@@ -245,9 +245,8 @@ impl Open {
 
 /// Whether a prompt takes back the automatic answer before it: a no where the agent asked nothing that it could answer.
 fn is_regret(prompt: &str, said: Option<&str>) -> bool {
-    let asked = said.is_some_and(|said| {
-        matches!(situation::Situation::read(said).kind, Kind::Offer | Kind::Question | Kind::Options)
-    });
+    let asked =
+        said.is_some_and(|said| matches!(situation::kind_of(said), Kind::Offer | Kind::Question | Kind::Options));
     !asked && stratum::verdict(prompt) == stratum::Verdict::Rejected
 }
 

@@ -18,6 +18,8 @@ pub mod notes;
 pub mod pairs;
 pub mod plan;
 pub mod progress;
+mod retain;
+pub mod retention;
 mod review;
 pub mod selection;
 pub mod snapshot;
@@ -35,6 +37,7 @@ use clone_schema::api::ForgetRequest;
 use clone_schema::internal::{Internal, Payload};
 
 use crate::clock;
+use crate::config::Keep;
 use crate::index::{Index, IndexError};
 use crate::log::{Entry, Log, LogError};
 use crate::memory::vault::disk::{Blocked, Disk};
@@ -44,6 +47,7 @@ use conflicts::Conflicts;
 use forget::Forgot;
 use keep::{Keeper, Kept};
 use progress::Progress;
+use retain::Retention;
 use snapshot::Snapshot;
 use view::{Changes, View};
 
@@ -88,6 +92,10 @@ pub enum Wake {
     Settle(SyncSender<Result<Position, String>>),
     /// Somebody said whether notes that are gone all at once were meant to be; answered with how many that was.
     Deletions(bool, SyncSender<Result<usize, String>>),
+    /// Somebody wants the rules of retention looked at, and may say that the clock is right; answered when that is done.
+    Retain(bool, Told),
+    /// Somebody wants a note deleted; answered when it is gone from the folder and from memory.
+    Delete(String, SyncSender<Result<(), String>>),
     /// Somebody wants something forgotten; answered when it is.
     Forget(Box<ForgetRequest>, Told),
     /// Write what is pending and end.
@@ -146,6 +154,8 @@ pub struct Derive {
     emptied: bool,
     /// When files may be written again, after the system refused one.
     write_at: Option<Instant>,
+    /// What the rules of retention keep, and when they are looked at again.
+    retention: Retention,
 }
 
 impl Derive {
@@ -185,6 +195,7 @@ impl Derive {
             wishes: Vec::new(),
             emptied: false,
             write_at: None,
+            retention: Retention::default(),
         };
         load::reindex(&derive.view, &derive.log, &derive.index, progress)?;
         match derive.fold_all(progress) {
@@ -241,6 +252,12 @@ impl Derive {
         self.report(outcome);
     }
 
+    /// The same, keeping no more than these rules say.
+    #[must_use]
+    pub fn keeping(self, rules: BTreeMap<String, Keep>) -> Self {
+        Self { retention: Retention::of(rules), ..self }
+    }
+
     /// What is derived, for readers.
     #[must_use]
     pub fn view(&self) -> Arc<RwLock<View>> {
@@ -293,6 +310,8 @@ impl Derive {
                 self.vault_at = Some(Instant::now());
                 let _gone = decided.send(answer);
             }
+            Wake::Delete(path, deleted) => drop(deleted.send(self.delete(&path))),
+            Wake::Retain(trust_clock, told) => drop(told.send(self.retain(trust_clock))),
             Wake::Forget(wish, told) => self.wishes.push((wish, told)),
             Wake::Shutdown => return true,
         }
@@ -341,6 +360,7 @@ impl Derive {
             self.close_idle(None)?;
             // A watch may be missing, or have died with a folder that was made again.
             self.vault_at = Some(now);
+            self.retain_daily()?;
         }
         let due = self.persist_at.is_some_and(|at| at <= Instant::now());
         if settle || due || self.changes.documents >= PERSIST_DOCUMENTS {

@@ -53,11 +53,11 @@ pub struct Plan {
 impl Plan {
     /// The journal of it.
     #[must_use]
-    pub fn erasure(&self, id: String, at: Timestamp, upto: Position) -> Erasure {
+    pub fn erasure(&self, id: String, at: Timestamp, upto: Position, by: &str) -> Erasure {
         Erasure {
             id,
             at,
-            by: "person".to_owned(),
+            by: by.to_owned(),
             runs: runs(self.gone.keys().copied()),
             upto,
             stones: self.stones.clone(),
@@ -145,7 +145,7 @@ struct Shadow {
 }
 
 /// Reads the log up to where the view is.
-fn each(log: &Log, until: Position, mut take: impl FnMut(&Record)) -> Result<(), LogError> {
+pub(super) fn each(log: &Log, until: Position, mut take: impl FnMut(&Record)) -> Result<(), LogError> {
     let mut from = Position(0);
     while from < until {
         let records = log.scan(from, SCAN)?;

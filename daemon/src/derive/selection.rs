@@ -8,6 +8,7 @@ use clone_schema::internal::{FileText, Internal, Payload};
 use clone_schema::{Timestamp, topic};
 use serde_json::Value;
 
+use super::retention::Due;
 use crate::log::Record;
 
 /// Words of an event that are fewer characters than this are anybody's: they name no one event.
@@ -49,6 +50,7 @@ fn is_wire(record: &Record) -> bool {
 pub struct Selection {
     /// Only these events.
     pub ids: Option<HashSet<String>>,
+    due: Option<Vec<Due>>,
     session: Option<String>,
     app: Option<String>,
     source: Option<String>,
@@ -81,6 +83,12 @@ impl Selection {
         })
     }
 
+    /// What the rules of retention keep no longer.
+    #[must_use]
+    pub fn due(due: Vec<Due>) -> Self {
+        Self { due: Some(due), ..Self::default() }
+    }
+
     /// The words that were asked for.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
@@ -90,15 +98,16 @@ impl Selection {
     /// Whether words are all that was asked for.
     #[must_use]
     pub fn is_text_alone(&self) -> bool {
-        let Self { ids, session, app, source, project, from, to, text, .. } = self;
+        let Self { ids, due, session, app, source, project, from, to, text, .. } = self;
         let whose = session.is_none() && app.is_none() && source.is_none() && project.is_none();
-        text.is_some() && ids.is_none() && whose && from.is_none() && to.is_none()
+        text.is_some() && ids.is_none() && due.is_none() && whose && from.is_none() && to.is_none()
     }
 
     /// Whether a record goes because it was asked for. Files of the vault never are: they follow.
     #[must_use]
     pub fn takes(&self, record: &Record, known: &Known) -> bool {
         let whole = self.ids.as_ref().is_none_or(|ids| ids.contains(&record.id))
+            && self.due.as_ref().is_none_or(|due| due.iter().any(|due| due.takes(record)))
             && self.from.is_none_or(|from| record.occurred_at >= from)
             && self.to.is_none_or(|to| record.occurred_at < to);
         whole && self.of_whom(known) && self.text.as_ref().is_none_or(|text| said(known).to_lowercase().contains(text))

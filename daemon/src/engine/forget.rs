@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clone_schema::api::{ForgetRequest, VerifyRequest};
+use clone_schema::api::{ForgetRequest, RetentionRequest, VerifyRequest};
 use clone_schema::{Fault, fault};
 use serde_json::json;
 
@@ -25,9 +25,21 @@ impl Engine {
             return Err(Fault::invalid("nothing says what to forget")
                 .hint("give one or more of id, session_id, app, project, from, to, text"));
         }
-        let dry_run = request.dry_run;
-        let Forgot { mut reply, mut marks } = self.forgot(request)?;
-        if !dry_run && !marks.is_empty() {
+        let forgot = self.forgot(request)?;
+        self.searched(forgot)
+    }
+
+    /// Forgets what the rules of retention keep no longer.
+    pub(super) fn retention_run(&self, request: &RetentionRequest) -> Result<Reply, Fault> {
+        let slow = "still forgetting; it goes on by itself";
+        let forgot = self.ask(|told| Wake::Retain(request.trust_clock, told), FORGET_PATIENCE, slow)?;
+        self.searched(forgot.map_err(Fault::invalid)?)
+    }
+
+    /// What was forgotten, and what a search of every file still finds of it.
+    fn searched(&self, forgot: Forgot) -> Result<Reply, Fault> {
+        let Forgot { mut reply, mut marks } = forgot;
+        if !reply.dry_run && !marks.is_empty() {
             marks.truncate(MARKS_MAX);
             reply.searched = marks.len();
             reply.remains = remains::search(&self.paths, &marks).map_err(|error| not_searched(&error))?;

@@ -5,6 +5,7 @@
 
 mod auto;
 mod backtest;
+pub mod edits;
 pub mod events;
 pub mod following;
 pub mod forget;
@@ -173,7 +174,7 @@ impl Engine {
             "following_set" => self.following_set(&body(call)?),
             "secrets_rotate" => self.secrets_rotate(),
             name if name.starts_with("github_") => self.github(call),
-            other => Err(Fault::internal(format!("operation `{other}` has no method"))),
+            _ => self.edited(call, id),
         }
     }
 

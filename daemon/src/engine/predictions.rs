@@ -285,11 +285,17 @@ impl Engine {
         };
         let listed: Vec<(Option<Prediction>, Mark)> = {
             let view = self.read()?;
-            let pending: Vec<Prediction> = view.pending().values().rev().cloned().collect();
-            let pending = pending.into_iter().map(|prediction| (mark_of(&prediction), Some(prediction)));
-            let known = view.predictions.values().rev().map(|mark| (mark.clone(), None));
-            let newest_first = pending.chain(known).filter(|(mark, _)| wanted(mark));
-            page.cut(newest_first.map(|(mark, prediction)| (prediction, mark)))
+            // Cloned, so that no answer waits for its lock while the rest is looked through.
+            let pending: Vec<(Option<Prediction>, Mark)> = view
+                .pending()
+                .values()
+                .rev()
+                .map(|prediction| (prediction, mark_of(prediction)))
+                .filter(|(_, mark)| wanted(mark))
+                .map(|(prediction, mark)| (Some(prediction.clone()), mark))
+                .collect();
+            let known = view.predictions.values().rev().filter(|mark| wanted(mark)).map(|mark| (None, mark.clone()));
+            page.cut(pending.into_iter().chain(known))
         };
         let mut rows = Vec::with_capacity(listed.len());
         for (prediction, mark) in listed {
@@ -343,9 +349,10 @@ fn admit(request: &PredictRequest) -> Result<(), Fault> {
     if !(1..=MAX_K).contains(&request.k) {
         return Err(Fault::invalid(format!("k must be 1 to {MAX_K}")));
     }
-    let options = request.options.as_deref().unwrap_or(&["-".to_owned()]).to_owned();
     let wrong = |option: &String| option.trim().is_empty() || option.len() > OPTION_BYTES_MAX;
-    if !(1..=OPTIONS_MAX).contains(&options.len()) || options.iter().any(wrong) {
+    if let Some(options) = &request.options
+        && (!(1..=OPTIONS_MAX).contains(&options.len()) || options.iter().any(wrong))
+    {
         let range = format!("options are 1 to {OPTIONS_MAX} texts of 1 to {OPTION_BYTES_MAX} bytes");
         return Err(Fault::invalid(range));
     }

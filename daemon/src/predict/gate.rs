@@ -9,9 +9,9 @@ use clone_schema::confidence::{below, floor3};
 use clone_schema::event::ChoiceKind;
 use clone_schema::prediction::{Candidate, Gate, MAX_K, MIN_THRESHOLD, Status, Weight};
 
-use super::local::Answer;
+use super::local::{Answer, Label};
 use super::situation::{Kind, last_block, normal, tokens};
-use super::tripwire::tripped;
+use super::tripwire::{Stood, tripped};
 
 /// Like situations that were answered alike, from which on an answer may be acted on.
 pub const ENOUGH_AGREE: u32 = 5;
@@ -57,6 +57,8 @@ pub struct Decided {
     pub gate: Gate,
     /// How much stands behind the first candidate.
     pub weight: Weight,
+    /// What the first candidate stood at before anything held it.
+    pub stood: Stood,
     /// What the agent did last.
     pub kind: Kind,
     /// Nothing of the person's own fits.
@@ -78,6 +80,13 @@ impl Decided {
     #[must_use]
     pub fn confidence(&self) -> f64 {
         self.candidates.first().map_or(0.0, |first| first.confidence)
+    }
+
+    /// What it teaches that the first candidate was right or wrong.
+    #[must_use]
+    pub fn label(&self, hit: bool) -> Label {
+        let raw = self.candidates.first().map_or(0.0, |first| first.raw_confidence);
+        Label { raw, kind: self.kind, hit, weight: 1.0, stood: self.stood }
     }
 }
 
@@ -113,9 +122,9 @@ pub fn decide(answer: Answer, threshold: f64, mode: Mode, agent_input: &str, id:
         candidate.confidence = floor3(candidate.probability).min(confidence);
     }
     let status = if confidence >= threshold { Status::Auto } else { Status::Escalated };
-    let (weight, kind, channel) = (answer.weight, answer.kind, answer.channel);
+    let (weight, stood, kind, channel) = (answer.weight, answer.standing.stood, answer.kind, answer.channel);
     let would_be_auto = matches!(live, Gate::Open | Gate::Audit);
-    Decided { candidates, status, gate, weight, kind, abstained, channel, would_be_auto }
+    Decided { candidates, status, gate, weight, stood, kind, abstained, channel, would_be_auto }
 }
 
 /// Whether the prediction of this id is asked although it could be automatic.
@@ -264,7 +273,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::curves::Standing;
-    use super::super::tripwire::{Outcome, Stood};
+    use super::super::tripwire::Outcome;
     use super::*;
 
     /// An id that is not audited.

@@ -121,7 +121,7 @@ async fn take(desk: &Desk, head: &Parts, body: Body) -> Result<Call, Box<Respons
             return Err(refusal);
         }
     };
-    if call.operation.method == "POST" {
+    if call.operation.takes_body() {
         let read = body::read(body, body::cap(call.operation), desk.body_time).await.map_err(broken)?;
         call.body = if read.is_empty() { Bytes::from_static(b"{}") } else { read };
     }
@@ -397,7 +397,7 @@ mod tests {
                 let call = calls.first().expect("one call");
                 assert_eq!(call.caller, Caller::Owner);
                 assert_eq!(call.id.as_deref(), operation.path.contains("{id}").then_some("claude-code:a/b#c"));
-                assert_eq!(call.body, if operation.method == "POST" { "{}" } else { "" });
+                assert_eq!(call.body, if operation.takes_body() { "{}" } else { "" });
             }
         }
     }

@@ -111,6 +111,54 @@ const RAW: &[Param] = &[
     ("event_id", TEXT),
 ];
 const EPISODE: &[Param] = &[("id", TEXT), ("title", TEXT), ("summary", TEXT), ("evidence", LIST)];
+const LISTED: &str = r#"{"type":["array","null"],"items":{"type":"string"}}"#;
+const INSTANT_OR_NULL: &str = r#"{"type":["string","null"],"format":"date-time"}"#;
+const SHARE_OR_NULL: &str = r#"{"type":["number","null"],"minimum":0,"maximum":1}"#;
+const STATE_OR_NULL: &str = r#"{"enum":["active","archived",null]}"#;
+const NEW_FACT: &[Param] = &[
+    ("text", NOT_BLANK),
+    ("kind?", TEXT_OR_NULL),
+    ("importance?", SHARE_OR_NULL),
+    ("tags?", LISTED),
+    ("status?", STATE_OR_NULL),
+];
+const FACT_EDIT: &[Param] = &[
+    ("text?", TEXT_OR_NULL),
+    ("kind?", TEXT_OR_NULL),
+    ("importance?", SHARE_OR_NULL),
+    ("tags?", LISTED),
+    ("status?", STATE_OR_NULL),
+];
+const NEW_EPISODE: &[Param] = &[
+    ("title", NOT_BLANK),
+    ("summary?", TEXT_OR_NULL),
+    ("started_at?", INSTANT_OR_NULL),
+    ("ended_at?", INSTANT_OR_NULL),
+    ("outcome?", TEXT_OR_NULL),
+    ("open_ends?", LISTED),
+    ("tags?", LISTED),
+];
+const EPISODE_EDIT: &[Param] = &[
+    ("title?", TEXT_OR_NULL),
+    ("summary?", TEXT_OR_NULL),
+    ("started_at?", INSTANT_OR_NULL),
+    ("ended_at?", INSTANT_OR_NULL),
+    ("outcome?", TEXT_OR_NULL),
+    ("open_ends?", LISTED),
+    ("tags?", LISTED),
+];
+const FORGOTTEN: &[Param] = &[
+    ("dry_run", BOOL),
+    ("events", OBJECT),
+    ("facts", LIST),
+    ("episodes", LIST),
+    ("notes", LIST),
+    ("yours", LIST),
+    ("quarantined", INT),
+    ("lines", INT),
+    ("searched", INT),
+    ("remains", LIST),
+];
 const WAITING: &[Param] = &[("gate", TEXT), ("reason", TEXT), ("fact", OBJECT), ("choices", LIST)];
 const FACT: &[Param] = &[
     ("id", TEXT),
@@ -272,7 +320,20 @@ pub const ROUTES: &[Route] = &[
     ),
     bare("raw_get", "One event as a sentence", &[], &[(200, Reply::Object(RAW))]),
     bare("episodes_list", "Episodes, newest first", &[LIMIT_200, OFFSET], &[(200, Reply::List(EPISODE))]),
+    post(
+        "episodes_add",
+        "Tell an episode that nobody recorded",
+        Body::Fields(NEW_EPISODE),
+        &[(201, Reply::Object(EPISODE))],
+    ),
     bare("episodes_get", "One episode", &[], &[(200, Reply::Object(EPISODE))]),
+    post(
+        "episodes_edit",
+        "Change how an episode is told; what is absent stays",
+        Body::Fields(EPISODE_EDIT),
+        &[(200, Reply::Object(EPISODE))],
+    ),
+    bare("episodes_delete", "Take an episode away; it is not told again", &[], &[(204, Reply::Nothing)]),
     bare(
         "facts_list",
         "Facts, newest first",
@@ -286,12 +347,32 @@ pub const ROUTES: &[Route] = &[
         ],
         &[(200, Reply::List(FACT))],
     ),
+    post("facts_add", "State a fact", Body::Fields(NEW_FACT), &[(201, Reply::Object(FACT))]),
     bare("facts_get", "One fact", &[], &[(200, Reply::Object(FACT))]),
+    post(
+        "facts_edit",
+        "Change what a fact says; what is absent stays",
+        Body::Fields(FACT_EDIT),
+        &[(200, Reply::Object(FACT))],
+    ),
+    bare("facts_delete", "Withdraw a fact; it is not inferred again", &[], &[(204, Reply::Nothing)]),
     bare(
         "profile_get",
         "The profile and the soul card",
         &[],
         &[(200, Reply::Object(&[("body", TEXT), ("soul", TEXT)]))],
+    ),
+    post(
+        "profile_set",
+        "Write the profile, the soul card or both; what is learned later is merged in",
+        Body::Fields(&[("body?", TEXT_OR_NULL), ("soul?", TEXT_OR_NULL)]),
+        &[(200, Reply::Object(&[("body", TEXT), ("soul", TEXT)]))],
+    ),
+    bare(
+        "profile_delete",
+        "Compile profile and soul card afresh, without what the person wrote",
+        &[],
+        &[(204, Reply::Nothing)],
     ),
     post(
         "context",
@@ -307,7 +388,16 @@ pub const ROUTES: &[Route] = &[
         "memory_history",
         "The versions of a note, newest first",
         &[("of", Takes::Text)],
-        &[(200, Reply::Object(&[("path", TEXT), ("id", TEXT_OR_NULL), ("exists", BOOL), ("versions", LIST)]))],
+        &[(
+            200,
+            Reply::Object(&[
+                ("path", TEXT),
+                ("id", TEXT_OR_NULL),
+                ("exists", BOOL),
+                ("still_held", INT),
+                ("versions", LIST),
+            ]),
+        )],
     ),
     post(
         "memory_undo",
@@ -330,28 +420,30 @@ pub const ROUTES: &[Route] = &[
     post(
         "forget",
         "Forget events and all that rests on them, for good; every criterion that is given must hold",
-        Body::Of(of::<ForgetRequest>),
-        &[(
-            200,
-            Reply::Object(&[
-                ("dry_run", BOOL),
-                ("events", OBJECT),
-                ("facts", LIST),
-                ("episodes", LIST),
-                ("notes", LIST),
-                ("yours", LIST),
-                ("quarantined", INT),
-                ("lines", INT),
-                ("searched", INT),
-                ("remains", LIST),
-            ]),
-        )],
+        Body::Fields(&[
+            ("id?", TEXT_OR_NULL),
+            ("session_id?", TEXT_OR_NULL),
+            ("app?", TEXT_OR_NULL),
+            ("project?", TEXT_OR_NULL),
+            ("from?", INSTANT),
+            ("to?", INSTANT),
+            ("text?", TEXT_OR_NULL),
+            ("vault?", BOOL),
+            ("dry_run?", BOOL),
+        ]),
+        &[(200, Reply::Object(FORGOTTEN))],
     ),
     post(
         "forget_verify",
         "Look for words in every file, decoded",
         Body::Of(of::<VerifyRequest>),
         &[(200, Reply::Object(&[("remains", LIST)]))],
+    ),
+    post(
+        "retention_run",
+        "Forget what the rules of retention keep no longer",
+        Body::Fields(&[("trust_clock?", BOOL)]),
+        &[(200, Reply::Object(FORGOTTEN))],
     ),
     bare("raw_forget", "Forget one event", &[], &[(204, Reply::Nothing)]),
     post(

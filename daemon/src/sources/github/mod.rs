@@ -44,6 +44,8 @@ const LATE_COMMIT_SECONDS: i64 = 90 * 86_400;
 const OVERLAP_SECONDS: i64 = 86_400;
 /// From when a walk is due again, in seconds: an hour.
 const STALE_SECONDS: i64 = 3_600;
+/// Failures in a row after which one repository or thread is passed over.
+const ITEM_FAILURES: u32 = 3;
 /// The first wait after a failure, in seconds; it doubles up to an hour.
 const FAILED_SECONDS: i64 = 60;
 
@@ -262,6 +264,7 @@ impl<'a> Walk<'a> {
     pub fn take(&mut self, answer: &Answer, now: Timestamp, out: &mut dyn FnMut(Event)) -> Result<(), Halt> {
         self.questions += 1;
         self.pages += 1;
+        self.memory.began.get_or_insert(now);
         match verdict(answer, now) {
             Verdict::Good => self.read(answer, now, out)?,
             Verdict::Unchanged => self.finish(now),
@@ -279,6 +282,12 @@ impl<'a> Walk<'a> {
                 return Err(Halt::Reauth);
             }
             Verdict::Wait(until) => return Err(self.wait(until)),
+            // One item on which GitHub fails each time does not keep the others away.
+            Verdict::Broken if self.is_item() && self.memory.failures >= ITEM_FAILURES => {
+                self.memory.failures = 0;
+                self.counts.skip("GitHub fails on it");
+                self.finish(now);
+            }
             Verdict::Broken => return Err(self.broken(&format!("GitHub answered {}", answer.status), now)),
         }
         if self.path.is_empty() {

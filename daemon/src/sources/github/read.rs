@@ -72,7 +72,6 @@ impl Walk<'_> {
         if self.memory.id.is_some_and(|id| id != me.id) {
             self.memory = Memory::default();
         }
-        self.memory.began.get_or_insert(now);
         (self.memory.id, self.memory.login, self.memory.scopes) = (Some(me.id), Some(me.login), me.scopes);
         Ok(())
     }
@@ -177,6 +176,11 @@ impl Walk<'_> {
         self.memory.login.as_deref().unwrap_or_default()
     }
 
+    /// Whether one repository or thread is read, and not a list of them.
+    pub(super) fn is_item(&self) -> bool {
+        matches!(self.step, Step::Commits(_) | Step::Thread(..))
+    }
+
     /// The kind of list whose first page is asked for with a tag.
     pub(super) fn tagged(&self) -> Option<&'static str> {
         match &self.step {
@@ -223,8 +227,11 @@ impl Walk<'_> {
         match &self.step {
             Step::Me => Step::Repositories,
             Step::Repositories | Step::Commits(_) => {
-                let pushed =
-                    self.memory.repositories.iter().find(|(_, pushed)| pushed.read.as_ref() != Some(&pushed.at));
+                let mut all = self.memory.repositories.iter();
+                let due = |(name, pushed): &(&String, &Pushed)| {
+                    pushed.read.as_ref() != Some(&pushed.at) && self.filter.takes(name)
+                };
+                let pushed = all.find(due);
                 pushed.map_or(Step::List(List::Opened), |(name, _)| Step::Commits(name.clone()))
             }
             Step::List(list) => {

@@ -205,6 +205,42 @@ fn an_hour_in_which_nothing_moved_costs_six_questions_that_count_against_no_limi
     assert!(memory.due(now(), true));
 }
 
+/// A walk that begins with 304 is a walk as well: the next asks for comments since then.
+#[test]
+fn every_whole_walk_moves_the_instant_from_which_comments_are_new() {
+    let (memory, ..) = walk(&mut World::default(), &Filter::default(), Memory::default());
+    let later = at("2026-03-01T00:00:00Z");
+    let filter = Filter::default();
+    let (mut second, mut world) = (Walk::new(BASE, &filter, memory), World::default());
+    while let Some(question) = second.question() {
+        second.take(&world.answer(&question), later, &mut |_| {}).unwrap();
+    }
+    assert_eq!((second.memory().read_from, second.memory().synced_at), (Some(later), Some(later)));
+}
+
+#[test]
+fn one_repository_on_which_github_always_fails_keeps_nothing_else_away() {
+    let (mut memory, mut found, mut walks) = (Memory::default(), Vec::new(), 0);
+    while memory.synced_at.is_none() {
+        walks += 1;
+        assert!(walks < 10, "it goes on for ever");
+        let filter = Filter::default();
+        let (mut one, mut world) = (Walk::new(BASE, &filter, memory.clone()), World::default());
+        while let Some(question) = one.question() {
+            let fails = question.path.starts_with("/repos/me/one/commits");
+            let answer = if fails { Answer { status: 500, ..Answer::default() } } else { world.answer(&question) };
+            if one.take(&answer, now(), &mut |event| found.push(event)).is_err() {
+                break;
+            }
+        }
+        memory = one.memory().clone();
+    }
+    assert_eq!((walks, memory.failures, memory.problem.as_deref()), (4, 0, None));
+    let lost = ["github:commit:c1", "github:commit:c2", "github:commit:c3"];
+    let rest: Vec<&str> = EVERYTHING.into_iter().filter(|id| !lost.contains(id)).collect();
+    assert_eq!(ids(&found), rest);
+}
+
 #[test]
 fn a_push_is_read_on_from_before_the_last_and_old_threads_from_the_last_walk() {
     let (mut memory, ..) = walk(&mut World::default(), &Filter::default(), Memory::default());
