@@ -420,17 +420,7 @@ pub const ROUTES: &[Route] = &[
     post(
         "forget",
         "Forget events and all that rests on them, for good; every criterion that is given must hold",
-        Body::Fields(&[
-            ("id?", TEXT_OR_NULL),
-            ("session_id?", TEXT_OR_NULL),
-            ("app?", TEXT_OR_NULL),
-            ("project?", TEXT_OR_NULL),
-            ("from?", INSTANT),
-            ("to?", INSTANT),
-            ("text?", TEXT_OR_NULL),
-            ("vault?", BOOL),
-            ("dry_run?", BOOL),
-        ]),
+        Body::Of(of::<ForgetRequest>),
         &[(200, Reply::Object(FORGOTTEN))],
     ),
     post(
