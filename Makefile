@@ -1,6 +1,6 @@
 # Each target is one line of work; `make run` and `make test` need nothing but Rust.
 
-.PHONY: run test test-recorder lint update interop interop-mcp interop-mcap conformance schemathesis kills disk-full power-cut failing-sync fuzz states sabotage bench curve lives racing-saves follow hooks latency numbers
+.PHONY: run test test-recorder lint update interop interop-mcp interop-mcap conformance github-shapes schemathesis kills disk-full power-cut failing-sync fuzz states sabotage bench curve lives racing-saves follow hooks latency numbers
 
 # Builds, starts a daemon in a demo home, imports the shipped sample, shows what it learned and predicts. The tests are
 # built along, because they widen the features of the dependencies: built apart, `make test` would build those again.
@@ -35,6 +35,10 @@ conformance:
 # Requests made up from openapi.json (PyPI `schemathesis`) against a scratch daemon; CASES=… per operation, SEED=….
 schemathesis:
 	cargo build --quiet -p clone-daemon && python3 -m venv target/schemathesis && target/schemathesis/bin/pip install --quiet schemathesis && python3 tests/rigs/schemathesis.py target/debug/clone target/schemathesis/bin/st $${CASES:-200} $${SEED:-1}
+
+# Every answer of the small GitHub in the tests against the official description (npm `@octokit/openapi`).
+github-shapes:
+	mkdir -p target/interop/node && npm install --silent --prefix target/interop/node @octokit/openapi@23.0.2 && python3 -m venv target/interop && target/interop/bin/pip install --quiet jsonschema && rm -f target/github-shapes.jsonl && GITHUB_SHAPES=$(CURDIR)/target/github-shapes.jsonl cargo test --test tests github:: && target/interop/bin/python tests/rigs/github_shapes.py target/github-shapes.jsonl target/interop/node/node_modules/@octokit/openapi/generated/api.github.com.deref.json
 
 interop-mcap:
 	cargo build --quiet -p clone-daemon && python3 -m venv target/interop && target/interop/bin/pip install --quiet mcap jsonschema rfc3339-validator && mkdir -p target/interop/node && { command -v npm >/dev/null && npm install --silent --prefix target/interop/node @mcap/core fzstd || true; } && target/interop/bin/python tests/interop/mcap_reader.py target/debug/clone --node target/interop/node
@@ -99,3 +103,4 @@ curve:
 # makes of them.
 lives:
 	cargo build --quiet -p clone-daemon && python3 tests/rigs/lives.py target/debug/clone
+	python3 tests/rigs/lives.py target/debug/clone lives cues conflicts --data tests/data/memory/second

@@ -136,6 +136,49 @@ fn following_counts_what_it_does_not_know_and_finds_new_folders() {
     assert_eq!(told["agents"]["codex"]["skipped"]["unknown kind: oracle"], 1, "{told}");
 }
 
+/// At a start it is not known for a moment who was switched off; the file, which still names the agent, must not decide.
+#[test]
+fn an_agent_that_was_disconnected_is_not_recorded_again_at_the_next_start() {
+    let home = Home::new();
+    fs::write(home.path("config.toml"), "[follow]\nagents = [\"claude-code\"]\n").unwrap();
+    let path = home.path(".claude/projects/-w-app/s1.jsonl");
+    append(&path, typed(0, "before").as_bytes());
+    let mut daemon = home.start();
+    until_ids(&daemon, &["claude-code:s1:start", "claude-code:u0"]);
+    ok(&home.run(&["source", "disconnect", "claude-code"]));
+    daemon.stop();
+    append(&path, typed(1, "meanwhile").as_bytes());
+    daemon = home.start();
+    assert_eq!(home.json(&["source", "list"])["agents"], json!([]));
+    // Whoever follows is at work once another agent's turn is recorded.
+    let chat = "{\"sessionId\":\"g1\"}\n{\"id\":\"m1\",\"timestamp\":\"2026-05-05T09:00:00Z\",\"type\":\"user\",\"content\":\"hello\"}\n";
+    append(&home.path(".gemini/tmp/app/chats/session-1.jsonl"), chat.as_bytes());
+    ok(&home.run(&["source", "follow", "gemini"]));
+    until_ids(&daemon, &["claude-code:s1:start", "claude-code:u0", "gemini:g1:start", "gemini:g1:m1"]);
+}
+
+/// Two agents whose histories differ: what is told of each is its own.
+#[test]
+fn the_mark_of_a_first_look_tells_what_came_of_that_agent_alone() {
+    let home = Home::new();
+    let chat = "{\"sessionId\":\"g1\"}\n{\"id\":\"m1\",\"timestamp\":\"2026-05-05T09:00:00Z\",\"type\":\"user\",\"content\":\"hello\"}\n";
+    append(&home.path(".gemini/tmp/app/chats/session-1.jsonl"), chat.as_bytes());
+    append(&home.path(".claude/projects/-w-app/s1.jsonl"), (typed(0, "one") + &said(1, "two")).as_bytes());
+    fs::write(home.path("config.toml"), "[follow]\nagents = [\"claude-code\", \"codex\", \"gemini\"]\n").unwrap();
+    let daemon = home.start();
+    let marks = || {
+        let jobs = daemon.get("/api/jobs/").body;
+        let rows = jobs.as_array().cloned().unwrap_or_default();
+        let rows: Vec<Value> = rows.into_iter().filter(|job| job["kind"] == "import").collect();
+        Some(rows).filter(|rows| rows.len() >= 2)
+    };
+    let found = until(marks).unwrap_or_else(|| panic!("{}", daemon.get("/api/jobs/").body));
+    let mut told: Vec<String> =
+        found.iter().map(|job| format!("{} {}", job["detail"]["format"], job["detail"]["imported"])).collect();
+    told.sort_unstable();
+    assert_eq!(told, ["\"claude-code\" 3", "\"gemini\" 2"], "{found:#?}");
+}
+
 #[test]
 fn a_hook_records_a_turn_under_the_ids_of_an_import() {
     let home = Home::new();

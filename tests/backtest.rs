@@ -75,6 +75,30 @@ fn a_new_reply_is_in_the_next_replay_and_a_prediction_changes_nothing() {
     assert_eq!((after["scored"].as_u64(), after["predictors"][0]["top1"].as_f64()), (Some(11), Some(10.0 / 11.0)));
 }
 
+/// What a client typed for the person is no reply of theirs, for the replay as little as for what learns.
+#[test]
+fn an_automatic_answer_is_not_replayed_as_a_reply() {
+    let home = Home::new();
+    let daemon = home.start();
+    (0..90).for_each(|n| exchange(&daemon, n, "a", "yes, commit it"));
+    daemon.sync();
+    home.json(&["auto", "on"]);
+    let before = replayed(&daemon, "");
+    let question = json!({
+        "agent": "Test Agent", "agent_input": "All tests pass. Shall I commit it?", "session_id": "live",
+    });
+    let answer = || daemon.post("/api/predictions/predict/", &question).body;
+    // One in twenty is asked all the same.
+    let acted = (0..20).map(|_| answer()).find(|answer| answer["status"] == "auto").expect("an automatic answer");
+    exchange(&daemon, 90, "live", acted["predicted_response"].as_str().unwrap());
+    let after = replayed(&daemon, "");
+    assert_eq!((&after["replayed"], &after["scored"]), (&before["replayed"], &before["scored"]));
+    daemon.sync();
+    assert_eq!(after["replies"], daemon.get("/api/monitoring/status/").body["counts"]["reply_pairs"]);
+    exchange(&daemon, 91, "live", "yes, commit it");
+    assert_eq!(replayed(&daemon, "")["replayed"], json!(91), "the person's own words are one");
+}
+
 #[test]
 fn a_filter_is_applied_and_a_wrong_one_is_refused() {
     let home = Home::new();

@@ -165,6 +165,10 @@ fn a_muted_agent_project_or_hour_is_never_answered_and_the_rest_is() {
     assert_eq!([gate(&plain), gate(&there), gate(&other)], [json!("mute"), json!("mute"), json!("open")]);
     let held = answered(&daemon, &plain);
     assert!(held["status"] == "escalated" && held["confidence"].as_f64().unwrap() < 0.8, "{held}");
+    // Whether to go on is held by the same, and says so.
+    let goes_on = daemon.post("/api/predictions/continuation/", &plain).body;
+    let told = daemon.get(&format!("/api/predictions/{}/", id(&goes_on))).body;
+    assert_eq!((&told["gate"], &told["status"]), (&json!("mute"), &json!("escalated")), "{told}");
     let left = home.json(&["mute", "--agent", "test agent", "--project", "work/bank", "--remove"]);
     assert_eq!((&left["agents"], &left["projects"]), (&json!([]), &json!([])));
     assert_eq!(gate(&plain), "open");
@@ -296,6 +300,33 @@ fn the_option_that_a_person_takes_is_learned_and_predicted() {
     assert_eq!(before["candidates"], after["candidates"], "a rebuild learns the same");
     let empty = json!({"agent": "A", "agent_input": "x", "options": []});
     assert_eq!(daemon.post("/api/predictions/predict/", &empty).status, 400);
+}
+
+/// What a client types for the person is no lesson, by words or by number, whatever channel its menu is known from.
+#[test]
+fn an_option_of_a_menu_in_a_text_that_a_client_types_is_no_lesson() {
+    let (_home, daemon) = habitual();
+    let shown = ["redb", "sqlite", "plain files"];
+    record(&daemon, &(0..40).map(|at| dialog(at, &shown, "plain files", "typed")).collect::<Vec<_>>());
+    let text = "I compared them.\n\n1. redb\n2. sqlite\n3. plain files\n\nWhich store do you prefer?";
+    let known = pairs(&daemon);
+    let read = || {
+        let body = json!({"agent": "Test Agent", "agent_input": text, "session_id": "live"});
+        let read = answered(&daemon, &body);
+        assert_eq!((&read["predicted_response"], &read["status"]), (&json!("plain files"), &json!("auto")), "{read}");
+        read
+    };
+    for (turn, typed) in ["plain files", "3"].into_iter().enumerate() {
+        read();
+        record(&daemon, &turn_of("live", turn, text, typed));
+        assert_eq!(pairs(&daemon), known, "{typed}");
+    }
+    // The person answers before the client does, and otherwise.
+    let wrong = read();
+    record(&daemon, &turn_of("live", 2, text, "1"));
+    assert_eq!(pairs(&daemon), known + 1);
+    let told = daemon.get(&format!("/api/predictions/{}/", id(&wrong))).body;
+    assert_eq!(told["typed"], json!(false), "{told}");
 }
 
 /// What another party writes into an agent's mouth.

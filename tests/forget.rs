@@ -318,3 +318,146 @@ fn one_event_goes_by_its_row_and_what_is_left_is_looked_for() {
     assert_eq!(daemon.get("/api/recording/sessions/kept-1/events/").status, 404);
     assert_eq!(daemon.get("/api/recording/sessions/kept-2/events/").body.as_array().map(Vec::len), Some(5));
 }
+
+#[test]
+fn a_prompt_with_a_secret_in_it_does_not_come_back_under_another_id() {
+    let home = Home::new();
+    let daemon = home.start();
+    let token = format!("ghp_{}", "a1B2c3D4e5F6".repeat(3));
+    let said = |id: &str| prompt(id, "s", &format!("Push it with the token {token} and tell me"), &at(1));
+    assert_eq!(ingest(&daemon, &[said("first")])["accepted"], 1);
+    forget(&daemon, &json!({"id": "first"}));
+    let again = ingest(&daemon, &[said("second"), prompt("third", "s", "Pull it without any token at all", &at(1))]);
+    assert_eq!((&again["accepted"], &again["forgotten"]), (&json!(1), &json!(1)), "{again}");
+}
+
+#[test]
+fn what_is_left_is_looked_for_in_the_case_in_which_it_was_said() {
+    let home = Home::new();
+    let daemon = home.start();
+    let lines =
+        ["Über den Steg ging Öztürk gestern nicht", "Привет, Мария, Дом у реки продан", "Ask Robert about the KEYS"];
+    ingest(&daemon, &[prompt("said", "s", &lines.join("\n"), &at(1))]);
+    for (number, line) in lines.iter().enumerate() {
+        std::fs::write(home.path(&format!("plain-{number}")), line).unwrap();
+        let hex: String = line.bytes().map(|byte| format!("{byte:02x}")).collect();
+        std::fs::write(home.path(&format!("hex-{number}")), hex).unwrap();
+    }
+    let answer = forget(&daemon, &json!({"session_id": "s"}));
+    assert_eq!((&answer["lines"], &answer["searched"]), (&json!(3), &json!(3)), "{answer}");
+    for number in 0..lines.len() {
+        for form in ["plain", "hex"] {
+            let name = home.path(&format!("{form}-{number}")).display().to_string();
+            let remains = answer["remains"].as_array().unwrap();
+            let found = remains.iter().any(|one| one["path"] == *name && one["form"] == form);
+            assert!(found, "`{name}` is not in {answer}");
+        }
+    }
+}
+
+/// What a person sees of a command that ends well.
+fn shown_by(home: &Home, arguments: &[&str]) -> String {
+    let output = home.command().args(arguments).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn it_is_said_whether_any_file_was_searched() {
+    let home = Home::new();
+    let daemon = home.start();
+    ingest(&daemon, &[prompt("short", "short", "yes, go on", &at(1))]);
+    ingest(&daemon, &[prompt("long", "long", "Never deploy anything on the day of the fair", &at(1))]);
+    let told = |arguments: &[&str]| shown_by(&home, arguments);
+    let shown = told(&["forget", "--session", "short", "--yes"]);
+    assert!(shown.contains("no file was searched") && !shown.contains("nothing is left"), "{shown}");
+    let shown = told(&["forget", "--session", "long", "--yes"]);
+    assert!(shown.contains("every file was searched") && shown.contains("nothing is left"), "{shown}");
+    let none = forget(&daemon, &json!({"session_id": "none"}));
+    assert_eq!((&none["lines"], &none["searched"]), (&json!(0), &json!(0)), "{none}");
+}
+
+#[test]
+fn words_that_stand_in_a_note_alone_are_forgotten_too() {
+    let home = Home::new();
+    let daemon = home.start();
+    ingest(&daemon, &life(KEPT, "kept", 0));
+    daemon.sync();
+    let note = home.vault().join("plain.md");
+    std::fs::write(&note, format!("Shopping\n\nbread\n{CANARY}\nmilk\n")).unwrap();
+    daemon.sync();
+    let kept = events(&daemon, is_wire);
+    let shown = shown_by(&home, &["forget", "--text", CANARY, "--dry-run"]);
+    assert!(shown.contains("plain.md") && shown.contains("--vault"), "{shown}");
+    let untouched = forget(&daemon, &json!({"text": CANARY}));
+    assert_eq!((&untouched["events"], &untouched["yours"]), (&json!({}), &json!(["plain.md"])), "{untouched}");
+    assert!(std::fs::read_to_string(&note).unwrap().contains(CANARY));
+    let answer = forget(&daemon, &json!({"text": CANARY, "vault": true}));
+    assert_eq!(answer["remains"], json!([]), "{answer}");
+    assert_eq!(std::fs::read_to_string(&note).unwrap(), "Shopping\n\nbread\nmilk\n");
+    assert_eq!(events(&daemon, is_wire), kept);
+    daemon.stop();
+    assert_eq!(stores(&home, CANARY), BTreeSet::new());
+}
+
+#[test]
+fn what_was_forgotten_stays_so_where_the_list_of_it_is_lost() {
+    let home = Home::new();
+    let mut daemon = home.start();
+    ingest(&daemon, &life(KEPT, "kept", 0));
+    let gone = prompt("gone", "gone", "Never tell anybody about the surprise in May", &at(1));
+    ingest(&daemon, std::slice::from_ref(&gone));
+    forget(&daemon, &json!({"id": "gone"}));
+    let kept = events(&daemon, is_wire);
+    let list = home.path("log/TOMBSTONES");
+    let whole = std::fs::read(&list).unwrap();
+    let mut damaged = whole.clone();
+    damaged[40] ^= 1;
+    for left in [None, Some(damaged)] {
+        daemon.stop();
+        std::fs::remove_file(&list).unwrap();
+        if let Some(bytes) = left {
+            std::fs::write(&list, bytes).unwrap();
+        }
+        daemon = home.start();
+        daemon.sync();
+        assert_eq!(std::fs::read(&list).unwrap(), whole);
+        let again = ingest(&daemon, std::slice::from_ref(&gone));
+        assert_eq!((&again["accepted"], &again["forgotten"]), (&json!(0), &json!(1)), "{again}");
+        assert_eq!(events(&daemon, is_wire), kept);
+    }
+}
+
+#[test]
+fn what_a_rule_keeps_no_longer_is_forgotten_and_nothing_else_is() {
+    let home = Home::new();
+    let daemon = home.start();
+    assert_eq!(daemon.post("/api/memory/retention/", &json!({})).status, 400, "there is no rule");
+    daemon.stop();
+    let rules = "[retention.\"agent.prompt\"]\nmax_days = 400\n[retention.\"agent.response\"]\nmax_mb = 1\n";
+    std::fs::write(home.path("config.toml"), rules).unwrap();
+    let daemon = home.start();
+    let now = clone_daemon::clock::now().to_string();
+    let long = |word: &str| format!("{word} {}", "and so on ".repeat(50_000));
+    let old = prompt("old", "s", &format!("Never tell {CANARY} about it"), "2001-01-01T00:00:00Z");
+    ingest(&daemon, &[old.clone(), prompt("new", "s", &format!("Always tell {KEPT} about it"), &now)]);
+    for id in ["long-1", "long-2", "long-3"] {
+        ingest(&daemon, &[response(id, "s", &long(id), "2001-01-01T00:00:00Z")]);
+    }
+    let answer = daemon.post("/api/memory/retention/", &json!({}));
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    for topic in ["agent.prompt", "agent.response"] {
+        assert_eq!(answer.body["events"][topic], 1, "{}", answer.body);
+    }
+    assert_eq!(answer.body["remains"], json!([]));
+    let kept: Vec<String> = events(&daemon, is_wire).into_iter().map(|(_, event)| event).collect();
+    assert_eq!(kept.len(), 3);
+    assert!(["new", "long-2", "long-3"].iter().all(|id| kept.iter().any(|event| event.contains(&format!("\"{id}\"")))));
+    assert_eq!(ingest(&daemon, &[old])["forgotten"], 1);
+    let shown = shown_by(&home, &["forget", "--retention"]);
+    assert!(!shown.contains("agent."), "{shown}");
+    let tombs = events(&daemon, |one| one["topic"] == "event.forgotten");
+    assert!(tombs.len() == 1 && tombs[0].1.contains("retention") && !tombs[0].1.contains("tell"), "{tombs:?}");
+    daemon.stop();
+    assert_eq!(stores(&home, CANARY), BTreeSet::new());
+}

@@ -8,6 +8,15 @@ pub fn now() -> Timestamp {
     Timestamp::now()
 }
 
+/// What counts since the system started, through sleep too: which start that was, and the seconds since; none where the
+/// system does not say.
+#[must_use]
+pub fn up() -> Option<(String, i64)> {
+    let read = |name: &str| std::fs::read_to_string(format!("/proc/{name}")).ok();
+    let seconds = read("uptime")?.split('.').next()?.trim().parse().ok()?;
+    Some((read("sys/kernel/random/boot_id")?.trim().to_owned(), seconds))
+}
+
 /// The minute of the person's own day.
 #[must_use]
 pub fn minute_of_day(at: Timestamp) -> u16 {

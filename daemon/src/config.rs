@@ -1,10 +1,13 @@
 //! The settings that a person keeps in `config.toml`; a missing file means the defaults.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use clone_schema::memory::SoulTokens;
 use clone_schema::prediction::{Mute, Policy};
 use serde::{Deserialize, Serialize};
+
+use crate::outside::Base;
 
 /// Everything that can be set in the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +25,20 @@ pub struct Config {
     pub memory: Memory,
     /// How the log is kept.
     pub log: Log,
+    /// Where GitHub is.
+    pub github: Github,
+    /// How much of a topic is kept, by its name; all of every topic that is not named.
+    pub retention: BTreeMap<String, Keep>,
+}
+
+/// `[retention."agent.response"]`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Keep {
+    /// What happened more days ago is forgotten.
+    pub max_days: Option<u32>,
+    /// Of more MiB, as JSON, the oldest are forgotten.
+    pub max_mb: Option<u32>,
 }
 
 /// `[predict]`
@@ -55,8 +72,30 @@ pub struct Follow {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Memory {
-    /// The most tokens, of four characters each, that `soul.md` takes: 50 to 10,000, 600 by default.
+    /// The most tokens that `soul.md` takes: 50 to 10,000, 600 by default.
     pub soul_tokens: SoulTokens,
+}
+
+/// `[github]`; nothing is asked there before `clone source connect github`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Github {
+    /// Its REST API; `https://HOST/api/v3` where a company runs its own.
+    pub api: Base,
+    /// Where a person signs in; `https://HOST` where a company runs its own.
+    pub web: Base,
+    /// The id of the OAuth app that the device flow connects with; without one, only a token does.
+    pub client_id: Option<String>,
+    /// What the device flow asks for: `read:user` sees what is public, `repo` what is private as well.
+    pub scopes: String,
+}
+
+impl Default for Github {
+    fn default() -> Self {
+        let base = |text: &str| Base::try_from(text.to_owned());
+        let (Ok(api), Ok(web)) = (base("https://api.github.com"), base("https://github.com")) else { unreachable!() };
+        Self { api, web, client_id: None, scopes: "read:user".to_owned() }
+    }
 }
 
 /// `[log]`
@@ -120,12 +159,25 @@ impl Config {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        toml::from_str(text).map_err(|error| {
+        let config: Self = toml::from_str(text).map_err(|error| {
             let line =
                 error.span().map_or(1, |span| text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1);
             format!("line {line}: {}", error.message().trim_end().replace('\n', ", "))
+        })?;
+        // A rule for a topic that nobody has would keep everything and look as if it did not.
+        let wrong = config.retention.keys().find(|topic| !may_go(topic));
+        wrong.map_or(Ok(config.clone()), |topic| {
+            Err(format!(
+                "`[retention]` names `{topic}`, which is no topic that can be forgotten; see `clone events --help`"
+            ))
         })
     }
+}
+
+/// Whether a rule may be about this topic: what happened, and what was predicted of it or noted down.
+fn may_go(topic: &str) -> bool {
+    let found = clone_schema::topic::find(topic);
+    found.is_some_and(|(_, topic)| topic.wire) || ["prediction.made", "memory.noted"].contains(&topic)
 }
 
 #[cfg(test)]
@@ -158,6 +210,16 @@ mod tests {
             assert_eq!(Config::parse(text).unwrap().log.low_water(disk), mark, "{text}");
         }
         assert!(Config::parse("nonsense").is_err());
+        let kept = Config::parse("[retention.\"agent.response\"]\nmax_days = 30\n").unwrap().retention;
+        assert_eq!(kept["agent.response"], Keep { max_days: Some(30), max_mb: None });
+        for topic in ["agent.responses", "vault.edited", "key.created"] {
+            let told = Config::parse(&format!("[retention.\"{topic}\"]\nmax_mb = 1")).unwrap_err();
+            assert!(told.contains(topic), "{told}");
+        }
+        let github = Config::parse("[github]\napi = \"http://127.0.0.1:1/\"\nclient_id = \"x\"").unwrap().github;
+        assert_eq!((github.api.as_str(), github.web.as_str()), ("http://127.0.0.1:1", "https://github.com"));
+        let told = Config::parse("[github]\napi = \"http://api.github.com\"").unwrap_err();
+        assert!(told.starts_with("line 2: `http://api.github.com` must be `https://`"), "{told}");
         let told = Config::parse("\n[predict]\ngates = 1").unwrap_err();
         assert!(told.starts_with("line 3: unknown field `gates`") && !told.contains('\n'), "{told}");
     }

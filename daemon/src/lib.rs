@@ -15,8 +15,9 @@
 //! | [`index`] | tantivy over facts, episodes and raw sentences, with an overlay for what is not committed | `schema` |
 //! | [`predict`] | the embedded predictor, its calibration and the gate: pure | `schema` |
 //! | [`mod@derive`] | the one loop: fold events → write files → index → cursor; the snapshot of what was learned | the five above |
-//! | [`engine`] | one method per operation | the same, and `derive`'s view |
-//! | [`sources`], [`scrub`] | foreign transcripts to events; secrets out of them | `schema` |
+//! | [`engine`] | one method per operation | the same, `derive`'s view, `outside`, `secrets` |
+//! | [`sources`], [`scrub`] | foreign transcripts and GitHub's answers to events; secrets out of them | `schema` |
+//! | [`outside`], [`mod@secrets`] | the one door out, opened by a connection alone; its tokens, sealed | nothing |
 //! | [`remains`] | finds words in every file of a home, decoded: what is left after `forget` | `schema`, `index` |
 //! | [`serve`] | one table of operations on the Unix socket and loopback TCP | its own seam, `mcp` |
 //! | [`client`], [`mcp`], [`cli`] | the typed client; MCP over stdio and HTTP; the command line | `client`; `cli` names `log` where no daemon runs |
@@ -32,6 +33,8 @@
 //! - `derive` and `engine` are folders: one method or step per concern, not one long file.
 //! - `run/following` reads the transcripts of agents that the person switched on, in the fixed folders of these agents; hooks read
 //!   the one that the agent names, in the person's own process.
+//! - GitHub is read in the daemon: `sources/github` says what to ask and reads the answers, `engine/github` holds the token and
+//!   asks, `run/github` is the thread on which that happens.
 //! - `scrub` is a file of its own: it stands in front of every append, whoever appends.
 //!
 //! # Invariants
@@ -39,10 +42,12 @@
 //! 1. Ground and derived never mix: delete `state.redb`, `model.snapshot`, `index/` and the vault, and every read answers
 //!    the same (`tests/pipeline.rs`).
 //! 2. Acked means durable: a reply is sent after fdatasync (`tests/crash.rs`).
-//! 3. No event is changed or dropped.
+//! 3. No event is changed, and none goes but by `forget` or by a retention rule of the person's, which leave a tombstone
+//!    without content (`tests/forget.rs`).
 //! 4. A person's edit outranks every inference; a deleted claim is not inferred again (`tests/vault.rs`).
 //! 5. Everything cites: prediction → facts and episodes → events → segment, offset, time (`tests/pipeline.rs`).
-//! 6. Nothing leaves the machine: no socket but the Unix socket and loopback, no model (`tests/http.rs`).
+//! 6. Nothing leaves the machine: no socket but the Unix socket and loopback, no model (`tests/http.rs`), until the person
+//!    connects a service, and then to that alone (`tests/github.rs`).
 //! 7. One door: only the daemon opens the store; the CLI and MCP are its clients.
 //! 8. Limits on everything that grows: each a named constant with a unit.
 //! 9. The past never sees the future: a prediction depends only on what was learned before it (`tests/leak.rs`).
@@ -69,11 +74,13 @@ pub mod index;
 pub mod log;
 pub mod mcp;
 pub mod memory;
+pub mod outside;
 pub mod paths;
 pub mod predict;
 pub mod remains;
 pub mod run;
 pub mod scrub;
+pub mod secrets;
 pub mod serve;
 pub mod sources;
 pub mod state;

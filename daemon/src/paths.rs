@@ -27,6 +27,12 @@ pub struct Paths {
     pub socket: PathBuf,
     /// How far followed transcripts were read.
     pub following: PathBuf,
+    /// How far GitHub was read.
+    pub github: PathBuf,
+    /// Tokens of services, sealed; beside the settings.
+    pub secrets: PathBuf,
+    /// The keys that open them; beside the log.
+    pub secrets_keys: PathBuf,
 }
 
 /// Why the places of a home cannot be told.
@@ -69,6 +75,9 @@ impl Paths {
             index: dir.join("index"),
             socket: dir.join("clone.sock"),
             following: dir.join("following.json"),
+            github: dir.join("github.json"),
+            secrets: dir.join("secrets.sealed"),
+            secrets_keys: dir.join("secrets.keys"),
         }
     }
 
@@ -86,13 +95,16 @@ impl Paths {
         let run = env.xdg_runtime.as_ref().map_or_else(|| state.join("run"), |dir| dir.join("clone"));
         Self {
             config: config.join("config.toml"),
+            secrets: config.join("secrets.sealed"),
             vault: home.join("Clone"),
             log: data.join("log"),
+            secrets_keys: data.join("secrets.keys"),
             recordings: data.join("recordings"),
             state: state.join("state.redb"),
             model: state.join("model.snapshot"),
             index: state.join("index"),
             following: state.join("following.json"),
+            github: state.join("github.json"),
             state_dir: state,
             socket: run.join("clone.sock"),
         }
@@ -117,6 +129,7 @@ pub fn transcripts(env: &Env, agent: &str) -> Vec<PathBuf> {
         },
         "codex" => vec![env.codex_home.clone().unwrap_or_else(|| home.join(".codex")).join("sessions")],
         "gemini" => vec![env.gemini_home.as_ref().unwrap_or(home).join(".gemini/tmp")],
+        "copilot" => vec![home.join(".copilot/session-state")],
         _ => Vec::new(),
     }
 }

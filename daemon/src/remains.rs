@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use aho_corasick::{AhoCorasick, BuildError};
 use clone_schema::api::Remain;
+use clone_schema::text::hex;
 
 use crate::index;
 use crate::paths::Paths;
@@ -191,14 +192,13 @@ fn written(text: &str) -> Vec<(&'static str, Vec<u8>)> {
         })
         .collect();
     let units = || text.encode_utf16();
-    let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
     let forms = [
         ("plain", text.as_bytes().to_vec()),
         ("json", json.into_bytes()),
         ("json", ascii.into_bytes()),
         ("utf-16", units().flat_map(u16::to_le_bytes).collect()),
         ("utf-16", units().flat_map(u16::to_be_bytes).collect()),
-        ("hex", hex.into_bytes()),
+        ("hex", hex(text.as_bytes()).into_bytes()),
     ];
     let mut seen = BTreeSet::new();
     forms.into_iter().filter(|(_, bytes)| seen.insert(bytes.clone())).collect()

@@ -4,7 +4,9 @@
 //! on the thread that will run the loop. Whatever needs it waits for that, a while.
 
 mod following;
+mod github;
 
+use std::collections::BTreeMap;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -19,7 +21,7 @@ use notify::{RecursiveMode, Watcher};
 use tokio::sync::watch;
 
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, Keep};
 use crate::derive::progress::Progress;
 use crate::derive::{Derive, DeriveError, Wake, forget};
 use crate::engine::{Engine, Parts};
@@ -29,8 +31,9 @@ use crate::index::Index;
 use crate::log::{Log, LogError, Options};
 use crate::paths::Paths;
 use crate::serve::{self, Handler};
-use crate::state::{self, Mend, State};
+use crate::state::{self, Mend, State, StateError};
 use following::Following;
+use github::Github;
 
 /// Reasons to wake that may wait; more are folded into those.
 const WAKES_MAX: usize = 1024;
@@ -63,7 +66,7 @@ pub fn daemon(env: &Env, paths: &Paths) -> Result<(), Failure> {
     let log = open_log(paths, &config, &wake, grown.clone())?;
     grown.send_replace(log.head());
     let (http_wanted, http) = watch::channel(env.daemon_port.is_some());
-    let progress = Arc::new(Progress::default());
+    let (progress, rules) = (Arc::new(Progress::default()), config.retention.clone());
     let soul_tokens = config.memory.soul_tokens;
     let engine = Arc::new(Engine::new(Parts {
         log: log.clone(),
@@ -76,12 +79,21 @@ pub fn daemon(env: &Env, paths: &Paths) -> Result<(), Failure> {
         }),
     }));
     let (stage, stages) = watch::channel(Stage::Loading);
-    let deriving =
-        Deriving { paths: paths.clone(), log: log.clone(), engine: engine.clone(), progress, stage, soul_tokens };
+    let deriving = Deriving {
+        paths: paths.clone(),
+        rules,
+        log: log.clone(),
+        engine: engine.clone(),
+        progress,
+        stage,
+        soul_tokens,
+    };
     let (waker, named) = (wake.clone(), thread::Builder::new().name("derive".to_owned()));
     let looping = named.spawn(move || deriving.run_or_end(&waker, &wakes)).map_err(Failure::new)?;
     let following = Following::start(env, paths, &engine).map_err(Failure::new)?;
+    let github = Github::start(&engine).map_err(Failure::new)?;
     let served = serve_until_told(env, paths, &engine, http, (&stages, head));
+    github.end();
     following.end();
     // What is still being loaded holds nothing that the next start would miss, and may take long: it is left where it is.
     let derived = if *stages.borrow() == Stage::Loading {
@@ -108,6 +120,7 @@ enum Stage {
 /// The life of the derived side, on a thread of its own.
 struct Deriving {
     paths: Paths,
+    rules: BTreeMap<String, Keep>,
     log: Log,
     engine: Arc<Engine>,
     progress: Arc<Progress>,
@@ -136,7 +149,7 @@ impl Deriving {
         self.stage.send_replace(Stage::Loaded);
         tracing::info!(ms = started.elapsed().as_millis(), "everything derived is loaded");
         let _watcher = watch_vault(&self.paths.vault, wake, &self.engine);
-        derive.run(wakes);
+        derive.keeping(self.rules).run(wakes);
         Ok(())
     }
 }
@@ -202,7 +215,12 @@ fn open_derived(
     soul_tokens: SoulTokens,
 ) -> Result<(Arc<Index>, Derive), Failure> {
     forget::resume(log, paths).map_err(Failure::new)?;
-    let state = open_state(paths)?;
+    let mut state = open_state(paths)?;
+    if log.is_lost() && !state.1 {
+        drop(state);
+        state::set_aside(&paths.state, &StateError::Tombless).map_err(Failure::new)?;
+        state = open_state(paths)?;
+    }
     let index = Arc::new(Index::open(&paths.index).map_err(Failure::new)?);
     let derive = match Derive::open(log.clone(), state, index.clone(), paths, progress, soul_tokens) {
         Err(DeriveError::State(error)) if error.mend() == Mend::Rebuild => {
@@ -216,7 +234,7 @@ fn open_derived(
 
 fn open_state(paths: &Paths) -> Result<(State, bool), Failure> {
     State::open(&paths.state).map_err(|error| match error {
-        state::StateError::Held(_) => Failure::new(error).hint("another daemon runs in this home"),
+        StateError::Held(_) => Failure::new(error).hint("another daemon runs in this home"),
         _ => Failure::new(error),
     })
 }

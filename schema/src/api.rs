@@ -59,6 +59,14 @@ impl Scope {
     }
 }
 
+impl Operation {
+    /// Whether a request of it carries a body.
+    #[must_use]
+    pub fn takes_body(&self) -> bool {
+        matches!(self.method, "POST" | "PATCH")
+    }
+}
+
 const fn op(name: &'static str, method: &'static str, path: &'static str, scope: Scope) -> Operation {
     Operation { name, method, path, scope }
 }
@@ -87,10 +95,18 @@ pub const OPERATIONS: &[Operation] = &[
     op("raw_add", "POST", "/api/memory/raw/", Write),
     op("raw_get", "GET", "/api/memory/raw/{id}/", Read),
     op("episodes_list", "GET", "/api/memory/episodes/", Read),
+    op("episodes_add", "POST", "/api/memory/episodes/", Write),
     op("episodes_get", "GET", "/api/memory/episodes/{id}/", Read),
+    op("episodes_edit", "PATCH", "/api/memory/episodes/{id}/", Write),
+    op("episodes_delete", "DELETE", "/api/memory/episodes/{id}/", Write),
     op("facts_list", "GET", "/api/memory/facts/", Read),
+    op("facts_add", "POST", "/api/memory/facts/", Write),
     op("facts_get", "GET", "/api/memory/facts/{id}/", Read),
+    op("facts_edit", "PATCH", "/api/memory/facts/{id}/", Write),
+    op("facts_delete", "DELETE", "/api/memory/facts/{id}/", Write),
     op("profile_get", "GET", "/api/memory/profile/", Read),
+    op("profile_set", "POST", "/api/memory/profile/", Write),
+    op("profile_delete", "DELETE", "/api/memory/profile/", Write),
     op("context", "POST", "/api/memory/context/", Read),
     op("search", "POST", "/api/memory/search/", Read),
     op("memory_history", "GET", "/api/memory/history/", Read),
@@ -99,6 +115,7 @@ pub const OPERATIONS: &[Operation] = &[
     op("deletions_decide", "POST", "/api/memory/deletions/", Write),
     op("forget", "POST", "/api/memory/forget/", Admin),
     op("forget_verify", "POST", "/api/memory/forget/verify/", Admin),
+    op("retention_run", "POST", "/api/memory/retention/", Admin),
     op("raw_forget", "DELETE", "/api/memory/raw/{id}/", Admin),
     op("sync", "POST", "/api/memory/sync/", Write),
     op("promote_list", "GET", "/api/memory/promote/", Read),
@@ -122,6 +139,11 @@ pub const OPERATIONS: &[Operation] = &[
     op("import_batch", "POST", "/api/sources/import/", Admin),
     op("following_get", "GET", "/api/sources/following/", Read),
     op("following_set", "POST", "/api/sources/following/", Admin),
+    op("github_get", "GET", "/api/sources/github/", Read),
+    op("github_connect", "POST", "/api/sources/github/", Admin),
+    op("github_disconnect", "DELETE", "/api/sources/github/", Admin),
+    op("github_sync", "POST", "/api/sources/github/sync/", Admin),
+    op("secrets_rotate", "POST", "/api/secrets/rotate/", Admin),
     op("sources_list", "GET", "/api/sources/", Read),
     op("warmstart_sources", "GET", "/api/warmstart/sources/", Read),
     op("jobs_list", "GET", "/api/jobs/", Read),
@@ -319,6 +341,17 @@ pub struct ForgetRequest {
     pub dry_run: bool,
 }
 
+/// `POST /api/memory/retention/`: looks at the rules of `[retention]` now.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct RetentionRequest {
+    /// Whether the person says that the clock is right, where it is ahead of what was to be expected.
+    #[serde(default)]
+    pub trust_clock: bool,
+}
+
+/// The shortest line by which what was forgotten is known again and looked for, in characters.
+pub const FORGOTTEN_CHARS: usize = 16;
+
 /// The answer to [`ForgetRequest`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ForgetReply {
@@ -336,7 +369,13 @@ pub struct ForgetReply {
     pub yours: Vec<String>,
     /// Quarantined files that went along.
     pub quarantined: usize,
-    /// What a search of every file still finds; empty where nothing is left, and in a dry run.
+    /// Lines that stood nowhere else, by which every file can be searched.
+    #[serde(default)]
+    pub lines: usize,
+    /// With how many of them every file was searched; none in a dry run, or where there is no such line.
+    #[serde(default)]
+    pub searched: usize,
+    /// What that search still finds; empty where nothing is left, and where nothing was searched.
     pub remains: Vec<Remain>,
 }
 
@@ -361,6 +400,52 @@ pub struct Remain {
     pub form: String,
     /// How many places.
     pub count: u64,
+}
+
+/// `POST /api/memory/facts/`, where `text` is needed, and `PATCH /api/memory/facts/{id}/`, where what is absent stays.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FactEdit {
+    /// The claim, on one line.
+    pub text: Option<String>,
+    /// What kind of claim it is.
+    pub kind: Option<String>,
+    /// How much it counts, 0 to 1.
+    pub importance: Option<f64>,
+    /// All its tags.
+    pub tags: Option<Vec<String>>,
+    /// `active` or `archived`.
+    pub status: Option<String>,
+}
+
+/// `POST /api/memory/episodes/`, where `title` is needed, and `PATCH /api/memory/episodes/{id}/`, where what is absent stays.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EpisodeEdit {
+    /// One line.
+    pub title: Option<String>,
+    /// The whole text.
+    pub summary: Option<String>,
+    /// When it began; now for a new one.
+    pub started_at: Option<Timestamp>,
+    /// When it ended; where it began for a new one.
+    pub ended_at: Option<Timestamp>,
+    /// How it ended.
+    pub outcome: Option<String>,
+    /// What is left to do.
+    pub open_ends: Option<Vec<String>>,
+    /// All its tags.
+    pub tags: Option<Vec<String>>,
+}
+
+/// `POST /api/memory/profile/`: one of the two at least; what is absent stays.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProfileEdit {
+    /// The profile, whole.
+    pub body: Option<String>,
+    /// The soul card, whole.
+    pub soul: Option<String>,
 }
 
 /// `POST /api/memory/forget/verify/`.

@@ -48,6 +48,9 @@ pub const RAW_SOURCES: &[(&str, Origin)] = &[
     ("tool-use", Origin::Agent),
 ];
 
+/// The `source_detail` of what the person wrote on GitHub.
+pub const GITHUB: &str = "github";
+
 /// Who made the words of an event. Only [`Origin::Typed`] trains and only it supports a preference.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -234,6 +237,12 @@ impl Event {
             (None, Body::AgentResponse { .. }) => Origin::Agent,
             (None, _) => Origin::Unknown,
         }
+    }
+
+    /// Whether its words were written on a service for other people, not to an agent.
+    #[must_use]
+    pub fn is_for_people(&self) -> bool {
+        self.source == Source::Integration && self.source_detail.as_deref() == Some(GITHUB)
     }
 
     /// The agent that spoke or was spoken to.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::Scope;
 use crate::prediction::Prediction;
-use crate::text::hex_byte;
+use crate::text;
 use crate::time::Timestamp;
 
 /// One internal event: its payload under its topic.
@@ -234,7 +234,7 @@ impl FileText {
         let dense = bytes.iter().filter(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace()).count();
         let (text, hex) = match std::str::from_utf8(bytes) {
             Ok(text) if dense * 5 <= bytes.len() => (text.to_owned(), false),
-            _ => (bytes.iter().map(|byte| format!("{byte:02x}")).collect(), true),
+            _ => (text::hex(bytes), true),
         };
         Self { path: path.to_owned(), text, hex, ..Self::default() }
     }
@@ -245,7 +245,7 @@ impl FileText {
         if !self.hex {
             return Some(self.text.clone().into_bytes());
         }
-        self.text.as_bytes().chunks(2).map(hex_byte).collect()
+        text::unhex(&self.text)
     }
 }
 

@@ -103,7 +103,7 @@ fn body(operation: &Operation, route: Option<&Route>) -> Option<(bool, Value)> {
         Some(Body::Of(schema)) => schema(),
         Some(Body::Fields(fields)) => object(fields),
         Some(Body::Nothing) => return None,
-        None => return matches!(operation.method, "POST" | "PATCH").then(|| (false, json!({"type": "object"}))),
+        None => return operation.takes_body().then(|| (false, json!({"type": "object"}))),
     };
     let needs = schema["required"].as_array().is_some_and(|names| !names.is_empty());
     Some((needs || schema["type"] != "object", schema))

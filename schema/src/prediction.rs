@@ -244,6 +244,9 @@ pub struct Prediction {
     /// The channel, where the candidates are the options of a dialog.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<ChoiceKind>,
+    /// The options were read out of the agent's text: the answer is typed, and no dialog tells of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub typed_menu: bool,
     /// Whether it could be automatic, were the person's switch on and nothing muted.
     #[serde(default)]
     pub would_be_auto: bool,

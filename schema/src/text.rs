@@ -43,6 +43,18 @@ pub fn hex_byte(digits: &[u8]) -> Option<u8> {
     Some(digit(*high)? * 16 + digit(*low)?)
 }
 
+/// Bytes as hexadecimal digits.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The bytes that hexadecimal digits stand for.
+#[must_use]
+pub fn unhex(digits: &str) -> Option<Vec<u8>> {
+    digits.as_bytes().chunks(2).map(hex_byte).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,5 +81,8 @@ mod tests {
         for (digits, expected) in [("0f", Some(15)), ("Ff", Some(255)), ("+f", None), ("f", None), ("0ff", None)] {
             assert_eq!(hex_byte(digits.as_bytes()), expected, "{digits}");
         }
+        assert_eq!(hex(&[0, 10, 255]), "000aff");
+        assert_eq!(unhex("000aFf"), Some(vec![0, 10, 255]));
+        assert_eq!((unhex("000"), unhex("zz"), unhex("")), (None, None, Some(Vec::new())));
     }
 }

@@ -8,7 +8,6 @@ the old one aside. Each saves a word that stands nowhere else, ROUNDS times (def
 the search over the socket finds it. It starts with the modification time of the saved file.
 """
 
-import argparse
 import json
 import os
 import random
@@ -88,7 +87,7 @@ def measure(daemon, count):
     for name, save in (("sed -i", sed), ("open('w')", truncate), ("vim -es", vim)):
         took, lost = rounds(doors, path, save, first, count, draw)
         first += count
-        found["saves"][name] = {"lost": lost, **(rig.quantiles(took) if took else {})}
+        found["saves"][name] = {"lost": lost, **rig.quantiles(took)}
     old = [word_of(number) for number in range(first) if is_found(client, word_of(number))]
     facts = client.json("GET", "/api/memory/facts/?limit=200")
     found.update(after=rig.load(), old_words_found=len(old), facts=len(facts))
@@ -96,12 +95,7 @@ def measure(daemon, count):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("binary")
-    parser.add_argument("rounds", nargs="?", type=int, default=30)
-    parser.add_argument("--dir", help="where the throwaway home goes; a short path on a real disk")
-    parser.add_argument("--json", help="also write the JSON here")
-    options = parser.parse_args()
+    options = rig.parser(__doc__, "rounds", 30).parse_args()
     daemon = rig.Daemon(options.binary, options.dir)
     try:
         found = measure(daemon, options.rounds)
@@ -110,18 +104,11 @@ def main():
     print(f"from save to found; {found['before']} before, {found['after']} after")
     rig.row("", "p50", "p99", "worst", "lost")
     for name, figures in found["saves"].items():
-        if "p50_ms" in figures:
-            rig.row(name, *(f"{figures[key]:.0f} ms" for key in ("p50_ms", "p99_ms", "max_ms")), figures["lost"])
-        else:
-            rig.row(name, "-", "-", "-", figures["lost"])
+        rig.row(name, *rig.latencies(figures, 0), figures["lost"])
     rig.row("a new note of one sentence", "never" if found["created_ms"] is None else f"{found['created_ms']:.0f} ms")
     rig.row("old words still found, facts in the end", found["old_words_found"], found["facts"])
-    text = json.dumps(found, indent=1)
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
-    else:
-        print(text)
+    if not rig.keep(options, found):
+        print(json.dumps(found, indent=1))
     is_whole = found["old_words_found"] == 0 and not any(figures["lost"] for figures in found["saves"].values())
     return 0 if is_whole else 1
 

@@ -8,7 +8,6 @@ the clock runs from the return of the write until the search over the socket fin
 of synthetic sessions are imported, and the most memory that the importing process and the daemon ever had is told.
 """
 
-import argparse
 import json
 import os
 import random
@@ -80,12 +79,8 @@ def large(daemon, megabytes):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("binary")
-    parser.add_argument("rounds", nargs="?", type=int, default=100)
+    parser = rig.parser(__doc__, "rounds", 100)
     parser.add_argument("--import-mb", type=int, default=250)
-    parser.add_argument("--dir", help="where the throwaway home goes; a short path on a real disk")
-    parser.add_argument("--json", help="also write the JSON here")
     options = parser.parse_args()
     daemon = rig.Daemon(options.binary, options.dir)
     daemon.env["HOME"] = daemon.home
@@ -109,9 +104,7 @@ def main():
         told = found["import"]
         rig.row(f"import of {told['mb']:.0f} MB, {told['imported']} events", f"{told['seconds']:.0f} s",
                 f"{told['importer_peak_mb']:.0f} MB", f"{told['daemon_peak_mb']:.0f} MB")
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            file.write(json.dumps(found, indent=1) + "\n")
+    rig.keep(options, found)
     return 1 if lost else 0
 
 

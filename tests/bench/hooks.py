@@ -8,7 +8,6 @@ transcript of 1 MB beside it. A shell does not wait; what a prompt takes with an
 commands under a terminal, as the shell itself sees it.
 """
 
-import argparse
 import json
 import os
 import pty
@@ -107,12 +106,7 @@ def shells(daemon):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("binary")
-    parser.add_argument("rounds", nargs="?", type=int, default=100)
-    parser.add_argument("--dir", help="where the throwaway home goes; a short path on a real disk")
-    parser.add_argument("--json", help="also write the JSON here")
-    options = parser.parse_args()
+    options = rig.parser(__doc__, "rounds", 100).parse_args()
     daemon = rig.Daemon(options.binary, options.dir)
     daemon.env["HOME"] = daemon.home
     try:
@@ -131,9 +125,7 @@ def main():
             continue
         rig.latency_row(f"{name}, a command without the hook", figures["bare"])
         rig.latency_row(f"{name}, a command with it", figures["hooked"])
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            file.write(json.dumps(found, indent=1) + "\n")
+    rig.keep(options, found)
     return 0
 
 

@@ -3,6 +3,7 @@
 Plain Python 3, no packages: the measure must not depend on what it measures, so this is not Clone's own client.
 """
 
+import argparse
 import json
 import os
 import shutil
@@ -212,10 +213,10 @@ def found_within(client, feed, word, seconds, **filters):
 
 
 def quantiles(seconds):
-    """p50, p99 and the worst, in milliseconds."""
+    """p50, p99 and the worst, in milliseconds; none of them of nothing, as where everything was lost."""
     ordered = sorted(seconds)
-    at = lambda share: 1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))]
-    return {"n": len(ordered), "p50_ms": at(0.50), "p99_ms": at(0.99), "max_ms": 1000 * ordered[-1]}
+    at = lambda share: 1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else None
+    return {"n": len(ordered), "p50_ms": at(0.50), "p99_ms": at(0.99), "max_ms": at(1.0)}
 
 
 def timed(call, times):
@@ -228,6 +229,24 @@ def timed(call, times):
     return took
 
 
+def parser(doc, count, otherwise):
+    """What every bench takes: the binary, how many, where the throwaway home goes and where the figures are kept."""
+    made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("binary")
+    made.add_argument(count, nargs="?", type=int, default=otherwise)
+    made.add_argument("--dir", help="where the throwaway home goes; a short path on a real disk")
+    made.add_argument("--json", help="also write the JSON here")
+    return made
+
+
+def keep(options, found):
+    """Writes the figures where they are wanted; whether they are."""
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            file.write(json.dumps(found, indent=1) + "\n")
+    return bool(options.json)
+
+
 def load():
     """How busy the machine is: without it no figure means anything."""
     return {"cores": os.cpu_count(), "load_1m": round(os.getloadavg()[0], 2)}
@@ -237,5 +256,11 @@ def row(what, *figures):
     print(f"  {what:<44}" + "".join(f"{figure:>13}" for figure in figures), flush=True)
 
 
+def latencies(figures, digits=2):
+    """p50, p99 and the worst as they are shown."""
+    shown = (figures[name] for name in ("p50_ms", "p99_ms", "max_ms"))
+    return ["-" if figure is None else f"{figure:.{digits}f} ms" for figure in shown]
+
+
 def latency_row(what, figures):
-    row(what, *(f"{figures[name]:.2f} ms" for name in ("p50_ms", "p99_ms", "max_ms")))
+    row(what, *latencies(figures))

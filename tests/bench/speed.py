@@ -8,7 +8,6 @@ derived, asks 500 times each for health, a prediction and a search, restarts aft
 prints a table and JSON. A prediction beside the bare limit is `clone bench latency`.
 """
 
-import argparse
 import json
 import os
 import random
@@ -280,12 +279,8 @@ def show(found):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("binary")
-    parser.add_argument("events", nargs="?", type=int, default=100_000)
-    parser.add_argument("--dir", help="where the throwaway home goes; a short path on a real disk")
+    parser = rig.parser(__doc__, "events", 100_000)
     parser.add_argument("--idle", type=int, default=0, help="also watch so many idle seconds, twice")
-    parser.add_argument("--json", help="also write the JSON here")
     options = parser.parse_args()
     daemon = rig.Daemon(options.binary, options.dir)
     try:
@@ -293,11 +288,8 @@ def main():
     finally:
         daemon.remove()
     show(found)
-    text = json.dumps(found, indent=1)
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
-    print(text if not options.json else f"  JSON in {os.path.basename(options.json)}")
+    is_kept = rig.keep(options, found)
+    print(f"  JSON in {os.path.basename(options.json)}" if is_kept else json.dumps(found, indent=1))
     return 0
 
 

@@ -10,7 +10,6 @@ and every twentieth note another text. The floor beside each look is a plain wal
 """
 
 import argparse
-import json
 import os
 import random
 import shutil
@@ -152,14 +151,10 @@ def again_with_few_watches(options):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("binary")
-    parser.add_argument("notes", nargs="?", type=int, default=100_000)
+    parser = rig.parser(__doc__, "notes", 100_000)
     parser.add_argument("--edits", type=int, default=50)
     parser.add_argument("--watches", type=int, help="write as --watches=N")
     parser.add_argument("--few", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--dir", help="where the throwaway home goes; a short path on a real disk")
-    parser.add_argument("--json", help="also write the JSON here")
     options = parser.parse_args()
     if options.watches is not None:
         again_with_few_watches(options)
@@ -171,16 +166,14 @@ def main():
         found = measure(daemon, options.notes, options.edits)
     finally:
         daemon.remove()
-    rig.row("from save to found (p50, p99, worst)", *(f"{found['edit'][key]:.0f} ms" for key in ("p50_ms", "p99_ms", "max_ms")))
+    rig.row("from save to found (p50, p99, worst)", *rig.latencies(found["edit"], 0))
     rig.row("idle: CPU, bytes written", f"{found['idle']['cpu_percent']:.2f} %", found["idle"]["written_bytes"])
     rig.row("start", f"{found['start_seconds']:.2f} s", f"{found['start_and_look_rss_mb']:.0f} MB")
     rig.row("facts, sampled notes found", found["facts"], f"{found['known']}/50")
     for problem in found["problems"]:
         print(f"  problem: {problem}")
     print(f"  after, {rig.load()}")
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump(found, file, indent=1)
+    rig.keep(options, found)
     is_polled = any("not watched" in problem for problem in found["problems"])
     return 0 if found["moved"] and not found["edit"]["lost"] and (is_polled or not options.few) else 1
 

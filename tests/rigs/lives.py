@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """What the memory learns from invented lives, beside what was planted in them.
 
-Usage: lives.py PATH_TO_CLONE [lives] [cues] [conflicts] [sensitive] [poison] [--people N] [--seed S] [--json FILE] [--verbose]
+Usage: lives.py PATH_TO_CLONE [lives] [cues] [conflicts] [sensitive] [poison] [--people N] [--seed S] [--data DIR] [--json FILE]
+       [--verbose]
 
 Each part starts a daemon in a throwaway home, sends events through the socket as any client does, and reads the facts back
 through `GET /api/memory/facts/`. Written without a look at how facts are mined: only the wire and the words of formats.md.
@@ -12,6 +13,9 @@ cues       tests/data/memory/cues.tsv: how many standing preferences are noticed
 conflicts  tests/data/memory/conflicts.tsv: which value holds after the second statement
 sensitive  tests/data/memory/sensitive.tsv: what became an active fact without a word of the person
 poison     tests/data/memory/poison.tsv: facts before and after what others say about the person
+
+`--data tests/data/memory/second` takes other words for the first three parts: a second set, by another hand that had seen neither
+the miner nor the first. The miner was widened after a look at the first set; the second was first measured before any look at it.
 """
 
 import argparse
@@ -224,6 +228,20 @@ def rows(name):
         return [row for row in csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE) if row and not row[0].startswith("#")]
 
 
+def other_words(directory):
+    """Other preferences and habits for the lives, and other tables, where the folder has them."""
+    global DATA, PREFERENCES, HABITS
+    DATA = directory
+    if ways := table("preferences.tsv"):
+        PREFERENCES = [(row[0], row[1:]) for row in ways]
+    if habits := table("habits.tsv"):
+        HABITS = [(reply, situation, reply) for _, situation, reply in habits]
+
+
+def table(name):
+    return rows(name) if os.path.exists(os.path.join(DATA, name)) else []
+
+
 def share(part, whole):
     return round(part / whole, 4) if whole else None
 
@@ -380,9 +398,12 @@ def main():
     parse.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
     parse.add_argument("--people", type=int, default=10)
     parse.add_argument("--seed", default="1")
+    parse.add_argument("--data", default=DATA)
     parse.add_argument("--json")
     parse.add_argument("--verbose", action="store_true")
     options = parse.parse_args()
+    if options.data != DATA:
+        other_words(options.data)
     told = {}
     if unknown := set(options.parts) - set(PARTS):
         parse.error(f"no such part: {unknown}")

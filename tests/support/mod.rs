@@ -1,5 +1,7 @@
 //! A throwaway home, the real binary, and a socket client of our own, so that a test never trusts the product's.
 
+pub mod github;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};

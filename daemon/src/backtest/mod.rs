@@ -20,13 +20,13 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
-use clone_schema::prediction::Status;
 use clone_schema::time::{self, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::predict::{Decided, Label, Mode, Pair, Predictor, Priors, Query, decide, hit};
+use crate::predict::{Decided, Mode, Pair, Predictor, Priors, Query, decide};
 
 pub use priors::{Fitted, From, fit};
+use score::Row;
 pub use strata::Strata;
 pub use svg::svg;
 
@@ -132,6 +132,16 @@ struct Shown<'a> {
     probability: f64,
 }
 
+impl Summary {
+    fn count(&mut self, row: Row) {
+        self.predicted += 1;
+        self.hits += u64::from(row.hit);
+        self.any_hits += u64::from(row.any);
+        self.autos += u64::from(row.auto);
+        self.wrong_autos += u64::from(row.auto && !row.hit);
+    }
+}
+
 /// A turn that was met, and what had been said of it before.
 struct Met<'a> {
     /// The place of the person's file.
@@ -139,10 +149,8 @@ struct Met<'a> {
     /// The place of the turn among the person's.
     place: usize,
     turn: &'a Turn,
-    /// The predictor, which has not seen the reply yet.
-    predictor: &'a Predictor,
-    query: &'a Query<'a>,
-    decided: &'a Decided,
+    /// What the predictor said, which had not seen the reply yet; none where there is no agent's text.
+    decided: Option<&'a Decided>,
 }
 
 type OnMet<'a> = &'a mut dyn FnMut(&Met<'_>) -> Result<(), BacktestError>;
@@ -239,6 +247,10 @@ impl Turn {
         self.kind != "open" && !self.said().trim().is_empty()
     }
 
+    fn id(&self) -> String {
+        format!("{}/{}", self.user, self.turn)
+    }
+
     fn query(&self, k: usize) -> Query<'_> {
         let session_id = Some(self.session.as_str());
         Query { agent: &self.agent, agent_input: self.said(), session_id, project: None, k, at: self.at() }
@@ -246,7 +258,7 @@ impl Turn {
 
     fn pair(&self) -> Pair {
         Pair {
-            reply_id: format!("{}/{}", self.user, self.turn),
+            reply_id: self.id(),
             prompt_id: None,
             session_id: self.session.clone(),
             agent: self.agent.clone(),
@@ -267,35 +279,27 @@ fn step(
     summary: &mut Summary,
     on: OnMet<'_>,
 ) -> Result<(), BacktestError> {
-    if turn.answers() {
-        let query = turn.query(options.k);
-        let mode = if options.shadow { Mode::Shadow } else { Mode::Live { strict: options.strict } };
-        let answer = predictor.answer(&query);
-        let (stood, id) = (answer.standing.stood, format!("{}/{}", turn.user, turn.turn));
-        let decided = decide(answer, options.threshold, mode, turn.said(), &id);
-        on(&Met { person, place, turn, predictor, query: &query, decided: &decided })?;
-        let right = count(summary, turn, &decided);
-        let raw = decided.candidates.first().map_or(0.0, |first| first.raw_confidence);
-        predictor.judge(Label { raw, kind: decided.kind, hit: right, weight: 1.0, stood });
+    let decided = turn.answers().then(|| ask(predictor, turn, options));
+    on(&Met { person, place, turn, decided: decided.as_ref() })?;
+    if let Some(decided) = decided {
+        let row = Row::of(&decided, &turn.reply);
+        summary.count(row);
+        predictor.judge(decided.label(row.hit));
     }
     summary.turns += 1;
     predictor.learn(&turn.pair());
     Ok(())
 }
 
-fn count(summary: &mut Summary, turn: &Turn, decided: &Decided) -> bool {
-    let right = hit(decided.predicted_response(), &turn.reply);
-    let auto = decided.status == Status::Auto;
-    summary.predicted += 1;
-    summary.hits += u64::from(right);
-    summary.any_hits += u64::from(decided.candidates.iter().any(|candidate| hit(&candidate.response, &turn.reply)));
-    summary.autos += u64::from(auto);
-    summary.wrong_autos += u64::from(auto && !right);
-    right
+/// What the live path says to a turn.
+fn ask(predictor: &Predictor, turn: &Turn, options: Options) -> Decided {
+    let mode = if options.shadow { Mode::shadow(options.strict) } else { Mode::live(options.strict) };
+    let answer = predictor.answer(&turn.query(options.k));
+    decide(answer, options.threshold, mode, turn.said(), &turn.id())
 }
 
 fn write(out: &mut dyn Write, met: &Met<'_>) -> Result<(), BacktestError> {
-    let (turn, decided) = (met.turn, met.decided);
+    let (turn, Some(decided)) = (met.turn, met.decided) else { return Ok(()) };
     let shown = decided.candidates.iter().map(|candidate| Shown {
         response: &candidate.response,
         confidence: candidate.confidence,

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::measure::Forecast;
 use super::plain::{Plain, Rows};
 use super::score::{self, Bin, Point, Row, Score};
-use crate::predict::{Decided, Kind, Label, Mode, Pair, Predictor, Query, decide, hit};
+use crate::predict::{Kind, Mode, Pair, Predictor, Query, decide};
 
 /// The newest replies that a replay reads; older ones are left out, so that it ends within seconds.
 pub const MOST: usize = 5_000;
@@ -194,12 +194,11 @@ impl Replay {
 
     fn answer(&mut self, pair: &Pair) {
         let answer = self.predictor.answer(&query(pair));
-        let stood = answer.standing.stood;
-        let mode = Mode::Live { strict: self.strict };
+        let mode = Mode::live(self.strict);
         let decide = |threshold| decide(answer.clone(), threshold, mode, &pair.agent_text, &pair.reply_id);
         let decided = THRESHOLDS.map(decide);
         let usual = &decided[USUAL];
-        let row = row(usual, &pair.reply);
+        let row = Row::of(usual, &pair.reply);
         if self.replayed >= WARM && self.wanted.is_scored(pair) {
             let autos = decided.each_ref().map(|decided| decided.status == Status::Auto);
             self.met.push(Met {
@@ -212,8 +211,7 @@ impl Replay {
                 plain: self.plain.answer(pair),
             });
         }
-        let raw = usual.candidates.first().map_or(0.0, |first| first.raw_confidence);
-        self.predictor.judge(Label { raw, kind: usual.kind, hit: row.hit, weight: 1.0, stood });
+        self.predictor.judge(usual.label(row.hit));
     }
 
     /// What it found.
@@ -314,18 +312,9 @@ fn query(pair: &Pair) -> Query<'_> {
     }
 }
 
-fn row(decided: &Decided, typed: &str) -> Row {
-    Row {
-        probability: decided.candidates.first().map_or(0.0, |first| first.probability),
-        hit: hit(decided.predicted_response(), typed),
-        any: decided.candidates.iter().any(|candidate| hit(&candidate.response, typed)),
-        auto: decided.status == Status::Auto,
-    }
-}
-
 /// Replays these replies, oldest first.
-#[must_use]
-pub fn replay<'a>(pairs: impl ExactSizeIterator<Item = &'a Pair>, wanted: Wanted, strict: bool) -> Report {
+#[cfg(test)]
+pub(super) fn replay<'a>(pairs: impl ExactSizeIterator<Item = &'a Pair>, wanted: Wanted, strict: bool) -> Report {
     let mut replay = Replay::new(wanted, strict, pairs.len());
     pairs.for_each(|pair| replay.take(pair));
     replay.report()

@@ -11,11 +11,10 @@ use serde::Serialize;
 
 use super::priors::{self, From};
 use super::score::{Row, Score, number, share};
-use super::{BacktestError, Options, Turn, files, read};
+use super::{BacktestError, Options, Turn, ask, files, read};
 use crate::dice::Dice;
 use crate::predict::situation::normal;
-use crate::predict::{Answer, Label, Mode, Part, Predictor, Priors, decide, hit};
-use clone_schema::prediction::Status;
+use crate::predict::{Part, Predictor, Priors};
 
 /// Turns of a person that are learned and not scored.
 const WARM: usize = 20;
@@ -163,36 +162,25 @@ fn is_scored(turn: &Turn, place: usize) -> bool {
     place >= WARM && !turn.said().is_empty() && turn.kind != "template" && !normal(&turn.reply).is_empty()
 }
 
-fn ask(predictor: &Predictor, turn: &Turn, options: Options) -> (Row, Label) {
-    let answer: Answer = predictor.answer(&turn.query(options.k));
-    let (stood, id) = (answer.standing.stood, format!("{}/{}", turn.user, turn.turn));
-    let mode = if options.shadow { Mode::Shadow } else { Mode::Live { strict: options.strict } };
-    let decided = decide(answer, options.threshold, mode, turn.said(), &id);
-    let first = decided.candidates.first();
-    let row = Row {
-        probability: first.map_or(0.0, |first| first.probability),
-        hit: hit(decided.predicted_response(), &turn.reply),
-        any: decided.candidates.iter().any(|candidate| hit(&candidate.response, &turn.reply)),
-        auto: decided.status == Status::Auto,
-    };
-    let raw = first.map_or(0.0, |first| first.raw_confidence);
-    (row, Label { raw, kind: decided.kind, hit: row.hit, weight: 1.0, stood })
+/// One turn: what was said of it, which is silence where nobody could be asked, and then the lesson.
+fn live(predictor: &mut Predictor, turn: &Turn, options: Options) -> Row {
+    let decided = turn.answers().then(|| ask(predictor, turn, options));
+    let row = decided.as_ref().map_or_else(Row::default, |decided| Row::of(decided, &turn.reply));
+    if let Some(decided) = decided {
+        predictor.judge(decided.label(row.hit));
+    }
+    predictor.learn(&turn.pair());
+    row
 }
 
 /// A person predicted from what they said before.
 fn own(life: &Life, priors: &Priors, without: Option<Part>, options: Options) -> Vec<Scored> {
     let (mut predictor, mut out) = (Predictor::new(priors).without(without), Vec::new());
     for (place, turn) in life.turns.iter().enumerate() {
-        let mut row = Row::default();
-        if turn.answers() {
-            let (answered, label) = ask(&predictor, turn, options);
-            row = answered;
-            predictor.judge(label);
-        }
+        let row = live(&mut predictor, turn, options);
         if is_scored(turn, place) {
             out.push(Scored { session: turn.session.clone(), place, row });
         }
-        predictor.learn(&turn.pair());
     }
     out
 }
@@ -201,11 +189,7 @@ fn own(life: &Life, priors: &Priors, without: Option<Part>, options: Options) ->
 fn taught(life: &Life, priors: &Priors, options: Options) -> Predictor {
     let mut predictor = Predictor::new(priors);
     for turn in &life.turns {
-        if turn.answers() {
-            let (_, label) = ask(&predictor, turn, options);
-            predictor.judge(label);
-        }
-        predictor.learn(&turn.pair());
+        live(&mut predictor, turn, options);
     }
     predictor
 }
@@ -213,7 +197,8 @@ fn taught(life: &Life, priors: &Priors, options: Options) -> Predictor {
 /// A person predicted by a predictor that never learns of them.
 fn foreign(life: &Life, predictor: &Predictor, options: Options) -> Vec<Row> {
     let scored = life.turns.iter().enumerate().filter(|(place, turn)| is_scored(turn, *place));
-    scored.map(|(_, turn)| if turn.answers() { ask(predictor, turn, options).0 } else { Row::default() }).collect()
+    let row = |turn: &Turn| Row::of(&ask(predictor, turn, options), &turn.reply);
+    scored.map(|(_, turn)| if turn.answers() { row(turn) } else { Row::default() }).collect()
 }
 
 fn rows(scored: &[Vec<Scored>]) -> Vec<Vec<Row>> {

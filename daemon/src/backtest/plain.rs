@@ -14,12 +14,45 @@ const TRIO: usize = 3;
 /// Nearest situations that are read for the three different replies.
 const NEAREST: usize = 25;
 
+/// One person's replies, and how often each was sent.
+#[derive(Default)]
+pub(super) struct Frequent {
+    /// By normal form: how often, and the place of the newest.
+    counts: HashMap<String, (usize, usize)>,
+    replies: Vec<String>,
+}
+
+impl Frequent {
+    /// Takes one more reply; says its place.
+    pub(super) fn add(&mut self, reply: &str) -> usize {
+        let place = self.replies.len();
+        let entry = self.counts.entry(normal(reply)).or_insert((0, place));
+        *entry = (entry.0 + 1, place);
+        self.replies.push(reply.to_owned());
+        place
+    }
+
+    /// The three that were sent most often, the newest first among equals: how often, and where.
+    pub(super) fn most(&self) -> Vec<(usize, usize)> {
+        let mut best: Vec<(usize, usize)> = self.counts.values().copied().collect();
+        if best.len() > TRIO {
+            best.select_nth_unstable_by(TRIO, |a, b| b.cmp(a));
+            best.truncate(TRIO);
+        }
+        best.sort_unstable_by(|a, b| b.cmp(a));
+        best
+    }
+
+    /// The words at a place.
+    pub(super) fn reply(&self, place: usize) -> &str {
+        &self.replies[place]
+    }
+}
+
 /// One person's plain predictors, learning reply after reply.
 #[derive(Default)]
 pub struct Plain {
-    /// Replies by normal form: how often, and the place of the newest.
-    counts: HashMap<String, (usize, usize)>,
-    replies: Vec<String>,
+    frequent: Frequent,
     nearest: Nearest,
 }
 
@@ -43,27 +76,17 @@ impl Plain {
 
     /// Learns one reply.
     pub fn learn(&mut self, pair: &Pair) {
-        let form = normal(&pair.reply);
-        if form.is_empty() {
+        if normal(&pair.reply).is_empty() {
             return;
         }
-        let place = self.replies.len();
-        let entry = self.counts.entry(form).or_insert((0, place));
-        *entry = (entry.0 + 1, place);
-        self.replies.push(pair.reply.clone());
-        if let Ok(item) = u32::try_from(place) {
+        if let Ok(item) = u32::try_from(self.frequent.add(&pair.reply)) {
             self.nearest.add(item, &Situation::read(&pair.agent_text).tail);
         }
     }
 
     fn frequent(&self, typed: &str) -> Row {
-        let mut best: Vec<(usize, usize)> = self.counts.values().copied().collect();
-        if best.len() > TRIO {
-            best.select_nth_unstable_by(TRIO, |a, b| b.cmp(a));
-            best.truncate(TRIO);
-        }
-        best.sort_unstable_by(|a, b| b.cmp(a));
-        let probability = best.first().map_or(0.0, |(times, _)| share(*times, self.replies.len()));
+        let best = self.frequent.most();
+        let probability = best.first().map_or(0.0, |(times, _)| share(*times, self.frequent.replies.len()));
         self.row(probability, best.iter().map(|(_, place)| *place), typed)
     }
 
@@ -72,7 +95,8 @@ impl Plain {
         let mut places: Vec<usize> = Vec::new();
         for like in &likes {
             let place = like.item as usize;
-            let known = places.iter().any(|other| normal(&self.replies[*other]) == normal(&self.replies[place]));
+            let known =
+                places.iter().any(|other| normal(self.frequent.reply(*other)) == normal(self.frequent.reply(place)));
             if !known && places.len() < TRIO {
                 places.push(place);
             }
@@ -82,7 +106,7 @@ impl Plain {
     }
 
     fn row(&self, probability: f64, places: impl Iterator<Item = usize>, typed: &str) -> Row {
-        let hits: Vec<bool> = places.map(|place| hit(&self.replies[place], typed)).collect();
+        let hits: Vec<bool> = places.map(|place| hit(self.frequent.reply(place), typed)).collect();
         Row {
             probability,
             hit: hits.first() == Some(&true),

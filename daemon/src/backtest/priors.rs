@@ -3,13 +3,14 @@
 //! The numbers of a pool do not depend on the weights it is ranked by, so one replay of each person serves every fit, and
 //! `leave-one-out` only fits anew. All fits share the constants below.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use serde::Serialize;
 
-use super::{BacktestError, files, read};
-use crate::predict::assent;
-use crate::predict::fit::{self, Row, dot, sparse};
+use super::{BacktestError, Turn, files, read};
+use crate::predict::assent::{self, Before};
+use crate::predict::fit::{self, Row, Sparse, dot, sparse};
 use crate::predict::rank::{self, Weights};
 use crate::predict::stratum::verdict;
 use crate::predict::{Part, Predictor, Priors, hit};
@@ -57,15 +58,32 @@ struct Person {
     yes: Vec<Row>,
 }
 
+/// What one person replied in each of their sessions, as far as it bears on a yes.
+#[derive(Default)]
+pub(super) struct Sessions(HashMap<String, Before>);
+
+impl Sessions {
+    /// The numbers of a turn, from what was replied before it.
+    pub(super) fn situation(&self, turn: &Turn) -> Sparse {
+        assent::features(turn.said(), &turn.agent, self.0.get(&turn.session).copied().unwrap_or_default())
+    }
+
+    /// Learns what was replied.
+    pub(super) fn replied(&mut self, turn: &Turn) {
+        let before = self.0.entry(turn.session.clone()).or_default();
+        *before = before.then(&turn.reply);
+    }
+}
+
 fn gather(path: &Path, without: Option<Part>) -> Result<Person, BacktestError> {
     let mut person = Person { pools: Vec::new(), yes: Vec::new() };
-    let mut predictor = Predictor::default().without(without);
+    let (mut predictor, mut sessions) = (Predictor::default().without(without), Sessions::default());
     let mut place = 0;
     read(path, &mut |turn| {
         if turn.answers() {
             let query = turn.query(1);
             let y = verdict(&turn.reply).is_yes();
-            person.yes.push(Row { x: predictor.situation(&query), y, weight: 1.0 });
+            person.yes.push(Row { x: sessions.situation(turn), y, weight: 1.0 });
             if place >= WARM {
                 let row = |x: &[f64], text: &str| Row { x: sparse(x), y: hit(text, &turn.reply), weight: 1.0 };
                 let pool = predictor.pool(&query);
@@ -73,6 +91,7 @@ fn gather(path: &Path, without: Option<Part>) -> Result<Person, BacktestError> {
             }
         }
         predictor.learn(&turn.pair());
+        sessions.replied(turn);
         place += 1;
         Ok(())
     })?;

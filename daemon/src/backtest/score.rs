@@ -4,10 +4,12 @@
 //! by one measure. What would surprise: equal probabilities share a bin and a place in a ranking, because no threshold
 //! can part them.
 
+use clone_schema::prediction::Status;
 use serde::{Deserialize, Serialize};
 
 use super::measure::{Forecast, Guess, brier, covered};
 use crate::dice::Dice;
+use crate::predict::{Decided, hit};
 
 /// Bins of the calibration error.
 pub const BINS: usize = 15;
@@ -67,6 +69,17 @@ pub(super) fn share(part: usize, whole: usize) -> f64 {
 }
 
 impl Row {
+    /// An answer, and the reply that then came.
+    #[must_use]
+    pub fn of(decided: &Decided, reply: &str) -> Self {
+        Self {
+            probability: decided.candidates.first().map_or(0.0, |first| first.probability),
+            hit: hit(decided.predicted_response(), reply),
+            any: decided.candidates.iter().any(|candidate| hit(&candidate.response, reply)),
+            auto: decided.status == Status::Auto,
+        }
+    }
+
     /// What an automatic answer gained or cost; nothing was gained by any other.
     #[must_use]
     pub fn utility(&self) -> f64 {

@@ -4,23 +4,22 @@
 //! Macros, short acts and prose are told by the reply: those rows say where hits come from, not what a daemon could
 //! know beforehand. A turn counts once in each of the two.
 
-use std::collections::HashMap;
-
 use serde::Serialize;
 
 use super::Met;
 use super::measure::{Forecast, Guess, Measured, covered, measure};
+use super::plain::Frequent;
+use super::priors::Sessions;
+use super::score::PRECISION;
 use crate::predict::assent::Assent;
 use crate::predict::situation::normal;
 use crate::predict::stratum::{Form, Onward, Opens, Taken, Verdict, form, onward, opens, taken, verdict};
-use crate::predict::{Priors, hit};
+use crate::predict::{Decided, Priors, hit};
 
 /// Turns of a person that are not scored, as by the score of the predictions.
 const WARM: usize = 20;
 /// Turns below which a row tells counts and no target.
 pub const ENOUGH: usize = 50;
-/// The precision at which coverage is told.
-const PRECISION: f64 = 0.8;
 
 /// Menus.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -103,10 +102,11 @@ type Lines = [Vec<Vec<Forecast>>; 3];
 struct Person {
     prior: Assent,
     own: Assent,
+    both: Assent,
+    sessions: Sessions,
     /// How often each place of a menu was taken.
     places: Vec<usize>,
-    /// Replies by normal form: how often, when last, the words.
-    replies: HashMap<String, (usize, usize, String)>,
+    frequent: Frequent,
     guesses: Vec<(Form, Guess)>,
 }
 
@@ -126,8 +126,10 @@ impl Tally {
         let person = |priors: &Priors| Person {
             prior: Assent::new(&priors.assent),
             own: Assent::untaught(),
+            both: Assent::new(&priors.assent),
+            sessions: Sessions::default(),
             places: Vec::new(),
-            replies: HashMap::new(),
+            frequent: Frequent::default(),
             guesses: Vec::new(),
         };
         let none = vec![Vec::new(); priors.len()];
@@ -144,26 +146,32 @@ impl Tally {
 
     /// Takes one turn: what was said of it first, then what came.
     pub(super) fn take(&mut self, met: &Met<'_>) {
-        let reply = met.turn.reply.as_str();
-        let numbers = met.predictor.situation(met.query);
+        let (reply, yes) = (met.turn.reply.as_str(), verdict(&met.turn.reply).is_yes());
         let person = &mut self.people[met.person];
-        let chances =
-            [person.prior.probability(&numbers), person.own.probability(&numbers), met.predictor.approval(met.query)];
-        person.own.learn(&numbers, verdict(reply).is_yes());
-        if met.place >= WARM && !normal(reply).is_empty() {
-            self.strata.turns += 1;
-            self.channel(met, chances);
-            self.form(met);
+        let numbers = person.sessions.situation(met.turn);
+        let chances = [&person.prior, &person.own, &person.both].map(|assent| assent.probability(&numbers));
+        if let Some(decided) = met.decided {
+            person.own.learn(&numbers, yes);
+            if met.place >= WARM && !normal(reply).is_empty() {
+                self.strata.turns += 1;
+                self.channel(met, decided, chances);
+                self.form(met, decided);
+            }
+            self.people[met.person].frequent.add(reply);
         }
-        self.people[met.person].remember(met.place, reply);
+        let person = &mut self.people[met.person];
+        if !met.turn.said().trim().is_empty() {
+            person.both.learn(&numbers, yes);
+        }
+        person.sessions.replied(met.turn);
     }
 
-    fn channel(&mut self, met: &Met<'_>, chances: [f64; 3]) {
+    fn channel(&mut self, met: &Met<'_>, decided: &Decided, chances: [f64; 3]) {
         let verdict = verdict(&met.turn.reply);
         note(&mut self.every, met.person, chances, verdict.is_yes());
         note(&mut self.bare, met.person, chances, verdict == Verdict::Approved);
         match opens(met.turn.said()) {
-            Opens::Choice(options) => self.choice(met, &options),
+            Opens::Choice(options) => self.choice(met, decided, &options),
             Opens::Approval => {
                 self.strata.verdicts[verdict as usize] += 1;
                 note(&mut self.offers, met.person, chances, verdict.is_yes());
@@ -178,12 +186,12 @@ impl Tally {
         }
     }
 
-    fn choice(&mut self, met: &Met<'_>, options: &[String]) {
+    fn choice(&mut self, met: &Met<'_>, decided: &Decided, options: &[String]) {
         let choices = &mut self.strata.choices;
         choices.n += 1;
         let Taken::Option(place) = taken(options, &met.turn.reply) else { return };
         let person = &mut self.people[met.person];
-        let named = met.decided.candidates.iter().find_map(|candidate| match taken(options, &candidate.response) {
+        let named = decided.candidates.iter().find_map(|candidate| match taken(options, &candidate.response) {
             Taken::Option(place) => Some(place),
             Taken::Other => None,
         });
@@ -196,12 +204,13 @@ impl Tally {
         person.places[place] += 1;
     }
 
-    fn form(&mut self, met: &Met<'_>) {
-        let (turn, candidates) = (met.turn, &met.decided.candidates);
+    fn form(&mut self, met: &Met<'_>, decided: &Decided) {
+        let (turn, candidates) = (met.turn, &decided.candidates);
         let form = if turn.kind == "slash" { Form::Slash } else { form(&turn.reply, turn.kind == "template") };
         let right = |text: &str| hit(text, &turn.reply);
         let person = &mut self.people[met.person];
-        let frequent: Vec<bool> = person.frequent().into_iter().map(right).collect();
+        let places = person.frequent.most().into_iter().map(|(_, place)| place);
+        let frequent: Vec<bool> = places.map(|place| right(person.frequent.reply(place))).collect();
         let first = candidates.first().is_some_and(|first| right(&first.response));
         let probability = candidates.first().map_or(0.0, |first| first.probability);
         person.guesses.push((form, Guess { probability, right: first, asked: false }));
@@ -240,19 +249,6 @@ impl Person {
     fn usual(&self, options: usize) -> usize {
         let offered = self.places.iter().take(options).enumerate();
         offered.rev().max_by_key(|(_, times)| **times).map_or(0, |(place, _)| place)
-    }
-
-    /// The three replies that were sent most often; the newest first among equals.
-    fn frequent(&self) -> Vec<&str> {
-        let mut all: Vec<&(usize, usize, String)> = self.replies.values().collect();
-        all.sort_by_key(|(times, place, _)| std::cmp::Reverse((*times, *place)));
-        all.into_iter().take(3).map(|(_, _, text)| text.as_str()).collect()
-    }
-
-    fn remember(&mut self, place: usize, reply: &str) {
-        let entry = self.replies.entry(normal(reply)).or_insert_with(|| (0, place, reply.to_owned()));
-        entry.0 += 1;
-        entry.1 = place;
     }
 }
 

@@ -145,7 +145,7 @@ fn is_auto(curves: &Curves, raw: f64, strict: bool, id: &str) -> bool {
         abstained: false,
         channel: None,
     };
-    decide(answer, PROMISED, Mode::Live { strict }, "Shall I go on?", id).status == Status::Auto
+    decide(answer, PROMISED, Mode::live(strict), "Shall I go on?", id).status == Status::Auto
 }
 
 /// The label of what was asked; of what was acted on nobody says anything.

@@ -21,7 +21,7 @@ use super::{BenchError, Options};
 use crate::dice::Dice;
 use crate::predict::calibrate::{logit, sigmoid};
 use crate::predict::curves::Judging;
-use crate::predict::{Judged, Kind, Label, Mode, Pair, Predictor, Query, Stood, decide, hit};
+use crate::predict::{Judged, Label, Mode, Pair, Predictor, Query, decide, hit};
 
 /// Simulated people of the bench.
 const PEOPLE: usize = 40;
@@ -193,9 +193,7 @@ fn live(
         at: Timestamp::UNIX_EPOCH,
     };
     let answer = predictor.answer(&query);
-    let (kind, stood) = (answer.kind, answer.standing.stood);
-    let decided =
-        decide(answer, THRESHOLD, Mode::Live { strict: who != Who::Ours { strict: false } }, &prompt.said, &id);
+    let decided = decide(answer, THRESHOLD, Mode::live(who != Who::Ours { strict: false }), &prompt.said, &id);
     let raw = decided.candidates[0].raw_confidence;
     let words = decided.predicted_response().to_owned();
     let auto = match who {
@@ -205,12 +203,9 @@ fn live(
     if who == Who::Recipe && !auto {
         recipe.add(raw, f64::from(u8::from(hit(&words, &prompt.reply))));
     }
-    learn(predictor, prompt, (session, id, at.1), judged(auto, &words, prompt, (raw, kind, stood)));
+    let label = decided.label(auto || hit(&words, &prompt.reply));
+    learn(predictor, prompt, (session, id, at.1), (auto, label));
     (auto, words)
-}
-
-fn judged(acted: bool, words: &str, prompt: &Prompt, (raw, kind, stood): (f64, Kind, Stood)) -> (bool, Label) {
-    (acted, Label { raw, kind, stood, hit: acted || hit(words, &prompt.reply), weight: 1.0 })
 }
 
 fn learn(predictor: &mut Predictor, prompt: &Prompt, at: (String, String, usize), (acted, label): (bool, Label)) {

@@ -4,7 +4,7 @@ use std::io::{BufRead, IsTerminal};
 
 use clap::Args;
 use clone_schema::Timestamp;
-use clone_schema::api::{ForgetReply, ForgetRequest, Remain};
+use clone_schema::api::{FORGOTTEN_CHARS, ForgetReply, ForgetRequest, Remain};
 use serde_json::json;
 
 use super::events::when;
@@ -51,6 +51,12 @@ pub struct Forget {
     /// Forget nothing: look for these words in every file, decoded
     #[arg(long, value_name = "TEXT", group = "what", conflicts_with_all = ["id", "session", "app", "project", "from", "to", "text"])]
     verify: Option<String>,
+    /// Forget what the rules of `[retention]` in config.toml keep no longer; once a day that is done by itself
+    #[arg(long, group = "what", conflicts_with_all = ["id", "session", "app", "project", "from", "to", "text", "verify"])]
+    retention: bool,
+    /// The clock is right, although it is ahead of what was to be expected
+    #[arg(long, requires = "retention")]
+    trust_clock: bool,
 }
 
 /// Forgets, or shows what would go.
@@ -61,6 +67,11 @@ pub struct Forget {
 pub fn run(cli: &Context, arguments: &Forget) -> Result<u8, Failure> {
     if let Some(text) = &arguments.verify {
         return verify(cli, text);
+    }
+    if arguments.retention {
+        let body = json!({"trust_clock": arguments.trust_clock});
+        let reply = cli.client()?.blocking("retention_run", None, &[], Some(&body))?;
+        return Ok(told(cli, &serde_json::from_value(reply).map_err(Failure::new)?, false));
     }
     let request = |dry_run| ForgetRequest {
         id: arguments.id.clone(),
@@ -76,14 +87,19 @@ pub fn run(cli: &Context, arguments: &Forget) -> Result<u8, Failure> {
     if arguments.dry_run || !arguments.yes {
         let reply = ask(cli, &request(true))?;
         if arguments.dry_run || reply.events.is_empty() {
-            show(cli, &reply);
+            show(cli, &reply, arguments.vault);
             return Ok(0);
         }
-        consent(cli, &reply)?;
+        consent(cli, &reply, arguments.vault)?;
     }
     let reply = ask(cli, &request(false))?;
-    show(cli, &reply);
-    Ok(if reply.remains.is_empty() { 0 } else { exit::DEGRADED })
+    Ok(told(cli, &reply, arguments.vault))
+}
+
+/// Shows what is forgotten; the exit code says whether all of it is.
+fn told(cli: &Context, reply: &ForgetReply, vault: bool) -> u8 {
+    show(cli, reply, vault);
+    if reply.remains.is_empty() { 0 } else { exit::DEGRADED }
 }
 
 fn ask(cli: &Context, request: &ForgetRequest) -> Result<ForgetReply, Failure> {
@@ -93,25 +109,26 @@ fn ask(cli: &Context, request: &ForgetRequest) -> Result<ForgetReply, Failure> {
 }
 
 /// Shows what would go and asks; where nobody can answer, only `--yes` decides.
-fn consent(cli: &Context, reply: &ForgetReply) -> Result<(), Failure> {
+fn consent(cli: &Context, reply: &ForgetReply, vault: bool) -> Result<(), Failure> {
     let refused = || Failure::usage("nothing was forgotten: nobody said yes");
     if cli.json || !std::io::stdin().is_terminal() {
         return Err(refused().hint("look with `--dry-run`, then say `--yes`"));
     }
-    show(cli, reply);
+    show(cli, reply, vault);
     print::note("forget this for good? it cannot be undone [y/N]");
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line).map_err(Failure::new)?;
     if matches!(line.trim().to_lowercase().as_str(), "y" | "yes") { Ok(()) } else { Err(refused()) }
 }
 
-fn show(cli: &Context, reply: &ForgetReply) {
+fn show(cli: &Context, reply: &ForgetReply, vault: bool) {
     if cli.json {
         print::value(&json!(reply));
         return;
     }
     if reply.events.is_empty() {
-        print::note("nothing fits");
+        print::note(if reply.yours.is_empty() { "nothing fits" } else { "nothing goes: only notes of yours quote it" });
+        list(yours(reply.dry_run, vault), &reply.yours);
         return;
     }
     print::line(if reply.dry_run { "would go:" } else { "forgotten:" });
@@ -130,15 +147,39 @@ fn show(cli: &Context, reply: &ForgetReply) {
         more(followed.len(), name);
     }
     list("  note of Clone's: ", &reply.notes);
-    let kept =
-        if reply.dry_run { "  your note quotes it (`--vault` takes it out): " } else { "  your note that quoted it: " };
-    list(kept, &reply.yours);
+    list(yours(reply.dry_run, vault), &reply.yours);
     if reply.quarantined > 0 {
         print::line(format!("  {} of the log's quarantine", print::count(reply.quarantined as u64, "file")));
     }
     if !reply.dry_run {
-        remains(&reply.remains);
+        searched(reply);
     }
+}
+
+/// What is said of a note of the person's: it is only changed where that was asked for.
+fn yours(dry_run: bool, vault: bool) -> &'static str {
+    match (dry_run, vault) {
+        (_, false) => "  your note quotes it (`--vault` takes it out): ",
+        (true, true) => "  your note quotes it, which is taken out: ",
+        (false, true) => "  your note, what quoted it taken out: ",
+    }
+}
+
+/// How much the search of every file says: with all lines, with some of them, or nothing at all.
+fn searched(reply: &ForgetReply) {
+    let ForgetReply { lines, searched, .. } = *reply;
+    if searched == 0 {
+        print::line(format!(
+            "no file was searched, as no line of {FORGOTTEN_CHARS} or more characters stood only there; \
+             `clone forget --verify WORDS` looks for words of yours"
+        ));
+        return;
+    }
+    if searched < lines {
+        let told = print::count(lines as u64, "line");
+        print::line(format!("searched for {searched} of {told} that stood nowhere else"));
+    }
+    remains(&reply.remains);
 }
 
 fn list(what: &str, items: &[String]) {

@@ -26,7 +26,7 @@ const BATCH_BYTES: usize = 4 << 20;
 /// `clone import`
 #[derive(Args)]
 pub struct Import {
-    /// Whose history: claude-code, codex, gemini, specstory or turns; `auto` finds what is on this machine
+    /// Whose history: claude-code, codex, gemini, copilot, opencode, aider, chatgpt, specstory or turns; `auto` finds what is on this machine
     format: String,
     /// Files, or folders that are walked; where the agent keeps them when none is named
     paths: Vec<PathBuf>,
@@ -57,6 +57,9 @@ pub fn run(context: &Context, mut arguments: Import) -> Result<u8, Failure> {
         return auto::run(context, &arguments);
     }
     let format = Format::from_name(&arguments.format).ok_or_else(|| {
+        if arguments.format == sources::github::NAME {
+            return Failure::usage("GitHub is no file").hint("`clone source connect github` reads it, every hour");
+        }
         Failure::usage(format!("no importer for `{}`", arguments.format))
             .hint(format!("try {}", Format::ALL.map(Format::name).join(", ")))
     })?;

@@ -44,6 +44,8 @@ enum Verb {
     },
     /// List what waits for you: sensitive claims, permissions, contradictions, what was seen once
     Audit,
+    /// State a fact
+    Add(notes::Add),
     /// Let a waiting claim into use, or make a tentative fact sure
     Promote {
         /// `fct_…` or `gate-…`
@@ -149,6 +151,7 @@ pub fn run(cli: &Cli, arguments: &Memory) -> Result<u8, Failure> {
         }
         Verb::Show { id } => show(cli, id),
         Verb::Search(asked) => search(cli, asked),
+        Verb::Add(arguments) => notes::add(cli, arguments),
         Verb::History(arguments) => notes::history(cli, arguments),
         Verb::Undo(arguments) => notes::undo(cli, arguments),
         Verb::Edit(arguments) => notes::edit(cli, arguments),

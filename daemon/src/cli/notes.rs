@@ -1,4 +1,4 @@
-//! `memory history`, `undo`, `edit` and `deletions`: the notes of the vault.
+//! `memory add`, `history`, `undo`, `edit` and `deletions`: the notes of the vault.
 
 use std::process::Command;
 
@@ -7,6 +7,22 @@ use serde_json::{Value, json};
 
 use super::{Context, print};
 use crate::failure::Failure;
+
+/// `clone memory add`
+#[derive(Args)]
+pub struct Add {
+    /// What holds, in one sentence
+    text: String,
+    /// What kind of claim it is, such as preference or habit
+    #[arg(long)]
+    kind: Option<String>,
+    /// How much it counts, 0 to 1
+    #[arg(long)]
+    importance: Option<f64>,
+    /// A tag; again for more
+    #[arg(long = "tag")]
+    tags: Vec<String>,
+}
 
 /// `clone memory history`
 #[derive(Args)]
@@ -50,6 +66,24 @@ enum Decision {
     Restore,
 }
 
+/// States a fact.
+///
+/// # Errors
+///
+/// The daemon is not reachable, or a value is out of range.
+pub fn add(cli: &Context, arguments: &Add) -> Result<u8, Failure> {
+    let Add { text, kind, importance, tags } = arguments;
+    let tags = (!tags.is_empty()).then_some(tags);
+    let body = json!({"text": text, "kind": kind, "importance": importance, "tags": tags});
+    let fact = cli.client()?.blocking("facts_add", None, &[], Some(&body))?;
+    if cli.json {
+        print::value(&fact);
+    } else {
+        print::line(format!("noted as {}", fact["id"].as_str().unwrap_or_default()));
+    }
+    Ok(0)
+}
+
 /// Shows what became of a note.
 ///
 /// # Errors
@@ -63,6 +97,12 @@ pub fn history(cli: &Context, arguments: &History) -> Result<u8, Failure> {
     }
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     print::line(text(&found["path"]));
+    if let (held @ 1.., Some(id)) = (found["still_held"].as_u64().unwrap_or_default(), found["id"].as_str()) {
+        let events = print::count(held, "event");
+        print::line(format!(
+            "deleted; the log still holds {events} that it rested on, which `clone forget {id}` takes away too"
+        ));
+    }
     for version in found["versions"].as_array().into_iter().flatten() {
         let change = match text(&version["what"]).as_str() {
             "moved" => format!("moved from {}", text(&version["from"])),

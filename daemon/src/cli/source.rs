@@ -1,4 +1,6 @@
-//! `source`: where memory comes from, and who is followed.
+//! `source`: where memory comes from, who is followed, and which services are connected.
+
+mod github;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -24,12 +26,32 @@ enum Verb {
         #[arg(required = true)]
         agents: Vec<String>,
     },
-    /// No longer follow this agent; what was recorded stays
-    Disconnect {
-        /// claude-code, codex or gemini
-        agent: String,
+    /// Connect a service, and read it every hour from then on
+    Connect {
+        /// The service
+        #[arg(value_parser = [GITHUB])]
+        service: String,
+        /// Take the token from standard input, rather than show a code to enter in a browser
+        #[arg(long)]
+        token_stdin: bool,
     },
+    /// Read a connected service now
+    Sync {
+        /// The service
+        #[arg(value_parser = [GITHUB])]
+        service: String,
+    },
+    /// No longer follow this agent, or end the connection to a service; what was recorded stays
+    Disconnect {
+        /// claude-code, codex, gemini or github
+        source: String,
+    },
+    /// Seal the tokens of connected services with a new key
+    Rotate,
 }
+
+/// The service that can be connected.
+const GITHUB: &str = crate::sources::github::NAME;
 
 /// Shows or switches the sources.
 ///
@@ -41,12 +63,18 @@ pub fn run(context: &Context, arguments: &Source) -> Result<u8, Failure> {
     let answer = match &arguments.verb {
         Verb::List => list(&client)?,
         Verb::Follow { agents } => follow(&client, agents)?,
-        Verb::Disconnect { agent } => disconnect(&client, agent)?,
+        Verb::Connect { token_stdin, .. } => github::connect(&client, *token_stdin)?,
+        Verb::Sync { .. } => github::sync(&client)?,
+        Verb::Disconnect { source } if source == GITHUB => github::disconnect(&client)?,
+        Verb::Disconnect { source } => disconnect(&client, source)?,
+        Verb::Rotate => client.blocking("secrets_rotate", None, &[], None)?,
     };
-    if context.json {
-        print::value(&answer);
-    } else {
-        show(&answer);
+    match &arguments.verb {
+        _ if context.json => print::value(&answer),
+        Verb::Rotate => print::line(format!("{} sealed with a new key", count(&answer["secrets"]))),
+        Verb::List | Verb::Follow { .. } => show(&answer),
+        Verb::Disconnect { source } if source != GITHUB => show(&answer),
+        _ => github::show(&answer),
     }
     Ok(0)
 }
@@ -82,6 +110,7 @@ fn followed(client: &Client) -> Result<Vec<String>, Failure> {
 
 fn list(client: &Client) -> Result<Value, Failure> {
     let mut answer = client.blocking("following_get", None, &[], None)?;
+    answer["github"] = client.blocking("github_get", None, &[], None)?;
     answer["sources"] = client.blocking("status", None, &[], None)?["sources"].clone();
     Ok(answer)
 }
@@ -95,4 +124,11 @@ fn show(answer: &Value) {
     let told =
         if agents.is_empty() { "nobody; `clone source follow AGENT` begins".to_owned() } else { agents.join(", ") };
     print::line(format!("followed: {told}"));
+    if answer["github"].is_object() {
+        github::show(&answer["github"]);
+    }
+}
+
+fn count(secrets: &Value) -> String {
+    print::count(secrets.as_u64().unwrap_or_default(), "secret")
 }

@@ -9,16 +9,18 @@ use std::sync::Arc;
 
 use clone_schema::api::{ForgetReply, ForgetRequest};
 use clone_schema::internal::{Forgotten, Internal, Payload};
+use clone_schema::text;
 
 use super::conflicts::Conflicts;
+use super::keep::beside;
 use super::plan::{self, Plan, may_go};
 use super::progress::Progress;
 use super::selection::Selection;
 use super::snapshot::Snapshot;
 use super::view::{Changes, View};
-use super::{Derive, DeriveError, load};
+use super::{Derive, DeriveError, entry_of, load};
 use crate::clock;
-use crate::log::{Doomed, Entry, Erasure, Keyed, Log, LogError, Of};
+use crate::log::{Doomed, Erasure, Log, LogError, Of};
 use crate::paths::Paths;
 
 /// Tombstones in one event.
@@ -42,7 +44,6 @@ pub enum Fate {
 pub const STORES: &[(&str, Fate)] = &[
     ("log/", Fate::Rewritten),
     ("vault/", Fate::Rewritten),
-    ("recordings/", Fate::Rewritten),
     ("state.redb", Fate::Anew),
     ("model.snapshot", Fate::Anew),
     ("model.part", Fate::Anew),
@@ -55,15 +56,6 @@ pub const STORES: &[(&str, Fate)] = &[
     ("clone.sock", Fate::Bare),
 ];
 
-/// What is wanted.
-#[derive(Debug, Default)]
-pub struct Wish {
-    /// The criteria.
-    pub request: ForgetRequest,
-    /// What a retention rule selects, in the place of criteria.
-    pub rule: Option<Selection>,
-}
-
 /// What became of it.
 #[derive(Debug, Default)]
 pub struct Forgot {
@@ -75,48 +67,61 @@ pub struct Forgot {
 
 impl Derive {
     /// Forgets what is wanted, or says what would go.
-    pub(super) fn forget(&mut self, wish: &Wish) -> Result<Forgot, String> {
-        let told = |error: DeriveError| error.to_string();
-        self.log.append(Vec::new()).map_err(|error| error.to_string())?;
-        self.pass(true).map_err(told)?;
-        let selection = self.selection(wish).ok_or("say what is to be forgotten")?;
-        if !wish.request.dry_run {
+    ///
+    /// The door is shut before the log is read to its end: what is answered meanwhile would rest on what goes.
+    pub(super) fn forget(&mut self, request: &ForgetRequest) -> Result<Forgot, String> {
+        let selection = Selection::of(request).ok_or("say what is to be forgotten")?;
+        self.forget_barred(selection, request, "person").map_err(|error| error.to_string())
+    }
+
+    /// Forgets what is selected while nobody is answered; `by` is `person` or `retention`.
+    pub(super) fn forget_barred(
+        &mut self,
+        selection: Selection,
+        request: &ForgetRequest,
+        by: &str,
+    ) -> Result<Forgot, DeriveError> {
+        // Its journal would be written over.
+        if self.emptied || self.log.erasure().is_some() {
+            self.go_on_forgetting()?;
+        }
+        if !request.dry_run {
             self.bar(true);
         }
-        let forgot = self.forget_selected(&selection, wish);
+        let forgot = self.forget_selected(selection, request, by);
         if self.log.erasure().is_none() && !self.emptied {
             self.bar(false);
         }
-        forgot.map_err(told)
+        forgot
     }
 
-    fn forget_selected(&mut self, selection: &Selection, wish: &Wish) -> Result<Forgot, DeriveError> {
+    fn forget_selected(
+        &mut self,
+        mut selection: Selection,
+        request: &ForgetRequest,
+        by: &str,
+    ) -> Result<Forgot, DeriveError> {
+        self.log.append(Vec::new())?;
+        self.vault_at = Some(std::time::Instant::now());
+        self.pass(true)?;
         let plan = match self.view.read() {
-            Ok(view) => plan::plan(&self.log, &view, selection, wish.request.vault)?,
+            Ok(view) => {
+                selection.ids = request.id.as_ref().map(|id| {
+                    let rests = evidence(&view, id);
+                    rests.unwrap_or_else(|| vec![id.clone()]).into_iter().collect()
+                });
+                plan::plan(&self.log, &view, &selection, request.vault)?
+            }
             Err(_) => Plan::default(),
         };
-        let mut reply = plan.reply(wish.request.dry_run);
-        if wish.request.dry_run || plan.gone.is_empty() {
+        let mut reply = plan.reply(request.dry_run);
+        if request.dry_run || plan.gone.is_empty() {
             return Ok(Forgot { reply, marks: Vec::new() });
         }
         self.append(plan.cleaned.iter().cloned().map(Payload::VaultEdited).collect())?;
-        let by = if wish.rule.is_some() { "retention" } else { "person" };
-        self.log.begin_erasure(&plan.erasure(clock::new_id(), clock::now(), by))?;
+        self.log.begin_erasure(&plan.erasure(clock::new_id(), clock::now(), self.cursor(), by))?;
         reply.quarantined = self.go_on_forgetting()?;
         Ok(Forgot { reply, marks: plan.marks })
-    }
-
-    /// The criteria, with a fact or an episode as the events that it rests on.
-    fn selection(&self, wish: &Wish) -> Option<Selection> {
-        if let Some(rule) = &wish.rule {
-            return Some(rule.clone());
-        }
-        let mut selection = Selection::of(&wish.request)?;
-        selection.ids = wish.request.id.as_ref().map(|id| {
-            let rests = self.view.read().ok().and_then(|view| evidence(&view, id));
-            rests.unwrap_or_else(|| vec![id.clone()]).into_iter().collect()
-        });
-        Some(selection)
     }
 
     /// Shuts or opens what needs more than the log.
@@ -133,7 +138,7 @@ impl Derive {
             self.bar(true);
             self.emptied = true;
             bury(&self.log, &erasure)?;
-            quarantined = self.log.erase()?.quarantined;
+            quarantined = self.log.erase()?;
             self.keeper.begin_empty()?;
             self.index.begin_empty()?;
             forget_files(&self.paths, &self.log, &erasure, true)?;
@@ -169,8 +174,9 @@ impl Derive {
     }
 }
 
-/// The events that a fact or an episode rests on.
-fn evidence(view: &View, id: &str) -> Option<Vec<String>> {
+/// The events that a fact or an episode rests on, of a withdrawn one too.
+#[must_use]
+pub fn evidence(view: &View, id: &str) -> Option<Vec<String>> {
     let fact = view.facts.get(id).map(|fact| &fact.evidence);
     let found = fact.or_else(|| view.episodes.get(id).map(|episode| &episode.evidence));
     if let Some(evidence) = found {
@@ -197,9 +203,6 @@ pub fn resume(log: &Log, paths: &Paths) -> Result<(), DeriveError> {
 
 /// Writes the tombstones into the log: events under ids of the erasure, so that a second time adds none.
 fn bury(log: &Log, erasure: &Erasure) -> Result<(), DeriveError> {
-    let ids: Vec<Keyed> = erasure.stones.iter().map(|stone| stone.id).collect();
-    let texts: Vec<Keyed> = erasure.stones.iter().filter_map(|stone| stone.text).collect();
-    log.bury(&ids, &texts, erasure.at)?;
     let parts = erasure.stones.len().div_ceil(STONES_PER_EVENT).max(1);
     let entries = (0..parts).map(|part| {
         let from = part * STONES_PER_EVENT;
@@ -208,30 +211,19 @@ fn bury(log: &Log, erasure: &Erasure) -> Result<(), DeriveError> {
         let forgotten = Forgotten {
             by: erasure.by.clone(),
             runs: if first { erasure.runs.clone() } else { Vec::new() },
-            ids: stones.iter().map(|stone| hex(&stone.id)).collect(),
-            texts: stones.iter().filter_map(|stone| stone.text.as_ref().map(hex)).collect(),
+            ids: stones.iter().map(|stone| text::hex(&stone.id)).collect(),
+            texts: stones.iter().filter_map(|stone| stone.text.as_ref().map(|one| text::hex(one))).collect(),
             withdrawn: if first { erasure.withdrawn.clone() } else { Vec::new() },
         };
         let id = format!("{}.{part}", erasure.id);
-        let event = Internal { id, at: erasure.at, payload: Payload::EventForgotten(forgotten) };
-        Entry { id: event.id.clone(), topic: event.topic(), occurred_at: event.at, json: event.to_json() }
+        // As of when it was asked for, however late that is resumed.
+        entry_of(Internal { id, at: erasure.at, payload: Payload::EventForgotten(forgotten) })
     });
     log.append(entries.collect())?;
     Ok(())
 }
 
-/// The hash that these digits say.
-#[must_use]
-pub fn unhex(digits: &str) -> Option<Keyed> {
-    let bytes: Option<Vec<u8>> = digits.as_bytes().chunks(2).map(clone_schema::text::hex_byte).collect();
-    bytes?.try_into().ok()
-}
-
-fn hex(hash: &Keyed) -> String {
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Removes the derived files, but those that are open and empty now, and what goes of the vault and the recordings.
+/// Removes the derived files, but those that are open and empty now, and what goes of the vault.
 fn forget_files(paths: &Paths, log: &Log, erasure: &Erasure, open: bool) -> Result<(), DeriveError> {
     let failed = |error| LogError::Io { what: "clear", file: "a store".to_owned(), source: Arc::new(error) };
     for (name, fate) in STORES {
@@ -240,13 +232,10 @@ fn forget_files(paths: &Paths, log: &Log, erasure: &Erasure, open: bool) -> Resu
             remove(&path).map_err(failed)?;
         }
     }
-    for extension in ["redb.broken", "redb.new"] {
-        remove(&paths.state.with_extension(extension)).map_err(failed)?;
+    for path in beside(&paths.state) {
+        remove(&path).map_err(failed)?;
     }
-    for root in [&paths.vault, &paths.recordings] {
-        forget_below(root, root, log, &erasure.files, 0).map_err(failed)?;
-    }
-    Ok(())
+    Ok(forget_below(&paths.vault, &paths.vault, log, &erasure.files, 0).map_err(failed)?)
 }
 
 /// Removes a file or a folder, if it is there.

@@ -7,12 +7,13 @@
 use std::collections::BTreeMap;
 
 use clone_schema::Position;
-use clone_schema::event::ChoiceKind;
+use clone_schema::event::{Choice, ChoiceKind};
 use clone_schema::internal::{Feedback, Verdict};
 use clone_schema::prediction::{Prediction, Status};
 use serde::{Deserialize, Serialize};
 
-use crate::predict::{self, Judged, Judging, Kind, Label, Predictor, Stood, situation, stratum};
+use crate::predict::stratum::{self, Opens, Taken};
+use crate::predict::{self, Asked, Judged, Judging, Kind, Label, Predictor, Stood, situation};
 
 /// What a prompt says of a prediction, beside a verdict: whoever has seen an answer may follow it.
 const IMPLICIT: f64 = 0.5;
@@ -33,8 +34,12 @@ pub struct Waiting {
     stood: Stood,
     /// A client was told that it may act on it.
     pub auto: bool,
-    /// The channel, where it was an option of a dialog.
+    /// The channel, where it was an option.
     channel: Option<ChoiceKind>,
+    /// The question of the dialog that it was for; none where the answer is typed.
+    asked: Option<Asked>,
+    /// The options in the order shown, where the agent's text showed them.
+    menu: Vec<String>,
 }
 
 /// What the person, or a client for them, gave an agent.
@@ -46,8 +51,17 @@ pub struct Heard<'a> {
     pub typed: bool,
     /// What the agent said before it.
     pub said: Option<&'a str>,
-    /// The channel, where it answers a dialog.
-    pub channel: Option<ChoiceKind>,
+    /// The channel and the question, where it answers a dialog.
+    pub dialog: Option<(ChoiceKind, &'a str)>,
+}
+
+impl<'a> Heard<'a> {
+    /// What the person answered a dialog with.
+    #[must_use]
+    pub fn of(choice: &'a Choice) -> Self {
+        let text = choice.choice.as_deref().unwrap_or_default();
+        Self { text, typed: true, said: None, dialog: Some((choice.kind, &choice.question)) }
+    }
 }
 
 impl Waiting {
@@ -59,6 +73,7 @@ impl Waiting {
             return None;
         }
         let (kind, stood) = predictor.stood(prediction.channel, &prediction.agent_input, raw);
+        let is_dialog = prediction.channel.is_some() && !prediction.typed_menu;
         Some(Self {
             position: position.0,
             response: prediction.predicted_response.clone(),
@@ -67,6 +82,8 @@ impl Waiting {
             stood,
             auto: prediction.status == Status::Auto,
             channel: prediction.channel,
+            asked: is_dialog.then(|| Asked::new(&prediction.agent_input)),
+            menu: if prediction.typed_menu { menu(&prediction.agent_input) } else { Vec::new() },
         })
     }
 
@@ -95,14 +112,41 @@ impl Waiting {
         self.judged(hit, 1.0)
     }
 
-    /// Whether this was sent: of the options of a dialog just this one, else this but for its looks.
-    fn is_what(&self, sent: &str) -> bool {
-        if self.channel.is_some() { self.is_typed_by(sent) } else { predict::is_same(&self.response, sent) }
+    /// Whether it was made for what is answered now: what is typed, or just this question of a dialog.
+    fn is_answered_by(&self, heard: &Heard<'_>) -> bool {
+        match (&self.asked, heard.dialog) {
+            (None, None) => true,
+            (Some(asked), Some((channel, question))) => self.channel == Some(channel) && asked.is(question),
+            _ => false,
+        }
     }
 
+    /// Whether this was sent: of options just this one, else this but for its looks.
+    fn is_what(&self, sent: &str) -> bool {
+        match self.channel {
+            Some(_) => predict::is_repeat(&self.response, sent) || self.is_taken_by(sent),
+            None => predict::is_same(&self.response, sent),
+        }
+    }
+
+    /// Whether a client that acts on it types just this: its words, or one word that names it in the menu.
     fn is_typed_by(&self, prompt: &str) -> bool {
-        let (one, two) = (situation::normal(&self.response), situation::normal(prompt));
-        one == two && (!one.is_empty() || self.response.trim() == prompt.trim())
+        let one_word = !situation::normal(prompt).contains(' ');
+        predict::is_repeat(&self.response, prompt) || one_word && self.is_taken_by(prompt)
+    }
+
+    /// Whether it is the option of the menu in the agent's text that a reply takes, by number or by name.
+    fn is_taken_by(&self, reply: &str) -> bool {
+        let at = self.menu.iter().position(|option| *option == self.response);
+        at.is_some_and(|at| stratum::taken(&self.menu, reply) == Taken::Option(at))
+    }
+}
+
+/// The options that a text puts to the person.
+fn menu(text: &str) -> Vec<String> {
+    match stratum::opens(text) {
+        Opens::Choice(options) => options,
+        _ => Vec::new(),
     }
 }
 
@@ -162,23 +206,23 @@ impl Judgements {
     }
 
     /// A prompt or an answer to a dialog came: what it is, and what is known of the session from now on. An answer to a
-    /// dialog leaves predictions of prompts waiting.
+    /// dialog leaves waiting what was predicted of prompts and of other questions.
     pub fn heard(&mut self, session: &str, heard: Heard<'_>) -> Prompted {
         let Some(mut open) = self.0.remove(session) else { return Prompted::Plain };
-        let (of_channel, others): (Vec<Waiting>, Vec<Waiting>) =
-            open.waiting.into_iter().partition(|one| one.channel == heard.channel);
-        open.waiting = if heard.channel.is_some() { others } else { Vec::new() };
-        if let Some(auto) = of_channel.iter().rev().find(|one| one.auto && one.is_typed_by(heard.text)) {
+        let (of_it, others): (Vec<Waiting>, Vec<Waiting>) =
+            open.waiting.into_iter().partition(|one| one.is_answered_by(&heard));
+        open.waiting = if heard.dialog.is_some() { others } else { Vec::new() };
+        if let Some(auto) = of_it.iter().rev().find(|one| one.auto && one.is_typed_by(heard.text)) {
             self.keep(session, Open { acted: Some(auto.clone()), ..open });
             return Prompted::Ours;
         }
-        if !heard.typed || heard.channel.is_some() {
+        if !heard.typed || heard.dialog.is_some() {
             self.keep(session, open.clone());
         }
-        let newest = of_channel.last().filter(|_| heard.typed);
+        let newest = of_it.last().filter(|_| heard.typed);
         let judged = newest.map(|newest| newest.judged(newest.is_what(heard.text), IMPLICIT));
         let regretted =
-            open.acted.filter(|_| heard.typed && heard.channel.is_none() && is_regret(heard.text, heard.said));
+            open.acted.filter(|_| heard.typed && heard.dialog.is_none() && is_regret(heard.text, heard.said));
         let lessons: Vec<Judged> = regretted.map(|acted| acted.judged(false, 0.0)).into_iter().chain(judged).collect();
         if lessons.is_empty() {
             return Prompted::Plain;
@@ -201,9 +245,8 @@ impl Open {
 
 /// Whether a prompt takes back the automatic answer before it: a no where the agent asked nothing that it could answer.
 fn is_regret(prompt: &str, said: Option<&str>) -> bool {
-    let asked = said.is_some_and(|said| {
-        matches!(situation::Situation::read(said).kind, Kind::Offer | Kind::Question | Kind::Options)
-    });
+    let asked =
+        said.is_some_and(|said| matches!(situation::kind_of(said), Kind::Offer | Kind::Question | Kind::Options));
     !asked && stratum::verdict(prompt) == stratum::Verdict::Rejected
 }
 
@@ -213,7 +256,22 @@ mod tests {
 
     fn waiting(position: u64, response: &str, auto: bool) -> Waiting {
         let stood = Stood { strict: 0.9, standard: 0.95 };
-        Waiting { position, response: response.to_owned(), raw: 0.9, kind: Kind::Report, stood, auto, channel: None }
+        Waiting {
+            position,
+            response: response.to_owned(),
+            raw: 0.9,
+            kind: Kind::Report,
+            stood,
+            auto,
+            channel: None,
+            asked: None,
+            menu: Vec::new(),
+        }
+    }
+
+    fn option(position: u64, response: &str, asked: &str) -> Waiting {
+        let (channel, asked) = (Some(ChoiceKind::Question), Some(Asked::new(asked)));
+        Waiting { channel, asked, ..waiting(position, response, false) }
     }
 
     fn after(predictions: &[Waiting]) -> Judgements {
@@ -223,7 +281,7 @@ mod tests {
     }
 
     fn spoken<'a>(text: &'a str, typed: bool, said: Option<&'a str>) -> Heard<'a> {
-        Heard { text, typed, said, channel: None }
+        Heard { text, typed, said, dialog: None }
     }
 
     fn heard(prompted: Prompted) -> Vec<(u64, bool, bool)> {
@@ -268,9 +326,9 @@ mod tests {
 
     #[test]
     fn an_answer_to_a_dialog_judges_its_own_channel_alone() {
-        let channel = Some(ChoiceKind::Question);
-        let option = Waiting { channel, ..waiting(2, "yes", false) };
-        let answer = |text| Heard { channel, ..spoken(text, true, None) };
+        let option = option(2, "yes", "Run the tests?");
+        let answer =
+            |text| Heard { dialog: Some((ChoiceKind::Question, "Run the tests?")), ..spoken(text, true, None) };
         for (text, hit) in [("Yes", true), ("yes, always", false)] {
             let mut judgements = after(&[waiting(1, "go on", false), option.clone()]);
             assert_eq!(heard(judgements.heard("s", answer(text))), [(2, false, hit)], "{text}");
@@ -278,6 +336,47 @@ mod tests {
         }
         let mut judgements = after(&[Waiting { auto: true, ..option }]);
         assert_eq!(judgements.heard("s", answer("yes")), Prompted::Ours);
+    }
+
+    /// One use of a tool may ask several questions, whose answers come one by one.
+    #[test]
+    fn each_question_of_a_dialog_judges_its_own_prediction() {
+        let questions = ["Which store do you prefer?", "Which name?"];
+        let made = [option(1, "redb", questions[0]), option(2, "short", "Two more things.\n\nWhich name?")];
+        let answer =
+            |text, question| Heard { dialog: Some((ChoiceKind::Question, question)), ..spoken(text, true, None) };
+        let mut judgements = after(&made);
+        assert_eq!(judgements.heard("s", answer("all", "Which tests?")), Prompted::Plain);
+        assert_eq!(heard(judgements.heard("s", answer("redb", questions[0]))), [(1, false, true)]);
+        assert_eq!(heard(judgements.heard("s", answer("long", questions[1]))), [(2, false, false)]);
+        assert_eq!(judgements.get("s"), None, "both are judged");
+        let other = Heard { dialog: Some((ChoiceKind::Permission, questions[0])), ..spoken("redb", true, None) };
+        assert_eq!(after(&made).heard("s", other), Prompted::Plain);
+    }
+
+    /// A menu in a text is answered by typing, whatever channel its options were learned in.
+    #[test]
+    fn an_option_of_a_menu_in_a_text_is_judged_by_what_is_typed() {
+        let menu: Vec<String> = ["redb", "sqlite", "plain files"].map(str::to_owned).into();
+        let option = |auto| Waiting {
+            channel: Some(ChoiceKind::Question),
+            menu: menu.clone(),
+            ..waiting(1, "plain files", auto)
+        };
+        for (typed, ours, hit) in [
+            ("plain files", true, true),
+            ("3", true, true),
+            ("option 3, please", false, true),
+            ("plain files, and commit it then", false, true),
+            ("2", false, false),
+            ("none of them", false, false),
+        ] {
+            let prompted = after(&[option(true)]).heard("s", spoken(typed, true, None));
+            assert_eq!(prompted == Prompted::Ours, ours, "{typed}");
+            assert_eq!(heard(prompted), if ours { vec![] } else { vec![(1, true, hit)] }, "{typed}");
+            let judged = after(&[option(false)]).heard("s", spoken(typed, true, None));
+            assert_eq!(heard(judged), [(1, false, hit)], "{typed}");
+        }
     }
 
     #[test]

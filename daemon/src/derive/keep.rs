@@ -21,6 +21,12 @@ const SCAN: usize = 1_000;
 /// Rows that are written at once.
 const ROWS: usize = 20_000;
 
+/// What may lie beside the state: what was set aside, and what is being folded anew.
+#[must_use]
+pub fn beside(state: &Path) -> [PathBuf; 2] {
+    ["redb.broken", "redb.new"].map(|extension| state.with_extension(extension))
+}
+
 /// What became of a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
@@ -69,7 +75,7 @@ impl Keeper {
             let _folded = running.join();
         }
         self.why = None;
-        for path in [self.path.clone(), self.path.with_extension("redb.broken"), self.path.with_extension("redb.new")] {
+        for path in [self.path.clone()].into_iter().chain(beside(&self.path)) {
             match std::fs::remove_file(&path) {
                 Err(source) if source.kind() != ErrorKind::NotFound => return Err(StateError::Io { path, source }),
                 _ => {}

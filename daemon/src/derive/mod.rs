@@ -17,6 +17,8 @@ pub mod notes;
 pub mod pairs;
 pub mod plan;
 pub mod progress;
+mod retain;
+pub mod retention;
 mod review;
 pub mod selection;
 pub mod snapshot;
@@ -30,19 +32,22 @@ use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use clone_schema::Position;
+use clone_schema::api::ForgetRequest;
 use clone_schema::internal::{Internal, Payload};
 use clone_schema::memory::SoulTokens;
 
 use crate::clock;
+use crate::config::Keep;
 use crate::index::{Index, IndexError};
 use crate::log::{Entry, Log, LogError};
 use crate::memory::vault::disk::{Blocked, Disk};
 use crate::paths::Paths;
 use crate::state::{Batch, Mend, State, StateError};
 use conflicts::Conflicts;
-use forget::{Forgot, Wish};
+use forget::Forgot;
 use keep::{Keeper, Kept};
 use progress::Progress;
+use retain::Retention;
 use snapshot::Snapshot;
 use view::{Changes, View};
 
@@ -87,8 +92,12 @@ pub enum Wake {
     Settle(SyncSender<Result<Position, String>>),
     /// Somebody said whether notes that are gone all at once were meant to be; answered with how many that was.
     Deletions(bool, SyncSender<Result<usize, String>>),
+    /// Somebody wants the rules of retention looked at, and may say that the clock is right; answered when that is done.
+    Retain(bool, Told),
+    /// Somebody wants a note deleted; answered when it is gone from the folder and from memory.
+    Delete(String, SyncSender<Result<(), String>>),
     /// Somebody wants something forgotten; answered when it is.
-    Forget(Box<Wish>, Told),
+    Forget(Box<ForgetRequest>, Told),
     /// Write what is pending and end.
     Shutdown,
 }
@@ -140,11 +149,13 @@ pub struct Derive {
     blocked: Blocked,
     paths: Paths,
     /// What is to be forgotten next.
-    wishes: Vec<(Box<Wish>, Told)>,
+    wishes: Vec<(Box<ForgetRequest>, Told)>,
     /// Everything derived was thrown away and is not folded anew yet.
     emptied: bool,
     /// When files may be written again, after the system refused one.
     write_at: Option<Instant>,
+    /// What the rules of retention keep, and when they are looked at again.
+    retention: Retention,
 }
 
 impl Derive {
@@ -185,6 +196,7 @@ impl Derive {
             wishes: Vec::new(),
             emptied: false,
             write_at: None,
+            retention: Retention::default(),
         };
         load::reindex(&derive.view, &derive.log, &derive.index, progress)?;
         match derive.fold_all(progress) {
@@ -195,8 +207,14 @@ impl Derive {
             }
             folded => folded?,
         }
-        if fresh && let Ok(mut view) = derive.view.write() {
-            load::forget_disk(&mut view, &mut derive.changes);
+        if fresh {
+            if let Ok(mut view) = derive.view.write() {
+                load::forget_disk(&mut view, &mut derive.changes);
+            }
+            // Every tombstone of the log was buried on the way.
+            if let Err(error) = derive.log.found() {
+                tracing::warn!(%error, "the tombstones cannot be written; the next start folds the log anew");
+            }
         }
         derive.sweep();
         let caught_up = match derive.catch_up() {
@@ -233,6 +251,12 @@ impl Derive {
             self.fold_at = Some(Instant::now() + RETRY);
         }
         self.report(outcome);
+    }
+
+    /// The same, keeping no more than these rules say.
+    #[must_use]
+    pub fn keeping(self, rules: BTreeMap<String, Keep>) -> Self {
+        Self { retention: Retention::of(rules), ..self }
     }
 
     /// What is derived, for readers.
@@ -287,6 +311,8 @@ impl Derive {
                 self.vault_at = Some(Instant::now());
                 let _gone = decided.send(answer);
             }
+            Wake::Delete(path, deleted) => drop(deleted.send(self.delete(&path))),
+            Wake::Retain(trust_clock, told) => drop(told.send(self.retain(trust_clock))),
             Wake::Forget(wish, told) => self.wishes.push((wish, told)),
             Wake::Shutdown => return true,
         }
@@ -335,6 +361,7 @@ impl Derive {
             self.close_idle(None)?;
             // A watch may be missing, or have died with a folder that was made again.
             self.vault_at = Some(now);
+            self.retain_daily()?;
         }
         let due = self.persist_at.is_some_and(|at| at <= Instant::now());
         if settle || due || self.changes.documents >= PERSIST_DOCUMENTS {
@@ -558,7 +585,11 @@ pub fn entry(payload: Payload) -> Entry {
 /// An internal event under an id that is already known outside.
 #[must_use]
 pub fn entry_with_id(id: String, payload: Payload) -> Entry {
-    let event = Internal { id, at: clock::now(), payload };
+    entry_of(Internal { id, at: clock::now(), payload })
+}
+
+/// A whole internal event, likewise.
+fn entry_of(event: Internal) -> Entry {
     Entry { id: event.id.clone(), topic: event.topic(), occurred_at: event.at, json: event.to_json() }
 }
 

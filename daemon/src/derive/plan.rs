@@ -13,7 +13,7 @@ use clone_schema::{Position, Timestamp};
 
 use super::DeriveError;
 use super::notes;
-use super::selection::{Known, OWN_CHARS, Selection, own_text, phrases, said, text_of};
+use super::selection::{Known, OWN_CHARS, Selection, noted, own_text, phrases, said, text_of};
 use super::view::{Changes, View};
 use crate::log::{Doomed, Erasure, Log, LogError, Of, Record, Tombstone};
 use crate::memory::vault::{Author, hash};
@@ -46,17 +46,20 @@ pub struct Plan {
     pub cleaned: Vec<FileText>,
     /// What a search for the rest looks for: lines, and ids, that stand nowhere else.
     pub marks: Vec<String>,
+    /// How many such lines there are.
+    lines: usize,
 }
 
 impl Plan {
     /// The journal of it.
     #[must_use]
-    pub fn erasure(&self, id: String, at: Timestamp, by: &str) -> Erasure {
+    pub fn erasure(&self, id: String, at: Timestamp, upto: Position, by: &str) -> Erasure {
         Erasure {
             id,
             at,
             by: by.to_owned(),
             runs: runs(self.gone.keys().copied()),
+            upto,
             stones: self.stones.clone(),
             withdrawn: self.withdrawn.iter().cloned().collect(),
             files: self.files.clone(),
@@ -81,6 +84,7 @@ impl Plan {
             episodes: told(&self.episodes),
             notes: self.notes.iter().cloned().collect(),
             yours: self.yours.iter().cloned().collect(),
+            lines: self.lines,
             ..ForgetReply::default()
         }
     }
@@ -98,7 +102,7 @@ fn runs(positions: impl Iterator<Item = u64>) -> Vec<(u64, u64)> {
     out
 }
 
-/// Works out what goes. Costs three readings of the log and one fold of it.
+/// Works out what goes. Costs two readings of the whole log, one of them a fold, and two to six of what the daemon noted.
 ///
 /// # Errors
 ///
@@ -106,11 +110,13 @@ fn runs(positions: impl Iterator<Item = u64>) -> Vec<(u64, u64)> {
 pub fn plan(log: &Log, view: &View, selection: &Selection, vault: bool) -> Result<Plan, DeriveError> {
     let mut planner = Planner { log, view, vault, plan: Plan::default(), ids: HashSet::new(), paths: BTreeSet::new() };
     let mut lines = planner.select(selection)?;
-    if planner.plan.gone.is_empty() {
+    // Words that no event holds may stand in a note or a verdict all the same.
+    if planner.plan.gone.is_empty() && !selection.is_text_alone() {
         return Ok(planner.plan);
     }
     let shadow = planner.shadow(&mut lines)?;
     planner.compare(shadow);
+    planner.plan.lines = lines.len();
     lines.truncate(PHRASES_MAX);
     planner.follow(&lines)?;
     planner.doom(&lines)?;
@@ -139,15 +145,13 @@ struct Shadow {
 }
 
 /// Reads the log up to where the view is.
-fn each(log: &Log, until: Position, mut take: impl FnMut(&Record, Option<Known>)) -> Result<(), LogError> {
+pub(super) fn each(log: &Log, until: Position, mut take: impl FnMut(&Record)) -> Result<(), LogError> {
     let mut from = Position(0);
     while from < until {
         let records = log.scan(from, SCAN)?;
         let Some(last) = records.last() else { break };
         from = last.position.next();
-        for record in records.iter().filter(|record| record.position < until) {
-            take(record, Known::of(record));
-        }
+        records.iter().filter(|record| record.position < until).for_each(&mut take);
     }
     Ok(())
 }
@@ -157,8 +161,8 @@ impl Planner<'_> {
     fn select(&mut self, selection: &Selection) -> Result<Vec<String>, LogError> {
         let (mut lines, mut found) = (BTreeSet::new(), Vec::new());
         lines.extend(selection.text().map(str::to_owned));
-        each(self.log, self.view.cursor, |record, known| {
-            let Some(known) = known.filter(|known| selection.takes(record, known)) else { return };
+        each(self.log, self.view.cursor, |record| {
+            let Some(known) = Known::of(record).filter(|known| selection.takes(record, known)) else { return };
             let text = match &known {
                 Known::Event(event) => own_text(event),
                 Known::Internal(_) => None,
@@ -183,10 +187,11 @@ impl Planner<'_> {
         let (mut view, mut changes) = (View::new(self.view.soul_tokens), Changes::default());
         let finder = finder(lines)?;
         let mut common = BTreeSet::new();
-        each(self.log, self.view.cursor, |record, known| {
+        each(self.log, self.view.cursor, |record| {
             if self.plan.gone.contains_key(&record.position.0) {
                 return;
             }
+            let known = Known::of(record);
             view.fold(record, self.log, &mut changes, &mut Vec::new());
             changes = Changes::default();
             let ground = matches!(&known, Some(Known::Event(_)))
@@ -238,12 +243,12 @@ impl Planner<'_> {
     fn follow(&mut self, lines: &[String]) -> Result<(), LogError> {
         for _ in 0..ROUNDS {
             let before = (self.plan.gone.len(), self.paths.len(), self.ids.len());
-            let stems = self.paths.iter().map(|path| clone_markdown::name::stem(path).to_lowercase());
+            let stems = self.paths.iter().map(|path| clone_markdown::name::stem(path).to_owned());
             let stems = stems.filter(|stem| stem.chars().count() >= OWN_CHARS);
             let finder = finder(&lines.iter().cloned().chain(stems).collect::<Vec<_>>())?;
-            each(self.log, self.view.cursor, |record, known| {
-                if let Some(Known::Internal(internal)) = known
-                    && !self.plan.gone.contains_key(&record.position.0)
+            each(self.log, self.view.cursor, |record| {
+                if !self.plan.gone.contains_key(&record.position.0)
+                    && let Some(internal) = Known::internal(record)
                 {
                     self.follow_one(record.position.0, record.topic, &internal, &finder);
                 }
@@ -262,7 +267,7 @@ impl Planner<'_> {
         {
             return true;
         }
-        let said = said(&Known::Internal(Box::new(internal.clone())));
+        let said = noted(internal);
         self.cites(&said) || finder.is_match(&said.to_lowercase())
     }
 
@@ -319,8 +324,8 @@ impl Planner<'_> {
     /// Takes moves and deletions of files of which no version stays.
     fn follow_names(&mut self) -> Result<(), LogError> {
         let (mut kept, mut named) = (HashSet::new(), Vec::new());
-        each(self.log, self.view.cursor, |record, known| {
-            let Some(Known::Internal(internal)) = known else { return };
+        each(self.log, self.view.cursor, |record| {
+            let Some(internal) = Known::internal(record) else { return };
             match internal.payload {
                 _ if self.plan.gone.contains_key(&record.position.0) => {}
                 Payload::VaultEdited(file) | Payload::VaultWritten(file) => drop(kept.insert(file.path)),
@@ -398,14 +403,14 @@ fn followed(id: &str, gone: bool, text: &str) -> Followed {
     Followed { id: id.to_owned(), gone, text: Some(text.chars().take(SHOWN_CHARS).collect()) }
 }
 
-/// Finds any of these.
+/// Finds any of these in what is in small letters.
 fn finder(lines: &[String]) -> Result<AhoCorasick, LogError> {
-    let built = AhoCorasick::new(lines).map_err(std::io::Error::other);
+    let built = AhoCorasick::new(lines.iter().map(|line| line.to_lowercase())).map_err(std::io::Error::other);
     built.map_err(|error| LogError::Io { what: "look for", file: "what is forgotten".to_owned(), source: error.into() })
 }
 
 /// Whether these bytes are what a doomed file may hold.
 #[must_use]
 pub fn may_go(log: &Log, doomed: &Doomed, bytes: &[u8]) -> bool {
-    doomed.holds.is_empty() || doomed.holds.contains(&log.keyed(Of::Bytes, hash(bytes).as_bytes()))
+    doomed.holds.contains(&log.keyed(Of::Bytes, hash(bytes).as_bytes()))
 }

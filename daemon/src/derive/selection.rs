@@ -2,16 +2,17 @@
 
 use std::collections::HashSet;
 
-use clone_schema::api::ForgetRequest;
+use clone_schema::api::{FORGOTTEN_CHARS, ForgetRequest};
 use clone_schema::event::{Body, Event};
 use clone_schema::internal::{FileText, Internal, Payload};
 use clone_schema::{Timestamp, topic};
 use serde_json::Value;
 
+use super::retention::Due;
 use crate::log::Record;
 
 /// Words of an event that are fewer characters than this are anybody's: they name no one event.
-pub const OWN_CHARS: usize = 16;
+pub const OWN_CHARS: usize = FORGOTTEN_CHARS;
 /// The longest part of a line by which it is known again, in characters.
 const PHRASE_CHARS: usize = 120;
 
@@ -27,12 +28,21 @@ impl Known {
     /// Reads a record; nothing for one of a later version.
     #[must_use]
     pub fn of(record: &Record) -> Option<Self> {
-        let wire = topic::find(record.topic).is_some_and(|(_, topic)| topic.wire);
-        if wire {
+        if is_wire(record) {
             return Event::parse(&record.json).ok().map(|event| Self::Event(Box::new(event)));
         }
-        serde_json::from_str(&record.json).ok().map(|internal| Self::Internal(Box::new(internal)))
+        Self::internal(record).map(|internal| Self::Internal(Box::new(internal)))
     }
+
+    /// Reads a record of the daemon's own; nothing for any other, which is not read.
+    #[must_use]
+    pub fn internal(record: &Record) -> Option<Internal> {
+        if is_wire(record) { None } else { serde_json::from_str(&record.json).ok() }
+    }
+}
+
+fn is_wire(record: &Record) -> bool {
+    topic::find(record.topic).is_some_and(|(_, topic)| topic.wire)
 }
 
 /// The criteria; all that are given must hold.
@@ -40,16 +50,16 @@ impl Known {
 pub struct Selection {
     /// Only these events.
     pub ids: Option<HashSet<String>>,
-    /// Only these topics.
-    pub topics: Option<HashSet<String>>,
-    /// Only below this position.
-    pub below: Option<u64>,
+    due: Option<Vec<Due>>,
     session: Option<String>,
     app: Option<String>,
     project: Option<String>,
     from: Option<Timestamp>,
     to: Option<Timestamp>,
+    /// In small letters.
     text: Option<String>,
+    /// The same in the case that it was asked for in.
+    words: Option<String>,
 }
 
 impl Selection {
@@ -57,7 +67,7 @@ impl Selection {
     #[must_use]
     pub fn of(request: &ForgetRequest) -> Option<Self> {
         let ForgetRequest { id, session_id, app, project, from, to, text, .. } = request;
-        let text = text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_lowercase);
+        let text = text.as_deref().map(str::trim).filter(|text| !text.is_empty());
         let given = id.is_some() || session_id.is_some() || app.is_some() || project.is_some();
         (given || from.is_some() || to.is_some() || text.is_some()).then(|| Self {
             session: session_id.clone(),
@@ -65,29 +75,37 @@ impl Selection {
             project: project.clone(),
             from: *from,
             to: *to,
-            text,
+            text: text.map(str::to_lowercase),
+            words: text.map(str::to_owned),
             ..Self::default()
         })
     }
 
-    /// Everything of some topics that happened before a time.
+    /// What the rules of retention keep no longer.
     #[must_use]
-    pub fn older(topics: HashSet<String>, than: Option<Timestamp>, below: Option<u64>) -> Self {
-        Self { topics: Some(topics), to: than, below, ..Self::default() }
+    pub fn due(due: Vec<Due>) -> Self {
+        Self { due: Some(due), ..Self::default() }
     }
 
     /// The words that were asked for.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
-        self.text.as_deref()
+        self.words.as_deref()
+    }
+
+    /// Whether words are all that was asked for.
+    #[must_use]
+    pub fn is_text_alone(&self) -> bool {
+        let Self { ids, due, session, app, project, from, to, text, .. } = self;
+        let whose = session.is_none() && app.is_none() && project.is_none();
+        text.is_some() && ids.is_none() && due.is_none() && whose && from.is_none() && to.is_none()
     }
 
     /// Whether a record goes because it was asked for. Files of the vault never are: they follow.
     #[must_use]
     pub fn takes(&self, record: &Record, known: &Known) -> bool {
         let whole = self.ids.as_ref().is_none_or(|ids| ids.contains(&record.id))
-            && self.topics.as_ref().is_none_or(|topics| topics.contains(record.topic))
-            && self.below.is_none_or(|below| record.position.0 < below)
+            && self.due.as_ref().is_none_or(|due| due.iter().any(|due| due.takes(record)))
             && self.from.is_none_or(|from| record.occurred_at >= from)
             && self.to.is_none_or(|to| record.occurred_at < to);
         whole && self.of_whom(known) && self.text.as_ref().is_none_or(|text| said(known).to_lowercase().contains(text))
@@ -138,15 +156,19 @@ fn is_below(project: Option<&str>, wanted: &str) -> bool {
 pub fn said(known: &Known) -> String {
     match known {
         Known::Event(event) => words(event).join("\n"),
-        Known::Internal(internal) => {
-            let mut out = String::new();
-            match &internal.payload {
-                Payload::VaultWritten(file) | Payload::VaultEdited(file) => out.push_str(&text_of(file)),
-                _ => strings(&serde_json::to_value(internal).unwrap_or_default(), &mut out),
-            }
-            out
-        }
+        Known::Internal(internal) => noted(internal),
     }
+}
+
+/// Everything that the daemon noted, likewise.
+#[must_use]
+pub fn noted(internal: &Internal) -> String {
+    let mut out = String::new();
+    match &internal.payload {
+        Payload::VaultWritten(file) | Payload::VaultEdited(file) => out.push_str(&text_of(file)),
+        _ => strings(&serde_json::to_value(internal).unwrap_or_default(), &mut out),
+    }
+    out
 }
 
 /// The text of a file, whatever its bytes are.
@@ -189,10 +211,10 @@ pub fn own_text(event: &Event) -> Option<String> {
     (text.chars().count() >= OWN_CHARS).then(|| format!("{}\n{text}", event.topic()))
 }
 
-/// Lines by which these words are known again elsewhere.
+/// Lines by which these words are known again elsewhere, in their own case: files hold no other.
 pub fn phrases(words: &str) -> impl Iterator<Item = String> + '_ {
     let lines = words.lines().map(str::trim).filter(|line| line.chars().count() >= OWN_CHARS);
-    lines.map(|line| line.chars().take(PHRASE_CHARS).collect::<String>().trim_end().to_lowercase())
+    lines.map(|line| line.chars().take(PHRASE_CHARS).collect::<String>().trim_end().to_owned())
 }
 
 #[cfg(test)]
@@ -265,7 +287,7 @@ mod tests {
         assert_ne!(own("please run the linter first"), own("please run the linter last"));
         assert_eq!(
             phrases("short\n  Please run the linter first \n").collect::<Vec<_>>(),
-            ["please run the linter first"]
+            ["Please run the linter first"]
         );
     }
 }

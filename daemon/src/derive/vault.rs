@@ -118,6 +118,22 @@ impl Derive {
         Ok(gone.len())
     }
 
+    /// Deletes a note for the person who asked.
+    ///
+    /// The file goes first: a crash in between is a deletion that the next look finds, where the other way round it would
+    /// be a note that came back.
+    pub(super) fn delete(&mut self, path: &str) -> Result<(), String> {
+        let told = |error: DeriveError| error.to_string();
+        self.vault_at = Some(Instant::now());
+        self.pass(true).map_err(told)?;
+        let row = self.view.read().ok().and_then(|view| view.ledger.get(path).cloned());
+        let Some(row) = row else { return Ok(()) };
+        let removed = self.disk.remove(path, |hash| row.knows(hash), clock::now().as_second());
+        removed.and_then(|()| self.disk.flush()).map_err(|error| error.to_string())?;
+        let deleted = Payload::VaultDeleted { path: path.to_owned(), by: "person".to_owned() };
+        self.append(vec![deleted]).and_then(|_| self.fold()).map_err(told)
+    }
+
     /// A file that had text and is empty now may be in the middle of a save: it is taken as unchanged for a while.
     fn set_aside_half_saved(&self, look: &mut Look) -> bool {
         let Ok(view) = self.view.read() else { return false };

@@ -15,14 +15,13 @@ use clone_schema::prediction::{Gate, Prediction, Status};
 use clone_schema::{Position, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::forget::unhex;
 use super::judging::{Heard, Judgements, Prompted, Waiting};
 use super::lessons::{Ending, Learned, Lesson};
 use super::notes::{self, Note};
 use super::pairs::{self, Thread};
 use super::versions::{Versions, What};
 use crate::index::Document;
-use crate::log::{Log, Record};
+use crate::log::{Keyed, Log, Record};
 use crate::memory::session::{Closing, Sessions};
 use crate::memory::vault::{Author, Base, Ledger, Row, Text, hash};
 use crate::memory::{self, episode};
@@ -309,9 +308,10 @@ impl View {
             Body::AgentPrompt { prompt, .. } => {
                 let said = thread.take_said().and_then(|position| pairs::said(log, position));
                 let (typed, text) = (event.origin() == Origin::Typed, said.as_ref().map(|said| said.text.as_str()));
-                let heard = Heard { text: prompt, typed, said: text, channel: None };
+                let heard = Heard { text: prompt, typed, said: text, dialog: None };
                 let predicted = self.heard(record.position, &event.session_id, heard, changes);
-                if event.origin() == Origin::Typed && predicted != Prompted::Ours {
+                // What was written for other people is remembered; it is no reply to an agent, and nothing asked of one.
+                if event.origin() == Origin::Typed && predicted != Prompted::Ours && !event.is_for_people() {
                     self.learn(record.position, &event, said, &predicted, changes);
                 }
             }
@@ -398,7 +398,9 @@ impl View {
             changes.rows.put(Table::Withdrawn, key.as_bytes(), &true);
             self.withdrawn.insert(key.clone());
         }
-        let hashes = |digits: &[String]| digits.iter().filter_map(|one| unhex(one)).collect::<Vec<_>>();
+        let hashes = |digits: &[String]| -> Vec<Keyed> {
+            digits.iter().filter_map(|one| clone_schema::text::unhex(one)?.try_into().ok()).collect()
+        };
         if let Err(error) = log.bury(&hashes(&forgotten.ids), &hashes(&forgotten.texts), at) {
             tracing::error!(%error, "what was forgotten can come back until the next start");
         }
@@ -444,9 +446,7 @@ impl View {
     /// Learns which option of a dialog was taken, unless a client took it for the person.
     fn chosen(&mut self, position: Position, event: &Event, choice: &Choice, changes: &mut Changes) {
         let Some(chosen) = Chosen::new(&event.id, choice, false) else { return };
-        let taken = choice.choice.as_deref().unwrap_or_default();
-        let heard = Heard { text: taken, typed: true, said: None, channel: Some(choice.kind) };
-        let heard = self.heard(position, &event.session_id, heard, changes);
+        let heard = self.heard(position, &event.session_id, Heard::of(choice), changes);
         if heard == Prompted::Ours {
             return;
         }

@@ -2,7 +2,7 @@
 
 use clone_schema::Fault;
 use clone_schema::internal::Payload;
-use clone_schema::prediction::{Mute, Policy};
+use clone_schema::prediction::{Gate, Mute, Policy};
 use serde_json::{Value, json};
 
 use super::{Engine, ok, stats};
@@ -23,12 +23,12 @@ const MUTED_BYTES_MAX: usize = 500;
 impl Engine {
     /// How predictions are decided now; a new home runs in shadow mode until the person switches `auto` on.
     pub(super) fn mode(&self, view: &View, query: &Query<'_>, policy: Option<Policy>) -> Mode {
-        match auto_setting(view) {
-            "on" if self.is_muted(view, query) => Mode::Muted,
-            "on" => Mode::Live { strict: policy.unwrap_or(self.config.predict.policy) == Policy::Strict },
-            "off" => Mode::Off,
-            _ => Mode::Shadow,
-        }
+        let held = match auto_setting(view) {
+            "on" => self.is_muted(view, query).then_some(Gate::Mute),
+            "off" => Some(Gate::Off),
+            _ => Some(Gate::Shadow),
+        };
+        Mode { strict: policy.unwrap_or(self.config.predict.policy) == Policy::Strict, held }
     }
 
     fn is_muted(&self, view: &View, query: &Query<'_>) -> bool {

@@ -35,8 +35,8 @@ struct Desk {
     kept: Vec<Kept>,
     /// The replay that runs: replies done, and how many there are.
     running: Option<(usize, usize)>,
-    /// Why the last one could not end.
-    failed: Option<String>,
+    /// What the last one was asked, and why it could not end.
+    failed: Option<(Wanted, String)>,
 }
 
 /// Replays and what they found.
@@ -72,7 +72,7 @@ impl Backtests {
             return;
         }
         (desk.running, desk.failed) = (Some((0, 0)), None);
-        let (backtests, log, wanted) = (self.clone(), log.clone(), wanted.clone());
+        let (backtests, log, asked, wanted) = (self.clone(), log.clone(), wanted.clone(), wanted.clone());
         let replaying = std::thread::Builder::new().name("backtest".to_owned());
         let begun = replaying.spawn(move || {
             stand_back();
@@ -81,7 +81,7 @@ impl Backtests {
             backtests.end(wanted, found.unwrap_or_else(|_| Err("the replay ended without a result".to_owned())));
         });
         if let Err(error) = begun {
-            (desk.running, desk.failed) = (None, Some(error.to_string()));
+            (desk.running, desk.failed) = (None, Some((asked, error.to_string())));
         }
     }
 
@@ -106,9 +106,14 @@ impl Backtests {
                     desk.kept.remove(0);
                 }
             }
-            Err(error) => desk.failed = Some(error),
+            Err(error) => desk.failed = Some((wanted, error)),
         }
         self.moved.notify_all();
+    }
+
+    /// Why the last replay could not end, where it was asked just this; told once.
+    fn failure(&self, wanted: &Wanted) -> Option<String> {
+        self.desk().failed.take_if(|(asked, _)| asked == wanted).map(|(_, error)| error)
     }
 
     /// Waits until no replay runs, for a moment at most; says how far it is where one still does.
@@ -145,7 +150,7 @@ impl Engine {
         if let Some(report) = known()? {
             return ok(&json!({"state": "done", "report": &*report}));
         }
-        if let Some(error) = self.backtests.desk().failed.take() {
+        if let Some(error) = self.backtests.failure(&wanted) {
             return Err(Fault::internal(error).hint("ask again; `clone log verify` reads every byte of the log"));
         }
         let (done, of) = running.unwrap_or_default();
@@ -175,5 +180,19 @@ impl Engine {
                 "ece": score.ece, "autos": score.autos, "wrong_autos": score.wrong_autos,
             }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replay_that_failed_is_told_to_whoever_asked_for_it() {
+        let (backtests, other) = (Backtests::default(), Wanted { agent: Some("a".to_owned()), ..Wanted::default() });
+        backtests.end(other.clone(), Err("no log".to_owned()));
+        assert_eq!(backtests.failure(&Wanted::default()), None);
+        assert_eq!(backtests.failure(&other).as_deref(), Some("no log"));
+        assert_eq!(backtests.failure(&other), None, "once");
     }
 }

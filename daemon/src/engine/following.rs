@@ -15,11 +15,15 @@ const FOLLOW: &str = "follow";
 
 impl Engine {
     /// The agents that are followed: what was switched last, else what the file says; nobody by default.
-    #[must_use]
-    pub fn followed(&self) -> Vec<Format> {
-        let switched = self.read().ok().and_then(|view| view.settings.get(FOLLOW).cloned());
+    ///
+    /// # Errors
+    ///
+    /// What was switched is not known now: it is being loaded, or derived anew. Nobody is to be followed, or left, on a
+    /// guess.
+    pub fn followed(&self) -> Result<Vec<Format>, Fault> {
+        let switched = self.read()?.settings.get(FOLLOW).cloned();
         let names = switched.unwrap_or_else(|| self.config.follow.agents.join(","));
-        Format::FOLLOWED.into_iter().filter(|format| names.split(',').any(|name| name == format.name())).collect()
+        Ok(Format::FOLLOWED.into_iter().filter(|format| names.split(',').any(|name| name == format.name())).collect())
     }
 
     /// Projects that are passed over, by a part of their path.
@@ -60,7 +64,7 @@ impl Engine {
     }
 
     pub(super) fn following_get(&self) -> Result<Reply, Fault> {
-        let agents: Vec<&str> = self.followed().into_iter().map(Format::name).collect();
+        let agents: Vec<&str> = self.followed()?.into_iter().map(Format::name).collect();
         ok(&json!({"agents": agents, "following": self.following()}))
     }
 

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use clone_schema::api::{ForgetRequest, VerifyRequest};
+use clone_schema::api::{ForgetRequest, RetentionRequest, VerifyRequest};
 use clone_schema::{Fault, fault};
 use serde_json::json;
 
 use super::{Engine, ok};
 use crate::derive::Wake;
-use crate::derive::forget::{Forgot, Wish};
+use crate::derive::forget::Forgot;
 use crate::derive::selection::Selection;
 use crate::remains;
 use crate::serve::Reply;
@@ -25,18 +25,31 @@ impl Engine {
             return Err(Fault::invalid("nothing says what to forget")
                 .hint("give one or more of id, session_id, app, project, from, to, text"));
         }
-        let dry_run = request.dry_run;
-        let Forgot { mut reply, mut marks } = self.forgot(Wish { request, rule: None })?;
-        if !dry_run && !marks.is_empty() {
+        let forgot = self.forgot(request)?;
+        self.searched(forgot)
+    }
+
+    /// Forgets what the rules of retention keep no longer.
+    pub(super) fn retention_run(&self, request: &RetentionRequest) -> Result<Reply, Fault> {
+        let slow = "still forgetting; it goes on by itself";
+        let forgot = self.ask(|told| Wake::Retain(request.trust_clock, told), FORGET_PATIENCE, slow)?;
+        self.searched(forgot.map_err(Fault::invalid)?)
+    }
+
+    /// What was forgotten, and what a search of every file still finds of it.
+    fn searched(&self, forgot: Forgot) -> Result<Reply, Fault> {
+        let Forgot { mut reply, mut marks } = forgot;
+        if !reply.dry_run && !marks.is_empty() {
             marks.truncate(MARKS_MAX);
+            reply.searched = marks.len();
             reply.remains = remains::search(&self.paths, &marks).map_err(|error| not_searched(&error))?;
         }
         ok(&reply)
     }
 
-    fn forgot(&self, wish: Wish) -> Result<Forgot, Fault> {
+    fn forgot(&self, request: ForgetRequest) -> Result<Forgot, Fault> {
         let slow = "still forgetting; it goes on by itself";
-        self.ask(|told| Wake::Forget(Box::new(wish), told), FORGET_PATIENCE, slow)?.map_err(|message| {
+        self.ask(|told| Wake::Forget(Box::new(request), told), FORGET_PATIENCE, slow)?.map_err(|message| {
             Fault::new(fault::Kind::Unavailable, message)
                 .hint("what was begun is gone on with by itself; `clone status` tells of problems")
         })
@@ -55,10 +68,7 @@ impl Engine {
     /// Forgets one raw row.
     pub(super) fn raw_forget(&self, id: &str) -> Result<Reply, Fault> {
         self.raw_get(id)?;
-        self.forgot(Wish {
-            request: ForgetRequest { id: Some(id.to_owned()), ..ForgetRequest::default() },
-            rule: None,
-        })?;
+        self.forgot(ForgetRequest { id: Some(id.to_owned()), ..ForgetRequest::default() })?;
         Ok(Reply { status: 204, body: String::new() })
     }
 }

@@ -30,10 +30,14 @@ impl Engine {
         Ok(rows.into_iter().map(|(id, tally)| json!({"id": id, "events": tally.events, "last": tally.last})).collect())
     }
 
-    /// What came, and which imports brought it; nobody outside is connected.
+    /// What came, which imports brought it, and whether GitHub is connected.
     pub(super) fn warmstart_sources(&self) -> Result<Reply, Fault> {
         let imports: Vec<Value> = self.imports(IMPORTS_SHOWN)?.iter().filter_map(import).collect();
-        let oauth = json!({"connected": false, "needs_reauth": false});
+        let github = self.github_told();
+        let mut oauth = json!({"provider": "github", "scope": github["scopes"]});
+        for name in ["connected", "needs_reauth", "login", "last_synced_at"] {
+            oauth[name] = github[name].clone();
+        }
         ok(&json!({"sources": self.sources()?, "imports": imports, "oauth": oauth}))
     }
 

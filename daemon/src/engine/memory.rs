@@ -125,10 +125,7 @@ impl Engine {
         let since = back_from(now, i64::from(window.recency_minutes) * 60);
         let raw = self.recent_raw(window.max_raw, since, now)?;
         let view = self.read()?;
-        let facts: Vec<Fact> = view.facts.values().filter(|fact| fact.status == Status::Active).cloned().collect();
-        let fresh = view.episodes.values().filter(|episode| episode.ended_at >= since);
-        let episodes: Vec<Episode> = fresh.cloned().collect();
-        let bundle = context::context(request, &facts, &episodes, &raw, now)?;
+        let bundle = context::context(request, window, view.facts.values(), view.episodes.values(), raw, now);
         let packed = self.packed(request, &view, &bundle.raw, now)?;
         let mut answer = json!({
             "profile": view.profile,
@@ -202,6 +199,7 @@ impl Engine {
             until: request.to,
             offset: within("offset", request.offset, 0, 0, index::MAX_HITS - 100)?,
             limit: within("limit", request.limit, 10, 1, 100)?,
+            snippets: true,
         };
         let hits = self.derived()?.index.search(&query).map_err(|error| index_fault(&error))?;
         let rows = hits.into_iter().map(|hit| {

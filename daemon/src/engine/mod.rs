@@ -5,9 +5,11 @@
 
 mod auto;
 mod backtest;
+pub mod edits;
 pub mod events;
 pub mod following;
 pub mod forget;
+pub mod github;
 pub mod jobs;
 pub mod keys;
 mod loading;
@@ -55,6 +57,7 @@ pub struct Engine {
     http: Mutex<Option<String>>,
     troubles: Mutex<BTreeMap<String, String>>,
     following: Mutex<serde_json::Value>,
+    github: github::Github,
     tokens: tokens::Tokens,
     key_made: Box<dyn Fn() + Send + Sync>,
     backtests: Arc<backtest::Backtests>,
@@ -81,6 +84,7 @@ impl Engine {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let Parts { log, progress, wake, config, paths, key_made } = parts;
+        let github = github::Github::new(&paths);
         Self {
             log,
             derived: OnceLock::new(),
@@ -92,6 +96,7 @@ impl Engine {
             http: Mutex::new(None),
             troubles: Mutex::default(),
             following: Mutex::default(),
+            github,
             tokens: tokens::Tokens::default(),
             key_made,
             backtests: Arc::default(),
@@ -167,7 +172,9 @@ impl Engine {
             "import_batch" => self.import_mark(&body(call)?),
             "following_get" => self.following_get(),
             "following_set" => self.following_set(&body(call)?),
-            other => Err(Fault::internal(format!("operation `{other}` has no method"))),
+            "secrets_rotate" => self.secrets_rotate(),
+            name if name.starts_with("github_") => self.github(call),
+            _ => self.edited(call, id),
         }
     }
 

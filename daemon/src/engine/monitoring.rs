@@ -69,6 +69,7 @@ impl Engine {
     fn problems(&self, view: Option<&View>) -> Vec<String> {
         let mut found: Vec<String> = self.log.trouble().iter().map(not_recording).collect();
         found.extend(self.troubles.lock().iter().flat_map(|troubles| troubles.values().cloned()));
+        found.extend(self.github_problem());
         found.extend(view.into_iter().flat_map(|view| view.problems.values().cloned()));
         for damage in self.log.damaged() {
             found.push(format!(

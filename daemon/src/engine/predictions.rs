@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::{Engine, Page, instant, log_fault, ok, one_of, reply, stats};
 use crate::derive::view::{Mark, View};
-use crate::predict::{self, Decided, Mode, Offered, Query};
+use crate::predict::{self, Decided, Offered, Query};
 use crate::serve::{Call, Caller, Reply};
 use crate::{clock, derive, scrub};
 
@@ -124,6 +124,7 @@ impl Engine {
             latency_ms: 0,
             abstained: decided.abstained,
             channel: decided.channel,
+            typed_menu: decided.channel.is_some() && request.options.is_none(),
             would_be_auto: decided.would_be_auto,
             gate: decided.gate,
             evidence: decided.weight,
@@ -157,11 +158,13 @@ impl Engine {
         let audited = predictions.iter().filter(|prediction| prediction.gate == Gate::Audit);
         let audited = audited.map(|held| derive::entry(Payload::ChoiceAudited { prediction_id: held.id.clone() }));
         let entries = made.chain(audited).collect();
-        self.read()?.pending().extend(predictions.into_iter().map(|prediction| (prediction.id.clone(), prediction)));
+        // Held until it is queued: what begins to forget shuts this door first and then reads all that was queued.
+        let view = self.read()?;
+        view.pending().extend(predictions.into_iter().map(|prediction| (prediction.id.clone(), prediction)));
         let kept = self.log.append_later(entries).map_err(|error| log_fault(&error));
         // An answer that is refused was never given: nobody lists it, and it waits for nothing.
         if kept.is_err() {
-            self.read()?.pending().retain(|id, _| !ids.contains(id));
+            view.pending().retain(|id, _| !ids.contains(id));
         }
         kept
     }
@@ -174,10 +177,10 @@ impl Engine {
         let project = project(&view, None, request.session_id.as_deref());
         let query = Query { project, ..query(&request.agent, &request.agent_input, &request.session_id, now) };
         let answer = view.learned.predictor.continuation(&query);
-        let live = matches!(self.mode(&view, &query, None), Mode::Live { .. });
+        let held = self.mode(&view, &query, None).held;
         drop(view);
         let stand = floor3(answer.lower.min(answer.probability));
-        let confidence = if live { stand } else { stand.min(below(request.threshold)) };
+        let confidence = if held.is_none() { stand } else { stand.min(below(request.threshold)) };
         let status = if confidence >= request.threshold { Status::Auto } else { Status::Escalated };
         let word = if answer.should_continue { "went on" } else { "were done" };
         let reasoning =
@@ -193,7 +196,7 @@ impl Engine {
             model: LOCAL.to_owned(),
             latency_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
-        self.keep(vec![continuation_record(&request, &reply_body, answer.probability, live, now)])?;
+        self.keep(vec![continuation_record(&request, &reply_body, answer.probability, held, now)])?;
         reply(201, &reply_body)
     }
 
@@ -282,11 +285,17 @@ impl Engine {
         };
         let listed: Vec<(Option<Prediction>, Mark)> = {
             let view = self.read()?;
-            let pending: Vec<Prediction> = view.pending().values().rev().cloned().collect();
-            let pending = pending.into_iter().map(|prediction| (mark_of(&prediction), Some(prediction)));
-            let known = view.predictions.values().rev().map(|mark| (mark.clone(), None));
-            let newest_first = pending.chain(known).filter(|(mark, _)| wanted(mark));
-            page.cut(newest_first.map(|(mark, prediction)| (prediction, mark)))
+            // Cloned, so that no answer waits for its lock while the rest is looked through.
+            let pending: Vec<(Option<Prediction>, Mark)> = view
+                .pending()
+                .values()
+                .rev()
+                .map(|prediction| (prediction, mark_of(prediction)))
+                .filter(|(_, mark)| wanted(mark))
+                .map(|(prediction, mark)| (Some(prediction.clone()), mark))
+                .collect();
+            let known = view.predictions.values().rev().filter(|mark| wanted(mark)).map(|mark| (None, mark.clone()));
+            page.cut(pending.into_iter().chain(known))
         };
         let mut rows = Vec::with_capacity(listed.len());
         for (prediction, mark) in listed {
@@ -340,9 +349,10 @@ fn admit(request: &PredictRequest) -> Result<(), Fault> {
     if !(1..=MAX_K).contains(&request.k) {
         return Err(Fault::invalid(format!("k must be 1 to {MAX_K}")));
     }
-    let options = request.options.as_deref().unwrap_or(&["-".to_owned()]).to_owned();
     let wrong = |option: &String| option.trim().is_empty() || option.len() > OPTION_BYTES_MAX;
-    if !(1..=OPTIONS_MAX).contains(&options.len()) || options.iter().any(wrong) {
+    if let Some(options) = &request.options
+        && (!(1..=OPTIONS_MAX).contains(&options.len()) || options.iter().any(wrong))
+    {
         let range = format!("options are 1 to {OPTIONS_MAX} texts of 1 to {OPTION_BYTES_MAX} bytes");
         return Err(Fault::invalid(range));
     }
@@ -409,16 +419,10 @@ fn continuation_record(
     request: &ContinuationRequest,
     answer: &ContinuationReply,
     probability: f64,
-    live: bool,
+    held: Option<Gate>,
     now: clone_schema::Timestamp,
 ) -> Prediction {
-    let gate = if answer.status == Status::Auto {
-        Gate::Open
-    } else if live {
-        Gate::LowerBound
-    } else {
-        Gate::Shadow
-    };
+    let gate = held.unwrap_or(if answer.status == Status::Auto { Gate::Open } else { Gate::LowerBound });
     Prediction {
         id: answer.id.clone(),
         created_at: now,
@@ -438,6 +442,7 @@ fn continuation_record(
         latency_ms: answer.latency_ms,
         abstained: false,
         channel: None,
+        typed_menu: false,
         would_be_auto: false,
         gate,
         evidence: Weight::default(),

@@ -33,8 +33,7 @@ impl Engine {
         let mut entries = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             match Event::parse(item.get()) {
-                Ok(event) if self.is_forgotten(&event) => answer.forgotten += 1,
-                Ok(event) => entries.push(entry(event)),
+                Ok(event) => entries.extend(self.wanted(event, &mut answer)),
                 Err(problems) => {
                     let errors = problems.into_iter().map(|problem| problem.message).collect();
                     answer.invalid.push(Invalid { index, errors });
@@ -47,15 +46,28 @@ impl Engine {
 
     /// Records events that no caller sent, as a batch is.
     pub(super) fn record_events(&self, events: Vec<Event>, answer: &mut IngestReply) -> Result<(), Fault> {
-        let (forgotten, wanted): (Vec<_>, Vec<_>) = events.into_iter().partition(|event| self.is_forgotten(event));
-        answer.forgotten += forgotten.len();
-        self.record(wanted.into_iter().map(entry).collect(), answer)
+        let entries = events.into_iter().filter_map(|event| self.wanted(event, answer)).collect();
+        self.record(entries, answer)
     }
 
-    /// Whether this event was forgotten and comes again.
-    fn is_forgotten(&self, event: &Event) -> bool {
-        let text = own_text(event);
-        self.log.is_forgotten(&event.id, text.as_deref().map(str::as_bytes), event.occurred_at)
+    /// An event as the log takes it: without secrets; nothing where it was forgotten and comes again.
+    ///
+    /// Secrets go first: what was forgotten is known by the text that was recorded, and that had none.
+    fn wanted(&self, mut event: Event, answer: &mut IngestReply) -> Option<Entry> {
+        let found = scrub::scrub_event(&mut event);
+        if self.log.is_forgotten(&event.id, || own_text(&event), event.occurred_at) {
+            answer.forgotten += 1;
+            return None;
+        }
+        if !found.is_empty() {
+            tracing::info!(?found, "secrets were replaced before they were recorded");
+        }
+        Some(Entry {
+            id: event.id.clone(),
+            topic: event.topic(),
+            occurred_at: event.occurred_at,
+            json: event.to_json(),
+        })
     }
 
     fn record(&self, entries: Vec<Entry>, answer: &mut IngestReply) -> Result<(), Fault> {
@@ -165,13 +177,4 @@ impl Engine {
             }),
         )
     }
-}
-
-/// A wire event as the log takes it: scrubbed first, always.
-fn entry(mut event: Event) -> Entry {
-    let found = scrub::scrub_event(&mut event);
-    if !found.is_empty() {
-        tracing::info!(?found, "secrets were replaced before they were recorded");
-    }
-    Entry { id: event.id.clone(), topic: event.topic(), occurred_at: event.occurred_at, json: event.to_json() }
 }

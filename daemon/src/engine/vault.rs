@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 
 use super::{Engine, SETTLE_PATIENCE, ok};
 use crate::derive::Wake;
+use crate::derive::forget::evidence;
 use crate::derive::vault::{bytes_at, text_at};
-use crate::derive::versions::Version;
+use crate::derive::versions::{Version, What};
 use crate::derive::view::View;
 use crate::serve::Reply;
 
@@ -26,9 +27,12 @@ impl Engine {
         let view = self.read()?;
         let path = path_of(&view, of)?;
         let versions = view.versions.of(&path).to_vec();
-        let (is_there, note) =
-            (view.ledger.get(&path).is_some(), view.ledger.get(&path).and_then(|row| row.note.clone()));
+        let is_there = view.ledger.get(&path).is_some();
+        let note = view.ledger.get(&path).map_or_else(|| deleted(&versions), |row| row.note.clone());
+        let rests = note.as_ref().filter(|_| !is_there).and_then(|id| evidence(&view, id)).unwrap_or_default();
         drop(view);
+        // Who deletes a note is rid of the claim, and not of what was said: that goes only with `forget`.
+        let held = rests.iter().filter(|id| self.log.position(id).is_some()).count();
         let mut rows: Vec<Value> = Vec::new();
         let mut before = String::new();
         for version in versions {
@@ -38,7 +42,7 @@ impl Engine {
             before = text.unwrap_or(before);
         }
         rows.reverse();
-        ok(&json!({"path": path, "id": note, "exists": is_there, "versions": rows}))
+        ok(&json!({"path": path, "id": note, "exists": is_there, "still_held": held, "versions": rows}))
     }
 
     /// Puts an earlier text of a note back, as the person's.
@@ -86,6 +90,14 @@ impl Engine {
         let notes = decided?.map_err(Fault::internal)?;
         self.settle()?;
         ok(&json!({"notes": notes, "deleted": request.confirm}))
+    }
+}
+
+/// The id that a deleted note had.
+fn deleted(versions: &[Version]) -> Option<String> {
+    match &versions.last()?.what {
+        What::Deleted { note } => note.clone(),
+        _ => None,
     }
 }
 

@@ -37,11 +37,20 @@ impl Segment {
         })
     }
 
+    /// Its session, and its position and traits.
+    pub fn seat(&self, doc: DocId) -> (u64, u64) {
+        (number(&self.group, doc), number(&self.place, doc))
+    }
+
     fn numbers(&self, doc: DocId) -> Numbers {
-        let number = |column: &Column<u64>| column.first(doc).unwrap_or_default();
-        let bearings = Bearings { group: number(&self.group), who: number(&self.who), place: number(&self.place) };
+        let (group, place) = self.seat(doc);
+        let bearings = Bearings { group, who: number(&self.who, doc), place };
         Numbers { bearings, at: self.at.first(doc).unwrap_or_default(), length: self.lengths.fieldnorm(doc) }
     }
+}
+
+fn number(column: &Column<u64>, doc: DocId) -> u64 {
+    column.first(doc).unwrap_or_default()
 }
 
 /// The columns of all segments of a searcher, in their order, and who spoke in them.
@@ -65,6 +74,11 @@ impl Columns {
         }
         speakers.remove(&0);
         Ok(Self { segments, speakers })
+    }
+
+    /// The columns of one segment.
+    pub fn segment(&self, ordinal: u32) -> &Segment {
+        &self.segments[ordinal as usize]
     }
 
     /// The numbers of a document.

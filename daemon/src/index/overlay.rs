@@ -78,27 +78,35 @@ impl Entry {
 /// The sums over all entries that were counted: [text, title].
 #[derive(Debug, Default)]
 struct Tally {
-    counted: HashSet<u64>,
+    /// The last sequence that was counted; so was every entry before it that is still there.
+    upto: u64,
+    /// Who speaks in how many documents.
+    speakers: HashMap<u64, u64>,
     documents: HashMap<String, [u64; 2]>,
     totals: [u64; 2],
 }
 
 impl Tally {
     fn add(&mut self, entry: &Entry) {
-        let Some(Reading { text, title, .. }) = entry.reading() else { return };
-        if self.counted.insert(entry.sequence) {
-            for (field, counts) in [text, title].into_iter().enumerate() {
-                counts.terms.keys().for_each(|term| self.documents.entry(term.clone()).or_default()[field] += 1);
-                self.totals[field] += u64::from(counts.total);
-            }
+        let Some(Reading { text, title, bearings }) = entry.reading() else { return };
+        *self.speakers.entry(bearings.who).or_default() += 1;
+        for (field, counts) in [text, title].into_iter().enumerate() {
+            counts.terms.keys().for_each(|term| self.documents.entry(term.clone()).or_default()[field] += 1);
+            self.totals[field] += u64::from(counts.total);
         }
     }
 
     fn subtract(&mut self, entry: &Entry) {
-        if !self.counted.remove(&entry.sequence) {
+        if entry.sequence > self.upto {
             return;
         }
-        let Some(Reading { text, title, .. }) = entry.reading() else { return };
+        let Some(Reading { text, title, bearings }) = entry.reading() else { return };
+        if let Some(documents) = self.speakers.get_mut(&bearings.who) {
+            *documents -= 1;
+            if *documents == 0 {
+                self.speakers.remove(&bearings.who);
+            }
+        }
         for (field, counts) in [text, title].into_iter().enumerate() {
             self.totals[field] -= u64::from(counts.total);
             for term in counts.terms.keys() {
@@ -121,6 +129,8 @@ pub(super) struct Overlay {
     tally: Mutex<Tally>,
     sequence: u64,
     bytes: usize,
+    /// How many entries are documents.
+    held: usize,
 }
 
 impl Overlay {
@@ -130,6 +140,7 @@ impl Overlay {
         let entry = Entry { sequence: self.sequence, document, hides, reading: OnceLock::new() };
         self.hidden.extend(hides);
         self.bytes += entry.bytes();
+        self.held += usize::from(entry.document.is_some());
         if let Some(old) = self.entries.insert(id, Arc::new(entry)) {
             self.forget(&old);
         }
@@ -137,19 +148,28 @@ impl Overlay {
 
     fn forget(&mut self, entry: &Entry) {
         self.bytes -= entry.bytes();
+        self.held -= usize::from(entry.document.is_some());
         self.tally.get_mut().unwrap_or_else(PoisonError::into_inner).subtract(entry);
     }
 
     /// Counts what was not counted yet; the sums below are over what was counted.
     pub fn count(&self) {
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
-        self.entries.values().for_each(|entry| tally.add(entry));
+        let upto = std::mem::replace(&mut tally.upto, self.sequence);
+        if upto < self.sequence {
+            self.entries.values().filter(|entry| entry.sequence > upto).for_each(|entry| tally.add(entry));
+        }
     }
 
     /// In how many documents the term occurs: in the text, in the title.
     pub fn frequencies(&self, term: &str) -> [u64; 2] {
         let tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         tally.documents.get(term).copied().unwrap_or_default()
+    }
+
+    /// Whether anybody who speaks in what waits has this name.
+    pub fn is_speaker(&self, who: u64) -> bool {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).speakers.contains_key(&who)
     }
 
     /// How many terms there are: in all texts, in all titles.
@@ -179,7 +199,7 @@ impl Overlay {
 
     /// How many documents wait.
     pub fn document_count(&self) -> usize {
-        self.entries.values().filter(|entry| entry.document.is_some()).count()
+        self.held
     }
 
     /// All entries as they are now.
@@ -252,17 +272,21 @@ mod tests {
         let mut overlay = Overlay::default();
         overlay.set("a".into(), Some(document("one two")), None);
         overlay.set("b".into(), Some(document("two")), None);
-        assert_eq!(overlay.frequencies("two"), [0, 0], "nobody asked");
+        assert_eq!((overlay.frequencies("two"), overlay.document_count()), ([0, 0], 2), "nobody asked");
         overlay.count();
         overlay.count();
         assert_eq!((overlay.frequencies("two"), overlay.totals()), ([2, 0], [3, 0]));
         overlay.set("a".into(), Some(document("three")), None);
         overlay.set("b".into(), None, None);
+        overlay.set("a".into(), Some(document("three")), None);
         overlay.count();
         assert_eq!((overlay.frequencies("two"), overlay.totals()), ([0, 0], [1, 0]));
+        assert_eq!((overlay.frequencies("three"), overlay.document_count()), ([1, 0], 1));
+        assert!(overlay.is_speaker(0) && !overlay.is_speaker(1));
         let snapshot = overlay.snapshot();
         settled(&mut overlay, &snapshot, None);
         assert_eq!((overlay.frequencies("three"), overlay.totals()), ([0, 0], [0, 0]));
+        assert!(overlay.document_count() == 0 && !overlay.is_speaker(0));
     }
 
     #[test]

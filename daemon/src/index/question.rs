@@ -1,6 +1,6 @@
 //! What a query asks: its words and their weights, the speakers it names, and whether it wants a time.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 use clone_schema::text::head;
 use tantivy::query::{Bm25StatisticsProvider, Bm25Weight};
@@ -29,12 +29,18 @@ pub(super) const TITLE_BOOST: f32 = 2.0;
 pub(super) struct Clause {
     pub field: Field,
     pub word: String,
+    pub term: Term,
+    /// In how many documents it is.
+    documents: u64,
     pub weight: Bm25Weight,
 }
 
 /// A query, read.
 pub(super) struct Question {
     pub clauses: Vec<Clause>,
+    /// How many documents there are, and how many words their texts and titles have.
+    total: u64,
+    tokens: [u64; 2],
     pub asked: Asked,
 }
 
@@ -86,12 +92,11 @@ impl Question {
     /// Reads a query. Names of speakers are no words of it where it has others: that somebody is addressed by a name says
     /// little about what was said.
     pub fn of(statistics: &Statistics<'_>, columns: &Columns, text: &str) -> tantivy::Result<Self> {
-        let waiting: HashSet<u64> = statistics.overlay.documents().map(|(_, reading)| reading.bearings.who).collect();
         let text = head(text, MAX_QUERY_BYTES);
         let plain = cues::words(text);
         let (mut who, mut named) = (Vec::new(), Vec::new());
         for (name, start, end) in cues::names(&plain[..plain.len().min(MAX_NAMING)]) {
-            if columns.is_speaker(name) || waiting.contains(&name) {
+            if columns.is_speaker(name) || statistics.overlay.is_speaker(name) {
                 who.push(name);
                 named.push((start, end));
             }
@@ -99,13 +104,36 @@ impl Question {
         let total = statistics.total_num_docs()?;
         let known = known(statistics, words(text, &named))?;
         let weight = known.iter().map(|word| idf(word.documents[0].max(word.documents[1]), total)).sum();
-        let clauses = clauses(statistics, known, total)?;
-        Ok(Self { clauses, asked: Asked { who, when: cues::asks_when(&plain), weight } })
+        let fields = [statistics.fields.text, statistics.fields.title];
+        let tokens = [statistics.total_num_tokens(fields[0])?, statistics.total_num_tokens(fields[1])?];
+        let clauses = clauses(fields, known, total, tokens);
+        Ok(Self { clauses, total, tokens, asked: Asked { who, when: cues::asks_when(&plain), weight } })
     }
 
     /// The words that are searched for.
     pub fn words(&self) -> BTreeSet<&str> {
         self.clauses.iter().map(|clause| clause.word.as_str()).collect()
+    }
+}
+
+/// The statistics of a query's own words, which were counted when it was read.
+pub(super) struct Counted<'a> {
+    pub statistics: &'a Statistics<'a>,
+    pub question: &'a Question,
+}
+
+impl Bm25StatisticsProvider for Counted<'_> {
+    fn total_num_tokens(&self, field: Field) -> tantivy::Result<u64> {
+        Ok(self.question.tokens[self.statistics.place(field)])
+    }
+
+    fn total_num_docs(&self) -> tantivy::Result<u64> {
+        Ok(self.question.total)
+    }
+
+    fn doc_freq(&self, term: &Term) -> tantivy::Result<u64> {
+        let known = self.question.clauses.iter().find(|clause| clause.term == *term);
+        known.map_or_else(|| self.statistics.doc_freq(term), |clause| Ok(clause.documents))
     }
 }
 
@@ -125,22 +153,20 @@ fn known(statistics: &Statistics<'_>, words: Vec<(String, Kind)>) -> tantivy::Re
     Ok(known)
 }
 
-fn clauses(statistics: &Statistics<'_>, known: Vec<Known>, total: u64) -> tantivy::Result<Vec<Clause>> {
-    let fields = [statistics.fields.text, statistics.fields.title];
-    let mut lengths = [0.0_f32; 2];
-    for (length, field) in lengths.iter_mut().zip(fields) {
-        *length = statistics.total_num_tokens(field)? as f32 / total.max(1) as f32;
-    }
+fn clauses(fields: [Field; 2], known: Vec<Known>, total: u64, tokens: [u64; 2]) -> Vec<Clause> {
+    let lengths = tokens.map(|tokens| tokens as f32 / total.max(1) as f32);
     let mut out = Vec::new();
     for Known { word, documents, .. } in known {
         for (i, boost) in [(0, 1.0), (1, TITLE_BOOST)] {
             if documents[i] > 0 {
                 let weight = Bm25Weight::for_one_term_without_explain(documents[i], total, lengths[i]);
-                out.push(Clause { field: fields[i], word: word.clone(), weight: weight.boost_by(boost) });
+                let (field, weight) = (fields[i], weight.boost_by(boost));
+                let term = Term::from_field_text(field, &word);
+                out.push(Clause { field, word: word.clone(), term, documents: documents[i], weight });
             }
         }
     }
-    Ok(out)
+    out
 }
 
 /// What a word that occurs in so many documents is worth; deleted ones may still be counted.

@@ -75,13 +75,14 @@ pub(super) fn alone(row: &Row, session: Option<f32>, asked: &Asked) -> f32 {
     row.own + SESSION * session.unwrap_or(row.own) + bonus(row, asked)
 }
 
-/// The scores of the rows of one session, given in their order; none for a row that neither fits nor is near one that does.
-pub(super) fn together(rows: &[Row], session: f32, asked: &Asked) -> Vec<Option<f32>> {
-    (0..rows.len()).map(|at| near(rows, at).map(|near| near + SESSION * session + bonus(&rows[at], asked))).collect()
+/// The score of a row of a session of which it is known what it and its neighbours are worth.
+pub(super) fn among(near: f32, row: &Row, session: f32, asked: &Asked) -> f32 {
+    near + SESSION * session + bonus(row, asked)
 }
 
-/// What the row and its neighbours are worth.
-fn near(rows: &[Row], at: usize) -> Option<f32> {
+/// What the row and its neighbours are worth, given the rows of one session in their order; none for a row that neither
+/// fits nor is near one that does. Only what each is worth by itself, and its place, are looked at.
+pub(super) fn near(rows: &[Row], at: usize) -> Option<f32> {
     let mut sum = rows[at].own;
     for (away, share) in BEFORE.iter().enumerate() {
         sum += share * before(rows, at, away + 1).map_or(0.0, |row| row.own);
@@ -119,6 +120,10 @@ mod tests {
 
     fn row(own: f32, text: &str) -> Row {
         Row { own, group: 1, place: cues::traits(text), who: 0, length: 8 }
+    }
+
+    fn together(rows: &[Row], session: f32, asked: &Asked) -> Vec<Option<f32>> {
+        (0..rows.len()).map(|at| near(rows, at).map(|near| among(near, &rows[at], session, asked))).collect()
     }
 
     fn best(rows: &[Row], asked: &Asked) -> usize {

@@ -6,15 +6,15 @@
 //! sessions, which brings in rows that share no word with the query. Ties go to the newer document, then to the smaller
 //! id.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
 use clone_schema::Timestamp;
-use tantivy::collector::TopDocs;
 use tantivy::fieldnorm::FieldNormReader;
 use tantivy::postings::Postings;
 use tantivy::query::{
     BooleanQuery, BoostQuery, ConstScoreQuery, EnableScoring, Occur, Query as TantivyQuery, RangeQuery, TermQuery,
+    Weight,
 };
 use tantivy::schema::IndexRecordOption;
 use tantivy::{DocAddress, DocSet, Searcher, TERMINATED, TantivyDocument, TantivyError, Term};
@@ -22,7 +22,7 @@ use tantivy::{DocAddress, DocSet, Searcher, TERMINATED, TantivyDocument, Tantivy
 use super::columns::Columns;
 use super::document::{Document, Fields, Tier, key, micros};
 use super::overlay::{Overlay, Reading};
-use super::question::{Clause, Question, Statistics, TITLE_BOOST};
+use super::question::{Clause, Counted, Question, Statistics, TITLE_BOOST};
 use super::rank::{self, Row};
 use super::snippet::{highlights, snippet};
 
@@ -32,8 +32,8 @@ pub const MAX_HITS: usize = 1_000;
 const CANDIDATES: usize = 64;
 /// How many documents are fetched at most to break ties at the last place.
 const MAX_FETCH: usize = 4_096;
-/// How many more documents than asked are fetched, for scores that differ only by rounding.
-const SLACK: usize = 16;
+/// What scores that differ only by rounding differ by at most, as a share.
+const ROUNDING: f32 = 1e-5;
 /// The sessions whose rows are looked at: the best ones.
 const MAX_SESSIONS: usize = 8;
 /// How many rows they may have together; a session that would exceed it is not looked at.
@@ -64,6 +64,8 @@ pub struct Query<'a> {
     pub offset: usize,
     /// How many hits; with the offset at most [`MAX_HITS`].
     pub limit: usize,
+    /// Whether hits are to be shown: each then has a snippet, with the words of the query marked in it.
+    pub snippets: bool,
 }
 
 /// One document that was found.
@@ -85,7 +87,8 @@ pub struct Hit {
     pub title: String,
     /// Its text, as far as it is indexed.
     pub text: String,
-    /// The text around the first match, one line, at most [`MAX_SNIPPET_CHARS`](super::MAX_SNIPPET_CHARS).
+    /// The text around the first match, one line, at most [`MAX_SNIPPET_CHARS`](super::MAX_SNIPPET_CHARS); empty unless
+    /// the query wants it.
     pub snippet: String,
     /// Where the words of the query stand in the snippet: from and to, in characters.
     pub highlights: Vec<(usize, usize)>,
@@ -128,26 +131,29 @@ pub(super) fn search(shelf: &Shelf<'_>, query: &Query<'_>) -> Result<Vec<Hit>, T
     }
     // The same for every page of an ordinary length, so that pages fit together.
     let wanted = end.max(CANDIDATES);
-    let mut candidates = committed(shelf, &statistics, &question.clauses, query, wanted)?;
+    let counted = Counted { statistics: &statistics, question: &question };
+    let mut candidates = committed(shelf, &counted, query, wanted)?;
     candidates.extend(waiting(shelf, &question.clauses, query).filter(|found| found.row.own > 0.0));
     candidates.sort_by(|a, b| b.row.own.total_cmp(&a.row.own));
     if let Some(last) = candidates.get(wanted - 1).map(|found| found.row.own) {
         candidates.retain(|found| found.row.own >= last);
     }
     let ranked = in_context(shelf, &question, query, candidates)?;
-    page(shelf, &question, ranked, query.offset, end)
+    page(shelf, &question, ranked, query, end)
 }
 
 /// The documents that fit best by their own words; those that tie with the last one too.
 fn committed<'a>(
     shelf: &Shelf<'a>,
-    statistics: &Statistics<'_>,
-    clauses: &[Clause],
+    counted: &Counted<'_>,
     query: &Query<'_>,
     wanted: usize,
 ) -> tantivy::Result<Vec<Found<'a>>> {
+    let clauses = &counted.question.clauses;
     let wanted = wanted + shelf.overlay.hidden().len();
-    let mut scored = top(statistics, &tantivy_query(shelf.fields, clauses, query), wanted)?;
+    let any_of = tantivy_query(shelf.fields, clauses, query);
+    let weight = any_of.weight(EnableScoring::enabled_from_statistics_provider(counted, shelf.searcher))?;
+    let mut scored = top(shelf.searcher, weight.as_ref(), wanted)?;
     rescore(shelf.searcher, clauses, &mut scored)?;
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     if let Some(last) = scored.get(wanted - 1).map(|(score, _)| *score) {
@@ -165,18 +171,61 @@ fn on_disk<'a>(shelf: &Shelf<'a>, address: DocAddress, own: f32) -> Found<'a> {
 }
 
 /// The best documents by tantivy, and all that tie with the last one as far as [`MAX_FETCH`] goes.
-fn top(statistics: &Statistics<'_>, query: &BooleanQuery, wanted: usize) -> tantivy::Result<Vec<(f32, DocAddress)>> {
-    let mut fetch = wanted + SLACK;
-    loop {
-        let collector = TopDocs::with_limit(fetch).order_by_score();
-        let found = statistics.searcher.search_with_statistics_provider(query, &collector, statistics)?;
-        let full = found.len() == fetch;
-        let (Some(last), Some(wanted)) = (found.last(), found.get(wanted - 1)) else { return Ok(found) };
-        let tied = wanted.0 - last.0 <= wanted.0.abs() * 1e-5;
-        if !full || !tied || fetch >= MAX_FETCH {
-            return Ok(found);
+///
+/// One pass: what a segment must beat is what the segments before it hold.
+fn top(searcher: &Searcher, weight: &dyn Weight, wanted: usize) -> tantivy::Result<Vec<(f32, DocAddress)>> {
+    let mut best = Best::new(wanted);
+    for (ordinal, segment) in (0..).zip(searcher.segment_readers()) {
+        let alive = segment.alive_bitset();
+        weight.for_each_pruning(best.floor, segment, &mut |doc, score| {
+            if alive.is_none_or(|alive| alive.is_alive(doc)) {
+                best.offer(score, DocAddress::new(ordinal, doc));
+            }
+            best.floor
+        })?;
+    }
+    best.cut();
+    Ok(best.found)
+}
+
+/// The documents that may still be among the best.
+struct Best {
+    wanted: usize,
+    found: Vec<(f32, DocAddress)>,
+    /// What a document must have more than.
+    floor: f32,
+    /// How many are held before those that cannot be among the best any more are dropped.
+    room: usize,
+}
+
+impl Best {
+    fn new(wanted: usize) -> Self {
+        Self { wanted, found: Vec::new(), floor: f32::MIN, room: wanted * 2 }
+    }
+
+    fn offer(&mut self, score: f32, address: DocAddress) {
+        self.found.push((score, address));
+        if self.found.len() >= self.room {
+            self.cut();
+            self.room = self.found.len() + self.wanted;
         }
-        fetch = (fetch * 4).min(MAX_FETCH.max(fetch));
+    }
+
+    /// Drops what is worse than the last that is wanted by more than rounding, and ties beyond [`MAX_FETCH`].
+    fn cut(&mut self) {
+        if self.found.len() <= self.wanted {
+            return;
+        }
+        self.found.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let last = self.found[self.wanted - 1].0;
+        self.floor = (last - last.abs() * ROUNDING).next_down();
+        let floor = self.floor;
+        self.found.retain(|(score, _)| *score > floor);
+        let most = MAX_FETCH.max(self.wanted);
+        if self.found.len() >= most {
+            self.found.truncate(most);
+            self.floor = self.floor.max(self.found[most - 1].0);
+        }
     }
 }
 
@@ -184,8 +233,7 @@ fn tantivy_query(fields: Fields, clauses: &[Clause], query: &Query<'_>) -> Boole
     let any: Vec<(Occur, Box<dyn TantivyQuery>)> = clauses
         .iter()
         .map(|clause| {
-            let term = Term::from_field_text(clause.field, &clause.word);
-            let plain = Box::new(TermQuery::new(term, IndexRecordOption::WithFreqs));
+            let plain = Box::new(TermQuery::new(clause.term.clone(), IndexRecordOption::WithFreqs));
             let boosted: Box<dyn TantivyQuery> =
                 if clause.field == fields.title { Box::new(BoostQuery::new(plain, TITLE_BOOST)) } else { plain };
             (Occur::Should, boosted)
@@ -248,9 +296,8 @@ fn rescore(searcher: &Searcher, clauses: &[Clause], found: &mut [(f32, DocAddres
         let segment = searcher.segment_reader(group[0].1.segment_ord);
         for clause in clauses {
             let norms = segment.get_fieldnorms_reader(clause.field)?;
-            let term = Term::from_field_text(clause.field, &clause.word);
             let index = segment.inverted_index(clause.field)?;
-            let Some(mut postings) = index.read_postings(&term, IndexRecordOption::WithFreqs)? else { continue };
+            let Some(mut postings) = index.read_postings(&clause.term, IndexRecordOption::WithFreqs)? else { continue };
             for (score, address) in group.iter_mut() {
                 if postings.doc() != TERMINATED && postings.doc() < address.doc_id {
                     postings.seek(address.doc_id);
@@ -313,8 +360,11 @@ fn in_context<'a>(
         }
         rows.sort_by_key(|found| found.row.place);
         let plain: Vec<Row> = rows.iter().map(|found| found.row).collect();
-        let scores = rank::together(&plain, sessions[group], &question.asked);
-        ranked.extend(scores.into_iter().zip(rows.iter()).filter_map(|(score, found)| Some((score?, *found))));
+        ranked.extend(rows.iter().enumerate().filter_map(|(at, found)| {
+            let near = rank::near(&plain, at)?;
+            let found = found.whole(shelf);
+            Some((rank::among(near, &found.row, sessions[group], &question.asked), found))
+        }));
     }
     for found in candidates.into_iter().filter(|found| !rows.contains_key(&found.row.group)) {
         let session = sessions.get(&found.row.group).copied();
@@ -323,7 +373,12 @@ fn in_context<'a>(
     Ok(ranked)
 }
 
-impl Found<'_> {
+impl<'a> Found<'a> {
+    /// The row with all that ranks it, of which only its seat may have been read.
+    fn whole(self, shelf: &Shelf<'a>) -> Self {
+        self.address().map_or(self, |address| on_disk(shelf, address, self.row.own))
+    }
+
     fn address(&self) -> Option<DocAddress> {
         match self.source {
             Source::Committed(address) => Some(address),
@@ -347,7 +402,8 @@ fn best(shelf: &Shelf<'_>, sessions: &BTreeMap<u64, f32>) -> tantivy::Result<Vec
     Ok(out)
 }
 
-/// The rows of these sessions that the filters let through; those of the overlay with their scores.
+/// The rows of these sessions that the filters let through; those of the overlay with their scores, and of the others
+/// only the seats.
 fn gathered<'a>(
     shelf: &Shelf<'a>,
     question: &'a Question,
@@ -371,14 +427,13 @@ fn gathered<'a>(
     let weight = filtered(any.collect(), filters(shelf.fields, query))
         .weight(EnableScoring::disabled_from_searcher(shelf.searcher))?;
     for (ordinal, segment) in (0..).zip(shelf.searcher.segment_readers()) {
+        let columns = shelf.columns.segment(ordinal);
         let mut take = |docs: &[u32]| {
             for doc in docs.iter().filter(|doc| !segment.is_deleted(**doc)) {
-                let address = DocAddress::new(ordinal, *doc);
-                let found = on_disk(shelf, address, 0.0);
-                if let Some(rows) =
-                    rows.get_mut(&found.row.group).filter(|_| !shelf.overlay.hidden().contains(&address))
-                {
-                    rows.push(found);
+                let (address, (group, place)) = (DocAddress::new(ordinal, *doc), columns.seat(*doc));
+                if let Some(rows) = rows.get_mut(&group).filter(|_| !shelf.overlay.hidden().contains(&address)) {
+                    let row = Row { own: 0.0, group, place, who: 0, length: 0 };
+                    rows.push(Found { row, at: 0, source: Source::Committed(address) });
                 }
             }
         };
@@ -392,9 +447,10 @@ fn page(
     shelf: &Shelf<'_>,
     question: &Question,
     mut ranked: Vec<Ranked<'_>>,
-    offset: usize,
+    query: &Query<'_>,
     end: usize,
 ) -> tantivy::Result<Vec<Hit>> {
+    let offset = query.offset;
     let order = |a: &Ranked<'_>, b: &Ranked<'_>| {
         b.0.total_cmp(&a.0).then(b.1.at.cmp(&a.1.at)).then(b.1.row.place.cmp(&a.1.row.place))
     };
@@ -410,9 +466,9 @@ fn page(
         read.extend(document(shelf, found)?.map(|document| (*score, found.at, found.row.place, document)));
     }
     read.sort_by(|a, b| b.0.total_cmp(&a.0).then(b.1.cmp(&a.1)).then(b.2.cmp(&a.2)).then_with(|| a.3.id.cmp(&b.3.id)));
-    let words = question.words();
+    let words = query.snippets.then(|| question.words());
     let shown = read.into_iter().skip(offset - from).take(end - offset);
-    Ok(shown.map(|(score, _, place, document)| hit(score, place, document, &words)).collect())
+    Ok(shown.map(|(score, _, place, document)| hit(score, place, document, words.as_ref())).collect())
 }
 
 fn document(shelf: &Shelf<'_>, found: &Found<'_>) -> tantivy::Result<Option<Document>> {
@@ -425,10 +481,10 @@ fn document(shelf: &Shelf<'_>, found: &Found<'_>) -> tantivy::Result<Option<Docu
     }
 }
 
-fn hit(score: f32, place: u64, document: Document, words: &std::collections::BTreeSet<&str>) -> Hit {
+fn hit(score: f32, place: u64, document: Document, words: Option<&BTreeSet<&str>>) -> Hit {
     let text = if document.text.trim().is_empty() { &document.title } else { &document.text };
-    let snippet = snippet(text, words);
-    let highlights = highlights(&snippet, words);
+    let snippet = words.map_or_else(String::new, |words| snippet(text, words));
+    let highlights = words.map_or_else(Vec::new, |words| highlights(&snippet, words));
     Hit {
         id: document.id,
         tier: document.tier,
@@ -442,3 +498,6 @@ fn hit(score: f32, place: u64, document: Document, words: &std::collections::BTr
         highlights,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,7 +16,7 @@ const LOOKED_BYTES: usize = 16 * 1024;
 /// The text around the first of the words, as one line; the beginning where none occurs.
 pub(super) fn snippet(text: &str, words: &BTreeSet<&str>) -> String {
     let text = head(text, LOOKED_BYTES);
-    let first = tokens::pieces(text).into_iter().find(|piece| words.contains(piece.term.as_str()));
+    let first = tokens::first(text, |piece| words.contains(piece.term.as_str()));
     let at = first.map_or(0, |piece| piece.start);
     let lead = text[..at].char_indices().rev().take(LEAD).last().map_or(at, |(i, _)| i);
     // A cut word at the front says nothing.

@@ -16,7 +16,7 @@ fn document(id: &str, text: &str) -> Document {
 }
 
 fn query(text: &str) -> Query<'_> {
-    Query { text, limit: 10, ..Query::default() }
+    Query { text, limit: 10, snippets: true, ..Query::default() }
 }
 
 fn ids(index: &Index, query: &Query<'_>) -> Vec<String> {

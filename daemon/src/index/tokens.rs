@@ -49,27 +49,39 @@ enum Class {
 
 /// Every term of the text, in order.
 pub(super) fn pieces(text: &str) -> Vec<Piece> {
-    let chars: Vec<(usize, char)> = text.char_indices().collect();
-    let mut out = Vec::new();
-    let mut i = 0;
-    while i < chars.len() {
-        let end = match class(chars[i].1) {
-            Class::Letter => word_end(&chars, i),
-            Class::Unspaced => run_end(&chars, i),
-            Class::Joiner | Class::Gap => {
-                i += 1;
-                continue;
-            }
-        };
-        let (from, to) = (chars[i].0, chars.get(end).map_or(text.len(), |(at, _)| *at));
-        if class(chars[i].1) == Class::Letter {
-            word(&text[from..to], from, &mut out);
-        } else {
-            grams(&text[from..to], from, &mut out);
-        }
-        i = end;
+    let (mut out, mut from) = (Vec::new(), 0);
+    while let Some(end) = run(text, from, &mut out) {
+        from = end;
     }
     out
+}
+
+/// The first term of the text that is wanted; what stands behind it is not read.
+pub(super) fn first(text: &str, wanted: impl Fn(&Piece) -> bool) -> Option<Piece> {
+    let (mut run_of, mut from) = (Vec::new(), 0);
+    while let Some(end) = run(text, from, &mut run_of) {
+        if let Some(found) = run_of.drain(..).find(&wanted) {
+            return Some(found);
+        }
+        from = end;
+    }
+    None
+}
+
+/// The terms of the next word or run without spaces at or behind a place, and where it ends; none at the end.
+fn run(text: &str, from: usize, out: &mut Vec<Piece>) -> Option<usize> {
+    let is_start = |c: char| matches!(class(c), Class::Letter | Class::Unspaced);
+    let from = from + text[from..].find(is_start)?;
+    let rest = &text[from..];
+    if rest.starts_with(unspaced) {
+        let end = from + rest.find(|c| !unspaced(c)).unwrap_or(rest.len());
+        grams(&text[from..end], from, out);
+        Some(end)
+    } else {
+        let end = from + word_end(rest);
+        word(&text[from..end], from, out);
+        Some(end)
+    }
 }
 
 fn class(c: char) -> Class {
@@ -97,24 +109,17 @@ fn ideograph(c: char) -> bool {
         | '\u{F900}'..='\u{FAFF}' | '\u{20000}'..='\u{3FFFF}')
 }
 
-/// The index after the last letter of the word that begins at `from`; punctuation counts only between letters.
-fn word_end(chars: &[(usize, char)], from: usize) -> usize {
-    let (mut end, mut i) = (from, from);
-    while i < chars.len() {
-        match class(chars[i].1) {
-            Class::Letter => {
-                i += 1;
-                end = i;
-            }
-            Class::Joiner if i - end < MAX_JOINERS => i += 1,
+/// Where the word that the text begins with ends; punctuation counts only between letters.
+fn word_end(text: &str) -> usize {
+    let (mut end, mut joiners) = (0, 0);
+    for (at, c) in text.char_indices() {
+        match class(c) {
+            Class::Letter => (end, joiners) = (at + c.len_utf8(), 0),
+            Class::Joiner if joiners < MAX_JOINERS => joiners += 1,
             _ => break,
         }
     }
     end
-}
-
-fn run_end(chars: &[(usize, char)], from: usize) -> usize {
-    chars[from..].iter().position(|(_, c)| class(*c) != Class::Unspaced).map_or(chars.len(), |n| from + n)
 }
 
 /// Compatibility form, lower case, without apostrophes, at most [`MAX_TERM_CHARS`].
@@ -127,6 +132,17 @@ fn normal(text: &str) -> String {
 }
 
 fn word(text: &str, start: usize, out: &mut Vec<Piece>) {
+    // Most words: nothing in them to cut, fold or leave out.
+    if text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()) {
+        let plain = &text[..text.len().min(MAX_TERM_CHARS)];
+        let kind = if is_stop_word(plain) { Kind::Stop } else { Kind::Word };
+        return out.push(Piece { term: stem(plain.to_owned()), start, end: start + text.len(), kind });
+    }
+    composed(text, start, out);
+}
+
+/// A word that may have parts.
+fn composed(text: &str, start: usize, out: &mut Vec<Piece>) {
     let parts = if text.len() > MAX_WORD_BYTES { vec![(0, text)] } else { parts(text) };
     let span = |at: usize, part: &str| (start + at, start + at + part.len());
     if parts.len() > 1 && text.chars().count() <= MAX_TERM_CHARS {
@@ -280,7 +296,47 @@ mod tests {
         assert_eq!(kinds, [Kind::Stop, Kind::Word]);
     }
 
+    /// The terms as they are found with all characters at hand and nothing taken for plain.
+    fn slowly(text: &str) -> Vec<Piece> {
+        let chars: Vec<(usize, char)> = text.char_indices().collect();
+        let at = |i: usize| chars.get(i).map_or(text.len(), |(at, _)| *at);
+        let (mut out, mut i) = (Vec::new(), 0);
+        while i < chars.len() {
+            let from = i;
+            match class(chars[i].1) {
+                Class::Letter => {
+                    let mut end = i;
+                    while i < chars.len() {
+                        match class(chars[i].1) {
+                            Class::Letter => (i, end) = (i + 1, i + 1),
+                            Class::Joiner if i - end < MAX_JOINERS => i += 1,
+                            _ => break,
+                        }
+                    }
+                    i = end;
+                    composed(&text[at(from)..at(end)], at(from), &mut out);
+                }
+                Class::Unspaced => {
+                    i += chars[i..].iter().take_while(|(_, c)| class(*c) == Class::Unspaced).count();
+                    grams(&text[at(from)..at(i)], at(from), &mut out);
+                }
+                Class::Joiner | Class::Gap => i += 1,
+            }
+        }
+        out
+    }
+
     proptest! {
+        #[test]
+        fn the_quick_way_finds_what_the_slow_one_finds(
+            text in "(\\PC|[a-z0-9]{1,9}|[A-Z_./:'’ -]{1,5}|[\u{4e00}-\u{4e20}가-갛ぁ-ん]){0,24}",
+            wanted in "[a-z0-9]",
+        ) {
+            prop_assert_eq!(pieces(&text), slowly(&text));
+            let is_wanted = |piece: &Piece| piece.term.starts_with(&wanted);
+            prop_assert_eq!(first(&text, is_wanted), pieces(&text).into_iter().find(is_wanted));
+        }
+
         #[test]
         fn offsets_are_within_the_text_and_on_characters(text in "\\PC{0,60}") {
             for piece in pieces(&text) {

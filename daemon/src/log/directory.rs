@@ -124,6 +124,20 @@ impl Segment {
         self.odd |= !contents.damaged.is_empty();
         self.hides.clone_from(&contents.hides);
     }
+
+    /// Takes a file that was written in the place of the one before; its ids are sorted.
+    pub(super) fn renew(&mut self, (name, bytes): (String, u64), ids: Vec<(Digest, u32)>, contents: Contents) {
+        (self.name, self.bytes) = (name, bytes);
+        self.generation += 1;
+        self.know(&contents);
+        (self.ids, self.care) = (Ids::Memory(ids), Care::Due(contents));
+    }
+
+    /// Forgets the file: nothing is left of it, or all of it stands in the one before.
+    pub(super) fn vanish(&mut self) {
+        (self.name, self.bytes, self.ids, self.care) = (String::new(), 0, Ids::default(), Care::None);
+        self.generation += 1;
+    }
 }
 
 /// An id block that cannot be used, and the index of its segment.

@@ -9,6 +9,7 @@ use std::io::ErrorKind;
 use clone_schema::{Position, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::keep::is_half_written;
 use super::queue::Job;
 use super::rewrite::Gone;
 use super::storage::Storage;
@@ -30,6 +31,8 @@ pub struct Erasure {
     pub by: String,
     /// First and last position of every run of events, ascending.
     pub runs: Vec<(u64, u64)>,
+    /// The position that was read up to: a batch that was past the door may have left copies of them from here on.
+    pub upto: Position,
     /// What stays of the events that somebody could bring again.
     pub stones: Vec<Tombstone>,
     /// Ids of notes and claims that a person had withdrawn, in notes that go.
@@ -43,17 +46,8 @@ pub struct Erasure {
 pub struct Doomed {
     /// Of its path.
     pub path: Keyed,
-    /// Of what it may hold; anything else is somebody's and stays. Empty for whatever it holds.
+    /// Of what it may hold; anything else is somebody's and stays.
     pub holds: Vec<Keyed>,
-}
-
-/// What became of the files of the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Erased {
-    /// Events that are gone, copies of a failed commit among them.
-    pub events: u64,
-    /// Quarantined files that are gone, because it cannot be told what they hold.
-    pub quarantined: usize,
 }
 
 /// Reads the journal of a run that died.
@@ -76,15 +70,24 @@ impl Log {
     /// However this process ends, the erasure is finished by it or by the next.
     ///
     /// # Errors
-    /// The disk refuses; nothing is forgotten then.
+    /// The disk refuses. Nothing is forgotten then, unless [`erasure`](Self::erasure) says that it has begun.
     pub fn begin_erasure(&self, erasure: &Erasure) -> Result<(), LogError> {
         let shared = &self.inner.shared;
         let body = postcard::to_stdvec(erasure).map_err(std::io::Error::other);
         let written = body.and_then(|body| put(&*shared.disk, JOURNAL, DRAFT, &sealed(&body, &shared.key)));
         written.map_err(|error| LogError::io("write", JOURNAL, error))?;
+        // Known before hidden: of what is hidden nobody knows the ids any more, and it would be recorded again.
+        let buried = self.bury_stones(erasure);
         shared.directory_mut().erased.clone_from(&erasure.runs);
         *locked(&shared.erasure) = Some(erasure.clone());
-        Ok(())
+        buried
+    }
+
+    /// Remembers what an erasure takes.
+    pub(super) fn bury_stones(&self, erasure: &Erasure) -> Result<(), LogError> {
+        let ids: Vec<Keyed> = erasure.stones.iter().map(|stone| stone.id).collect();
+        let texts: Vec<Keyed> = erasure.stones.iter().filter_map(|stone| stone.text).collect();
+        self.bury(&ids, &texts, erasure.at)
     }
 
     /// The erasure that has begun and is not ended.
@@ -93,25 +96,27 @@ impl Log {
         locked(&self.inner.shared.erasure).clone()
     }
 
-    /// Writes every file of the log without what is being forgotten; nothing where nothing is.
+    /// Writes every file of the log without what is being forgotten; nothing where nothing is. Gives how many quarantined
+    /// files are gone, because it cannot be told what they hold.
     ///
     /// Costs a read and a write of every segment that holds some of it. Appends go on meanwhile.
     ///
     /// # Errors
     /// The disk refuses; do it again.
-    pub fn erase(&self) -> Result<Erased, LogError> {
+    pub fn erase(&self) -> Result<usize, LogError> {
         let shared = &self.inner.shared;
-        let Some(erasure) = self.erasure() else { return Ok(Erased::default()) };
+        let Some(erasure) = self.erasure() else { return Ok(0) };
+        self.bury_stones(&erasure)?;
         let live = self.seal()?;
         let _keeper_rests = locked(&shared.tending);
         shared.drop_drafts()?;
         let ids = erasure.stones.iter().map(|stone| stone.id).collect();
-        let gone = Gone { runs: &erasure.runs, ids, key: &shared.key };
-        let events = shared.rewrite(&gone, live)?;
+        let gone = Gone { runs: &erasure.runs, upto: erasure.upto, ids, key: &shared.key };
+        shared.rewrite(&gone, live)?;
         let quarantined = shared.empty_quarantine(&gone)?;
         shared.write_blocks();
         *locked(&shared.cache) = super::reader::Cache::default();
-        Ok(Erased { events, quarantined })
+        Ok(quarantined)
     }
 
     /// Removes the journal, once nothing anywhere holds what was in it.
@@ -144,9 +149,7 @@ impl Shared {
     fn drop_drafts(&self) -> Result<(), LogError> {
         let failed = |error| LogError::io("clear", self.disk.path("").display().to_string(), error);
         let names = self.disk.list("").map_err(failed)?;
-        let half =
-            |name: &&String| [".packed", ".ids.new", ".recovered", ".erased"].iter().any(|end| name.ends_with(end));
-        names.iter().filter(half).try_for_each(|name| self.disk.remove(name)).map_err(failed)
+        names.iter().filter(|name| is_half_written(name)).try_for_each(|name| self.disk.remove(name)).map_err(failed)
     }
 
     /// Removes quarantined files, but those that can be read whole and hold nothing of it.

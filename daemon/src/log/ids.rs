@@ -17,7 +17,7 @@ use xorf::{BinaryFuse8, BinaryFuse8Ref, DmaSerializable as _, Filter as _, Filte
 
 use super::Damage;
 use super::directory::{Digest, Place};
-use super::storage::{Storage, append};
+use super::storage::{Storage, write_anew};
 
 const MAGIC: &[u8; 8] = b"CLONEID1";
 /// Magic, length of the head's body, checksum of the head's body.
@@ -80,6 +80,12 @@ pub(super) struct Contents {
 }
 
 impl Contents {
+    /// A whole segment of these chunks.
+    pub(super) fn of(base: Position, rows: Vec<Row>) -> Self {
+        let floor = rows.last().map_or(base, |row| Position(base.0 + u64::from(row.last) + 1));
+        Self { rows, floor, ..Self::default() }
+    }
+
     /// The chunks as places in the segment with this index.
     pub(super) fn places(&self, segment: u32, base: Position) -> impl Iterator<Item = Place> + '_ {
         self.rows.iter().map(move |row| Place::new(segment, base, row))
@@ -151,12 +157,7 @@ pub(super) fn write(
 ) -> io::Result<()> {
     let seal = seal(disk, segment.0, segment.1)?;
     let bytes = encode(base, segment.1, seal, contents, ids)?;
-    if disk.exists(name)? {
-        disk.remove(name)?;
-    }
-    let file = disk.create(name)?;
-    append(&*file, &bytes)?;
-    file.sync()
+    write_anew(disk, name, &bytes)
 }
 
 fn encode(

@@ -236,6 +236,11 @@ pub(super) fn write_blocks(disk: &dyn Storage, directory: &mut Directory) {
     }
 }
 
+/// Whether a file is one that somebody writes beside a segment, and nobody reads before it has its last name.
+pub(super) fn is_half_written(name: &str) -> bool {
+    [".packed", ".ids.new", ".recovered", ".erased"].iter().any(|end| name.ends_with(end))
+}
+
 /// Removes what a run that died left unfinished, and blocks of segments that are not there.
 pub(super) fn remove_leftovers(disk: &dyn Storage, names: &[String]) {
     let there: BTreeSet<&str> = names.iter().map(String::as_str).collect();
@@ -246,8 +251,7 @@ pub(super) fn remove_leftovers(disk: &dyn Storage, names: &[String]) {
             !there.contains(&*sealed_name(base)) && !there.contains(&*super::writer::open_name(base))
         })
     };
-    let unfinished = |name: &str| [".ids.new", ".packed", ".erased"].iter().any(|end| name.ends_with(end));
-    for name in names.iter().filter(|name| unfinished(name) || orphan(name)) {
+    for name in names.iter().filter(|name| is_half_written(name) || orphan(name)) {
         // Where it cannot be removed it only takes room.
         let _ = disk.remove(name);
     }

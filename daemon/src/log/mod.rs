@@ -10,7 +10,8 @@
 //! - Beside every sealed segment lies its id block (`ids`), made from it: a start reads that and not the segment. A second
 //!   thread (`keep`) writes it, packs small chunks and small files again, and reads everything once a week to find damage
 //!   before somebody needs what is damaged.
-//! - The first append creates the first file, so an idle start writes nothing but the lock and the key.
+//! - The first append creates the first file, so an idle start writes nothing but the lock, the key and an empty list of
+//!   tombstones.
 
 mod directory;
 mod disk;
@@ -42,7 +43,7 @@ use clone_schema::{Position, Timestamp};
 use directory::Directory;
 use disk::Disk;
 pub use error::LogError;
-pub use forget::{Doomed, Erased, Erasure};
+pub use forget::{Doomed, Erasure};
 pub use ids::check_block;
 pub use inspect::{Inspection, Missing, inspect};
 use keep::Keeper;
@@ -259,7 +260,8 @@ impl Log {
         let key = lock::key(&*disk)?;
         let mut directory = Directory::default();
         let recovery = recover::recover(&*disk, &mut directory)?;
-        let tombstones = Mutex::new(tombstones::Tombstones::read(&*disk, &key)?);
+        let is_new = directory.segments.is_empty() && directory.head == Position(0);
+        let tombstones = Mutex::new(tombstones::Tombstones::read(&*disk, &key, is_new)?);
         let erasure = forget::unfinished(&*disk, &key)?;
         directory.erased = erasure.iter().flat_map(|erasure| erasure.runs.iter().copied()).collect();
         let next = directory.head;
@@ -280,10 +282,15 @@ impl Log {
             lock: Mutex::new(Some(lock)),
         });
         let writer = writer::start(shared.clone(), options, next)?;
-        Ok((
-            Self { inner: Arc::new(Inner { shared, writer: Mutex::new(Some(writer)), keeper: Mutex::default() }) },
-            recovery,
-        ))
+        let log =
+            Self { inner: Arc::new(Inner { shared, writer: Mutex::new(Some(writer)), keeper: Mutex::default() }) };
+        // Of what is hidden nobody knows the ids: it is refused before anybody can append. A full disk keeps no log shut.
+        if let Some(erasure) = log.erasure()
+            && let Err(error) = log.bury_stones(&erasure)
+        {
+            tracing::warn!(%error, "what is being forgotten is refused, and that is not on the disk yet");
+        }
+        Ok((log, recovery))
     }
 
     /// Appends events and returns where they are, in the order given; an id that is known already is not written again.

@@ -9,7 +9,7 @@ use std::io;
 use clone_schema::Position;
 use clone_schema::segment::{self, Chunk, Encoded, Message, Tally};
 
-use super::directory::{Care, Digest, Directory, Ids, Place};
+use super::directory::{Care, Digest, Directory, Place};
 use super::ids::{Contents, Row};
 use super::recover::{Damage, Found, Recovery, ids, quarantine};
 use super::storage::{Handle, Storage, append};
@@ -150,19 +150,12 @@ impl Shared {
         self.disk.rename(draft, merge)?;
         let first = indices[0];
         for index in &indices[1..] {
-            let gone = &mut directory.segments[*index as usize];
-            (gone.name, gone.bytes, gone.ids, gone.care) = (String::new(), 0, Ids::default(), Care::None);
-            gone.generation += 1;
+            directory.segments[*index as usize].vanish();
         }
-        let floor = made.rows.last().map_or(inputs[0].base, |row| Position(inputs[0].base.0 + u64::from(row.last) + 1));
-        let contents = Contents { rows: made.rows, floor, ..Contents::default() };
+        let contents = Contents::of(inputs[0].base, made.rows);
         let places: Vec<Place> = contents.places(first, inputs[0].base).collect();
         directory.replace(stretch, places);
-        let segment = &mut directory.segments[first as usize];
-        (segment.name, segment.bytes) = (merge.to_owned(), made.bytes);
-        segment.generation += 1;
-        segment.know(&contents);
-        (segment.ids, segment.care) = (Ids::Memory(made.ids), Care::Due(contents));
+        directory.segments[first as usize].renew((merge.to_owned(), made.bytes), made.ids, contents);
         Ok(())
     }
 }
@@ -257,7 +250,7 @@ fn read(disk: &dyn Storage, name: &str, base: Position, offset: u64, length: u64
 }
 
 /// Adds all that an event is to a sum.
-fn add(sum: &mut blake3::Hasher, base: Position, message: &Message<'_>) {
+pub(super) fn add(sum: &mut blake3::Hasher, base: Position, message: &Message<'_>) {
     let numbers = [
         base.0 + u64::from(message.sequence),
         message.topic as u64,

@@ -16,6 +16,7 @@ use clone_schema::segment::{self, Info, Tally};
 
 use super::LogError;
 use super::disk::Disk;
+use super::forget::JOURNAL;
 use super::inspect::{Inspection, inspect};
 use super::lock::KEY;
 use super::recover::{SKIP, parse};
@@ -163,11 +164,17 @@ impl Target {
         write().map_err(|error| LogError::io("write", self.disk.path(name).display().to_string(), error))
     }
 
-    /// Copies the key where it is a good one.
+    /// Copies the key where it is a good one, with what only it opens: what was forgotten, and what is being forgotten.
     fn key(&self, source: &Source) -> Result<bool, LogError> {
         let Some(key) = source.disk.read(KEY).ok().filter(|key| key.len() == 32) else { return Ok(false) };
+        // Without tombstones the log is folded anew, which finds them again; without the journal all would be shown again.
         if let Ok(stones) = source.disk.read(TOMBSTONES) {
             self.put(TOMBSTONES, &stones)?;
+        }
+        match source.disk.read(JOURNAL) {
+            Ok(journal) => self.put(JOURNAL, &journal)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(LogError::io("read", JOURNAL, error)),
         }
         self.put(KEY, &key).map(|()| true)
     }
@@ -207,7 +214,8 @@ fn clear(staging: &Path) -> Result<(), RepairError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         names => names.map_err(failed)?,
     };
-    if names.iter().any(|name| name != KEY && name != TOMBSTONES && parse(name.clone()).is_none()) {
+    let ours = |name: &String| [KEY, TOMBSTONES, JOURNAL].contains(&&**name) || parse(name.clone()).is_some();
+    if !names.iter().all(ours) {
         return Err(RepairError::NotEmpty(staging.display().to_string()));
     }
     names.iter().try_for_each(|name| disk.remove(name)).map_err(failed)?;
@@ -253,6 +261,29 @@ mod tests {
         let (log, _) = open(dir);
         let records = log.scan(Position(0), usize::MAX).unwrap();
         records.into_iter().map(|record| (record.position.0, record.id)).collect()
+    }
+
+    #[test]
+    fn what_is_being_forgotten_is_not_shown_by_the_new_log_either() {
+        let dir = two();
+        let (log, _) = open(dir.path());
+        let erasure = super::super::Erasure {
+            id: "erasure".to_owned(),
+            at: super::super::tests::clock(),
+            by: "person".to_owned(),
+            runs: vec![(1, 2)],
+            upto: log.head(),
+            stones: Vec::new(),
+            withdrawn: Vec::new(),
+            files: Vec::new(),
+        };
+        log.begin_erasure(&erasure).unwrap();
+        log.close().unwrap();
+        let (_around, out, _) = repaired(dir.path());
+        let (log, _) = open(&out);
+        assert_eq!(log.erasure(), Some(erasure));
+        let shown: Vec<u64> = log.scan(Position(0), 9).unwrap().iter().map(|record| record.position.0).collect();
+        assert_eq!(shown, [0, 3, 4, 5, 6, 7]);
     }
 
     #[test]

@@ -10,10 +10,11 @@ use std::io;
 use clone_schema::Position;
 use clone_schema::segment::{self, Chunk, Info, Message, Tally};
 
-use super::directory::{Care, Digest, Ids, Place};
+use super::directory::{Digest, Place};
 use super::ids::{Contents, Row, block_name};
+use super::pack::add;
 use super::recover::ids;
-use super::storage::{Storage, append};
+use super::storage::{Storage, write_anew};
 use super::tombstones::{Keyed, Of, keyed};
 use super::writer::sealed_name;
 use super::{LogError, Shared, reader};
@@ -22,6 +23,8 @@ use super::{LogError, Shared, reader};
 pub(super) struct Gone<'a> {
     /// First and last position of every run, ascending.
     pub(super) runs: &'a [(u64, u64)],
+    /// From here on there may be copies of them that nobody knows of.
+    pub(super) upto: Position,
     /// The keyed hashes of their ids: a commit that failed may have left a copy of an event under another position.
     pub(super) ids: BTreeSet<Keyed>,
     pub(super) key: &'a [u8; 32],
@@ -58,8 +61,8 @@ struct Draft {
     ids: HashMap<Digest, u32>,
     /// Of each chunk by its place before: where it is now, unless nothing is left of it.
     moved: HashMap<u64, Option<Row>>,
-    /// Events that are not in it.
-    removed: u64,
+    /// How many events are not in it.
+    removed: usize,
     /// Over every event that stays.
     kept: blake3::Hasher,
     refused: Option<&'static str>,
@@ -82,8 +85,8 @@ impl Draft {
     fn take(&mut self, old: &[u8], base: Position, chunk: &Chunk, gone: &Gone<'_>) {
         let stays: Vec<Message<'_>> = chunk.messages().filter(|message| !gone.takes(base, message)).collect();
         let lost = chunk.len() - stays.len();
-        self.removed += lost as u64;
-        stays.iter().for_each(|message| add(&mut self.kept, message));
+        self.removed += lost;
+        stays.iter().for_each(|message| add(&mut self.kept, base, message));
         let sequences: BTreeSet<u32> = stays.iter().map(|message| message.sequence).collect();
         self.ids.extend(ids(chunk).filter(|(_, sequence)| sequences.contains(sequence)));
         let before = chunk.info.offset;
@@ -125,18 +128,13 @@ impl Draft {
 
     /// Writes it under a name that nobody reads, durably, and compares what the disk holds then.
     fn write(&self, disk: &dyn Storage, name: &str, base: Position, gone: &Gone<'_>) -> io::Result<()> {
-        if disk.exists(name)? {
-            disk.remove(name)?;
-        }
-        let file = disk.create(name)?;
-        append(&*file, &self.bytes)?;
-        file.sync()?;
+        write_anew(disk, name, &self.bytes)?;
         let back = disk.read(name)?;
         let (mut sum, mut clean) = (blake3::Hasher::new(), true);
         segment::walk(&back, base.0, |chunk| {
             chunk.messages().for_each(|message| {
                 clean &= !gone.takes(base, &message);
-                add(&mut sum, &message);
+                add(&mut sum, base, &message);
             });
         });
         if clean && back == self.bytes && sum.finalize() == self.kept.finalize() {
@@ -144,21 +142,6 @@ impl Draft {
         }
         Err(io::Error::new(io::ErrorKind::InvalidData, "the segment without what is forgotten is not as it should be"))
     }
-}
-
-/// Adds all that an event is to a sum.
-fn add(sum: &mut blake3::Hasher, message: &Message<'_>) {
-    let numbers = [
-        u64::from(message.sequence),
-        message.topic as u64,
-        message.log_time,
-        message.publish_time,
-        message.data.len() as u64,
-    ];
-    for number in numbers {
-        sum.update(&number.to_le_bytes());
-    }
-    sum.update(message.data);
 }
 
 /// What is known of a segment that is written again.
@@ -169,30 +152,29 @@ struct Old {
 }
 
 impl Shared {
-    /// Writes every segment again that may hold one of these events; gives how many events are gone.
+    /// Writes every segment again that may hold one of these events.
     ///
     /// Nothing else works on sealed segments meanwhile: the caller holds what the keeper holds.
-    pub(super) fn rewrite(&self, gone: &Gone<'_>, live: Position) -> Result<u64, LogError> {
-        let mut removed = 0;
+    pub(super) fn rewrite(&self, gone: &Gone<'_>, live: Position) -> Result<(), LogError> {
         let segments = self.directory().segments.len();
         for index in 0..segments {
             let old = {
                 let directory = self.directory();
                 let segment = &directory.segments[index];
                 let number = u32::try_from(index).unwrap_or(u32::MAX);
-                let touched =
-                    segment.odd || directory.places_of(number).any(|place| gone.overlaps(place.first, place.last));
+                let touches = |place: Place| place.last >= gone.upto || gone.overlaps(place.first, place.last);
+                let touched = segment.odd || directory.places_of(number).any(touches);
                 let dead = !segment.name.is_empty() && (segment.base < live || !segment.name.ends_with(".open.mcap"));
                 (touched && dead).then(|| Old { index, name: segment.name.clone(), base: segment.base })
             };
             if let Some(old) = old {
-                removed += self.rewrite_one(&old, gone).map_err(|error| LogError::io("forget in", &old.name, error))?;
+                self.rewrite_one(&old, gone).map_err(|error| LogError::io("forget in", &old.name, error))?;
             }
         }
-        Ok(removed)
+        Ok(())
     }
 
-    fn rewrite_one(&self, old: &Old, gone: &Gone<'_>) -> io::Result<u64> {
+    fn rewrite_one(&self, old: &Old, gone: &Gone<'_>) -> io::Result<()> {
         let bytes = self.disk.read(&old.name)?;
         let mut draft = Draft::new(&self.home_id);
         segment::walk(&bytes, old.base.0, |chunk| {
@@ -202,20 +184,19 @@ impl Shared {
             draft.take(raw, old.base, &chunk, gone);
         });
         if draft.removed == 0 {
-            return Ok(0);
+            return Ok(());
         }
         if let Some(reason) = draft.refused {
             return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
         }
         if draft.rows.is_empty() {
-            self.drop_segment(old)?;
+            self.drop_segment(old)
         } else {
             draft.seal(old.base);
             let name = format!("{:020}.erased", old.base.0);
             draft.write(&*self.disk, &name, old.base, gone)?;
-            self.put_in_place(old, &name, &draft)?;
+            self.put_in_place(old, &name, &draft)
         }
-        Ok(draft.removed)
     }
 
     /// Takes a segment away of which nothing is left.
@@ -224,9 +205,7 @@ impl Shared {
         self.drop_block(old.base)?;
         self.disk.remove(&old.name)?;
         directory.exchange(old.index, &HashMap::new());
-        let segment = &mut directory.segments[old.index];
-        (segment.name, segment.bytes, segment.ids, segment.care) = (String::new(), 0, Ids::default(), Care::None);
-        segment.generation += 1;
+        directory.segments[old.index].vanish();
         drop(directory);
         self.disk.sync_dir("")
     }
@@ -244,15 +223,10 @@ impl Shared {
         let moved = draft.moved.iter().map(|(before, row)| (*before, place(row))).collect();
         directory.exchange(old.index, &moved);
         let segment = &mut directory.segments[old.index];
-        let floor = draft.rows.last().map_or(old.base, |row| Position(old.base.0 + u64::from(row.last) + 1));
-        let contents =
-            Contents { rows: draft.rows.clone(), floor, hides: segment.hides.clone(), ..Contents::default() };
-        (segment.name, segment.bytes) = (name, draft.bytes.len() as u64);
-        segment.generation += 1;
-        segment.know(&contents);
+        let contents = Contents { hides: segment.hides.clone(), ..Contents::of(old.base, draft.rows.clone()) };
         let mut ids: Vec<(Digest, u32)> = draft.ids.iter().map(|(digest, sequence)| (*digest, *sequence)).collect();
         ids.sort_unstable();
-        (segment.ids, segment.care) = (Ids::Memory(ids), Care::Due(contents));
+        segment.renew((name, draft.bytes.len() as u64), ids, contents);
         drop(directory);
         self.disk.sync_dir("")
     }

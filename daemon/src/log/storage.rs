@@ -47,7 +47,6 @@ pub(super) trait Storage: Send + Sync {
     /// Renames a file, never over an existing one.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
     /// Renames a file over an existing one.
-    #[allow(dead_code, reason = "re-packing comes next")]
     fn replace(&self, from: &str, to: &str) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, name: &str) -> io::Result<()>;
@@ -91,6 +90,16 @@ pub(super) fn append(file: &dyn OpenFile, bytes: &[u8]) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Writes a file afresh and makes its bytes durable; its name is so only once the folder is synced.
+pub(super) fn write_anew(disk: &dyn Storage, name: &str, bytes: &[u8]) -> io::Result<()> {
+    if disk.exists(name)? {
+        disk.remove(name)?;
+    }
+    let file = disk.create(name)?;
+    append(&*file, bytes)?;
+    file.sync()
 }
 
 /// Makes the bytes of a commit durable. A sync that failed is never asked for again: the kernel may have dropped the pages.

@@ -1,14 +1,16 @@
 //! What was forgotten, as keyed hashes: it is not recorded again, and says nothing to whoever does not hold the key.
 //!
-//! The file `TOMBSTONES` lies beside `KEY`. It holds what the `event.forgotten` events of the log say, so that the door can
-//! refuse an event before anything is folded; where it is lost, folding the log writes it again.
+//! The file `TOMBSTONES` lies beside `KEY` from birth on. It holds what the `event.forgotten` events of the log say, so that
+//! the door can refuse an event before anything is folded. Where it is lost or damaged the log says so, and whoever folds it
+//! folds all of it anew, which buries everything again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 
 use clone_schema::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::storage::{Storage, append};
+use super::storage::{Storage, write_anew};
 use super::{Log, LogError, locked};
 
 /// The file.
@@ -45,48 +47,60 @@ pub struct Tombstone {
 }
 
 /// Every tombstone.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Tombstones {
     ids: BTreeSet<Keyed>,
     /// Up to when an event of this text is one that was forgotten: what is said later is said anew.
     texts: BTreeMap<Keyed, Timestamp>,
+    /// Whether the file does not hold them all.
+    #[serde(skip)]
+    unwritten: bool,
+    /// Whether the file was lost: the log may hold tombstones that are not known here.
+    #[serde(skip)]
+    lost: bool,
 }
 
 impl Tombstones {
-    /// Reads the file; a missing one is empty, and so is one that is not whole: folding the log fills it again.
-    pub(super) fn read(disk: &dyn Storage, key: &[u8; 32]) -> Result<Self, LogError> {
-        let bytes = match disk.read(TOMBSTONES) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+    /// Reads the file, and makes it for a new log; where that of an old one is missing or not whole, all of them are lost.
+    pub(super) fn read(disk: &dyn Storage, key: &[u8; 32], is_new: bool) -> Result<Self, LogError> {
+        let why = match disk.read(TOMBSTONES) {
+            Ok(bytes) => match opened(&bytes, key).and_then(|body| postcard::from_bytes(body).ok()) {
+                Some(whole) => return Ok(whole),
+                None => "damaged",
+            },
+            Err(error) if error.kind() == ErrorKind::NotFound && is_new => {
+                let mut none = Self { unwritten: true, ..Self::default() };
+                return none.keep(disk, key).map(|()| none);
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => "missing",
             Err(error) => return Err(LogError::io("read", TOMBSTONES, error)),
         };
-        let whole = opened(&bytes, key).and_then(|body| postcard::from_bytes(body).ok());
-        if whole.is_none() {
-            tracing::error!(
-                "`{TOMBSTONES}` is damaged; until the log is folded anew, what was forgotten can come back"
-            );
-        }
-        Ok(whole.unwrap_or_default())
+        tracing::error!("`{TOMBSTONES}` is {why}; until the log is folded anew, what was forgotten can come back");
+        Ok(Self { lost: true, unwritten: true, ..Self::default() })
     }
 
-    fn write(&self, disk: &dyn Storage, key: &[u8; 32]) -> Result<(), LogError> {
+    /// Writes the file, where it does not hold them all.
+    fn keep(&mut self, disk: &dyn Storage, key: &[u8; 32]) -> Result<(), LogError> {
+        if !self.unwritten {
+            return Ok(());
+        }
         let body = postcard::to_stdvec(self).map_err(std::io::Error::other);
         let written = body.and_then(|body| put(disk, TOMBSTONES, DRAFT, &sealed(&body, key)));
-        written.map_err(|error| LogError::io("write", TOMBSTONES, error))
+        written.map_err(|error| LogError::io("write", TOMBSTONES, error))?;
+        self.unwritten = false;
+        Ok(())
     }
 
-    /// Adds some; says whether any was new.
-    fn add(&mut self, ids: &[Keyed], texts: &[Keyed], at: Timestamp) -> bool {
-        let mut new = false;
+    /// Adds some.
+    fn add(&mut self, ids: &[Keyed], texts: &[Keyed], at: Timestamp) {
         for id in ids {
-            new |= self.ids.insert(*id);
+            self.unwritten |= self.ids.insert(*id);
         }
         for text in texts {
             let upto = self.texts.entry(*text).or_insert(Timestamp::MIN);
-            new |= *upto < at;
+            self.unwritten |= *upto < at;
             *upto = (*upto).max(at);
         }
-        new
     }
 }
 
@@ -107,12 +121,7 @@ fn sum(body: &[u8], key: &[u8; 32]) -> [u8; SUM] {
 
 /// Writes a small file durably: under another name until it is whole.
 pub(super) fn put(disk: &dyn Storage, name: &str, draft: &str, bytes: &[u8]) -> std::io::Result<()> {
-    if disk.exists(draft)? {
-        disk.remove(draft)?;
-    }
-    let file = disk.create(draft)?;
-    append(&*file, bytes)?;
-    file.sync()?;
+    write_anew(disk, draft, bytes)?;
     disk.replace(draft, name)?;
     disk.sync_dir("")
 }
@@ -134,31 +143,54 @@ impl Log {
     }
 
     /// Whether this event was forgotten: the same id, or the same words from before they were forgotten.
+    ///
+    /// Its text, as it would be recorded, is only asked for where a text was forgotten.
     #[must_use]
-    pub fn is_forgotten(&self, id: &str, text: Option<&[u8]>, occurred_at: Timestamp) -> bool {
-        let stones = locked(&self.inner.shared.tombstones);
-        if stones.ids.is_empty() {
-            return false;
+    pub fn is_forgotten(&self, id: &str, text: impl FnOnce() -> Option<String>, occurred_at: Timestamp) -> bool {
+        {
+            let stones = locked(&self.inner.shared.tombstones);
+            if !stones.ids.is_empty() && stones.ids.contains(&self.keyed(Of::Id, id.as_bytes())) {
+                return true;
+            }
+            if stones.texts.is_empty() {
+                return false;
+            }
         }
-        let said = |text| stones.texts.get(&self.keyed(Of::Text, text)).is_some_and(|upto| occurred_at <= *upto);
-        stones.ids.contains(&self.keyed(Of::Id, id.as_bytes())) || text.is_some_and(said)
+        let Some(text) = text() else { return false };
+        let text = self.keyed(Of::Text, text.as_bytes());
+        locked(&self.inner.shared.tombstones).texts.get(&text).is_some_and(|upto| occurred_at <= *upto)
     }
 
-    /// Remembers what was forgotten.
+    /// Remembers what was forgotten; from here on it is refused, whether the disk takes that or not.
     ///
     /// # Durability
-    /// It is on the disk when this returns; nothing is written for what was known.
+    /// It is on the disk when this returns; nothing is written for what was known. While the file is lost nothing is
+    /// written either: a part of them would pass for all.
     ///
     /// # Errors
     /// The disk refuses.
     pub fn bury(&self, ids: &[Keyed], texts: &[Keyed], at: Timestamp) -> Result<(), LogError> {
         let shared = &self.inner.shared;
         let mut known = locked(&shared.tombstones);
-        let mut more = known.clone();
-        if more.add(ids, texts, at) {
-            more.write(&*shared.disk, &shared.key)?;
-            *known = more;
-        }
+        known.add(ids, texts, at);
+        if known.lost { Ok(()) } else { known.keep(&*shared.disk, &shared.key) }
+    }
+
+    /// Whether what was forgotten is not known, until the whole log is folded anew and [`found`](Self::found) is called.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        locked(&self.inner.shared.tombstones).lost
+    }
+
+    /// Says that all of the log was folded, and all of its tombstones were buried.
+    ///
+    /// # Errors
+    /// The disk refuses; the next start folds the log anew once more.
+    pub fn found(&self) -> Result<(), LogError> {
+        let shared = &self.inner.shared;
+        let mut known = locked(&shared.tombstones);
+        known.keep(&*shared.disk, &shared.key)?;
+        known.lost = false;
         Ok(())
     }
 }

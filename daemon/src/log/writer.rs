@@ -396,8 +396,7 @@ impl Writer {
             return disk.remove(&name).map_err(|error| LogError::io("remove", name, error));
         };
         let tail = live.tally.tail(live.base.0, live.good, live.crc.finalize());
-        let floor = live.rows.last().map_or(live.base, |row| Position(live.base.0 + u64::from(row.last) + 1));
-        let contents = Contents { rows: std::mem::take(&mut live.rows), floor, ..Contents::default() };
+        let contents = Contents::of(live.base, std::mem::take(&mut live.rows));
         let write = || {
             append(&*live.handle, &tail)?;
             live.handle.sync()?;

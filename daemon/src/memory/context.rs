@@ -5,23 +5,20 @@ pub mod pack;
 use clone_schema::api::ContextRequest;
 use clone_schema::memory::{Episode, Fact, Raw, Status};
 use clone_schema::{Fault, Timestamp};
-use serde::{Deserialize, Serialize};
 
 /// The facts, episodes and raw rows that a request asks for.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Context {
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Context<'a> {
     /// Active facts by importance, then the newest.
-    pub facts: Vec<Fact>,
+    pub facts: Vec<&'a Fact>,
     /// Episodes that ended in the window, newest first.
-    pub episodes: Vec<Episode>,
+    pub episodes: Vec<&'a Episode>,
     /// Raw rows of the window, newest first.
     pub raw: Vec<Raw>,
-    /// What was asked for, with defaults filled in.
-    pub meta: Window,
 }
 
 /// The limits in force.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     /// How far back episodes and raw rows go, in minutes.
     pub recency_minutes: u32,
@@ -57,45 +54,41 @@ fn within(name: &str, value: Option<usize>, otherwise: usize, most: usize) -> Re
     if fits { Ok(value) } else { Err(Fault::invalid(format!("`{name}` must be from 1 to {most}, not {value}"))) }
 }
 
-/// Selects the bundle.
-///
-/// # Errors
-///
-/// Invalid when a limit is outside its range.
-pub fn context(
+/// Selects the bundle: what is left out is not copied.
+#[must_use]
+pub fn context<'a>(
     request: &ContextRequest,
-    facts: &[Fact],
-    episodes: &[Episode],
-    raw: &[Raw],
+    window: Window,
+    facts: impl Iterator<Item = &'a Fact>,
+    episodes: impl Iterator<Item = &'a Episode>,
+    mut raw: Vec<Raw>,
     now: Timestamp,
-) -> Result<Context, Fault> {
-    let meta = Window::of(request)?;
-    let since = now.as_second().saturating_sub(i64::from(meta.recency_minutes) * 60);
+) -> Context<'a> {
+    let since = now.as_second().saturating_sub(i64::from(window.recency_minutes) * 60);
     let recent = |at: Timestamp| at.as_second() >= since && at <= now;
 
-    let mut facts: Vec<&Fact> = facts.iter().filter(|fact| wanted(request, fact)).collect();
+    let goal = request.goal.as_deref().map(str::to_lowercase);
+    let tags = request.tags.as_deref().unwrap_or_default();
+    let mut facts: Vec<&Fact> = facts.filter(|fact| wanted(fact, goal.as_deref(), tags)).collect();
     facts.sort_by(|a, b| {
         let newer = b.updated.cmp(&a.updated);
         b.importance.total_cmp(&a.importance).then(newer).then_with(|| a.id.cmp(&b.id))
     });
-    let mut episodes: Vec<&Episode> = episodes.iter().filter(|episode| recent(episode.ended_at)).collect();
+    facts.truncate(window.max_facts);
+    let mut episodes: Vec<&Episode> = episodes.filter(|episode| recent(episode.ended_at)).collect();
     episodes.sort_by(|a, b| b.ended_at.cmp(&a.ended_at).then_with(|| a.id.cmp(&b.id)));
-    let mut raw: Vec<&Raw> = raw.iter().filter(|row| recent(row.occurred_at)).collect();
+    episodes.truncate(window.max_episodes);
+    raw.retain(|row| recent(row.occurred_at));
     raw.sort_by(|a, b| b.occurred_at.cmp(&a.occurred_at).then_with(|| a.id.cmp(&b.id)));
-    Ok(Context {
-        facts: facts.into_iter().take(meta.max_facts).cloned().collect(),
-        episodes: episodes.into_iter().take(meta.max_episodes).cloned().collect(),
-        raw: raw.into_iter().take(meta.max_raw).cloned().collect(),
-        meta,
-    })
+    raw.truncate(window.max_raw);
+    Context { facts, episodes, raw }
 }
 
-fn wanted(request: &ContextRequest, fact: &Fact) -> bool {
-    let goal = request.goal.as_deref().map(str::to_lowercase);
-    let tagged = |tags: &Vec<String>| tags.is_empty() || tags.iter().any(|tag| fact.tags.contains(tag));
+/// Whether an active fact has the goal, in lower case, in its text, and one of the tags; no tags are all.
+fn wanted(fact: &Fact, goal: Option<&str>, tags: &[String]) -> bool {
     fact.status == Status::Active
-        && goal.is_none_or(|goal| fact.text.to_lowercase().contains(&goal))
-        && request.tags.as_ref().is_none_or(tagged)
+        && goal.is_none_or(|goal| fact.text.to_lowercase().contains(goal))
+        && (tags.is_empty() || tags.iter().any(|tag| fact.tags.contains(tag)))
 }
 
 #[cfg(test)]
@@ -115,8 +108,9 @@ mod tests {
             [("s1", "always use tabs for indentation"), ("s1", "never commit to main"), ("s2", "never commit to main")];
         let facts = mined(&rules);
         let texts = |request: &ContextRequest| {
-            let context = context(request, &facts, &[], &[], at(0)).expect("valid");
-            context.facts.into_iter().map(|fact| fact.claim.value).collect::<Vec<_>>()
+            let window = Window::of(request).expect("valid");
+            let context = context(request, window, facts.iter(), [].iter(), Vec::new(), at(0));
+            context.facts.into_iter().map(|fact| fact.claim.value.as_str()).collect::<Vec<_>>()
         };
         let request = ContextRequest::default();
         assert_eq!(texts(&request), ["commit to main", "tabs"]);
@@ -129,14 +123,15 @@ mod tests {
     fn the_window_and_the_caps() {
         let rows: Vec<_> = (0..100).map(|n| row(&prompt(&format!("e{n:02}"), "s", n * 60, "x"))).collect();
         let request = ContextRequest { recency_minutes: Some(10), ..ContextRequest::default() };
-        let found = context(&request, &[], &[], &rows, at(5_400)).expect("valid").raw;
+        let window = Window::of(&request).expect("valid");
+        let found = context(&request, window, [].iter(), [].iter(), rows, at(5_400)).raw;
         let ids: Vec<_> = found.iter().map(|row| row.id.as_str()).collect();
         assert_eq!((ids.len(), ids[0], ids[10]), (11, "e90", "e80"));
         for request in [
             ContextRequest { max_raw: Some(501), ..ContextRequest::default() },
             ContextRequest { recency_minutes: Some(0), ..ContextRequest::default() },
         ] {
-            assert!(context(&request, &[], &[], &rows, at(0)).is_err());
+            assert!(Window::of(&request).is_err());
         }
     }
 }

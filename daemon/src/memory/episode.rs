@@ -141,7 +141,7 @@ fn outcome<'a>(events: &[&'a Event]) -> Option<(String, &'a Event)> {
             Scene::TestsPassed => "tests passed",
             Scene::TestsFailed => "tests failed",
             Scene::Error => "an error was reported",
-            Scene::Done => "the agent reported that it was done",
+            Scene::Done | Scene::Did(_) => "the agent reported that it was done",
             Scene::Plan => "a plan was shown",
             Scene::Offer | Scene::Question | Scene::Midway => return None,
         };

@@ -7,6 +7,7 @@
 mod about;
 mod ask;
 mod change;
+mod clause;
 mod cue;
 mod guard;
 mod habit;
@@ -14,6 +15,8 @@ mod named;
 mod slot;
 mod stated;
 mod support;
+mod tongue;
+mod topic;
 mod wide;
 
 use std::collections::BTreeMap;

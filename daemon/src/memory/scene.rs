@@ -27,12 +27,31 @@ pub enum Scene {
     Done,
     /// The agent said what it does next and stopped there.
     Midway,
+    /// The agent names what it did: a place in [`DEEDS`].
+    Did(u8),
 }
+
+/// What an agent may say that it did: the word, and how a sentence about it begins. Places are kept: state holds them.
+#[rustfmt::skip]
+const DEEDS: &[(&str, &str)] = &[
+    ("refactored", "After a refactoring"), ("fixed", "After a fix"), ("updated", "After an update"), ("added", "After an addition"),
+    ("removed", "After a removal"), ("renamed", "After a renaming"), ("wrote", "After an agent wrote something"),
+    ("moved", "After a move"), ("created", "After an agent created something"), ("implemented", "After an implementation"),
+    ("deployed", "After a deployment"), ("installed", "After an installation"), ("merged", "After a merge"),
+    ("migrated", "After a migration"), ("formatted", "After formatting"), ("documented", "After documentation was written"),
+    ("upgraded", "After an upgrade"), ("reverted", "After something was reverted"), ("configured", "After a configuration"),
+    ("cleaned", "After a clean-up"), ("replaced", "After a replacement"), ("deleted", "After a deletion"), ("pushed", "After a push"),
+    ("committed", "After a commit"), ("opened", "After an agent opened something"), ("changed", "After a change"),
+    ("extracted", "After an extraction"), ("optimized", "After an optimization"), ("generated", "After an agent generated something"),
+    ("reviewed", "After a review"), ("released", "After a release"), ("rebased", "After a rebase"), ("split", "After a split"),
+    ("simplified", "After a simplification"), ("bumped", "After a version was raised"), ("ported", "After a port"),
+    ("rewrote", "After a rewrite"),
+];
 
 impl Scene {
     /// The word in a fact's attribute.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Offer => "offer",
             Self::Question => "question",
@@ -42,12 +61,13 @@ impl Scene {
             Self::Error => "error",
             Self::Done => "done",
             Self::Midway => "midway",
+            Self::Did(deed) => DEEDS[usize::from(deed) % DEEDS.len()].0,
         }
     }
 
     /// The start of a sentence about it.
     #[must_use]
-    pub const fn when(self) -> &'static str {
+    pub fn when(self) -> &'static str {
         match self {
             Self::Offer => "When an agent offers to act",
             Self::Question => "When an agent asks a question",
@@ -57,6 +77,7 @@ impl Scene {
             Self::Error => "After an error",
             Self::Done => "When an agent reports that it is done",
             Self::Midway => "When an agent stops midway",
+            Self::Did(deed) => DEEDS[usize::from(deed) % DEEDS.len()].1,
         }
     }
 }
@@ -64,9 +85,34 @@ impl Scene {
 /// In order: what stands first wins, because the person answers the question rather than the report before it.
 const SCANS: &[(Scene, &[&str])] = &[
     (Scene::Plan, &["here is the plan", "here's the plan", "here's my plan", "proposed plan", "implementation plan"]),
-    (Scene::TestsFailed, &["tests failed", "test failed", "tests are failing", "tests still fail", "failing tests"]),
+    (
+        Scene::TestsFailed,
+        &[
+            "tests failed",
+            "test failed",
+            "tests are failing",
+            "tests still fail",
+            "failing tests",
+            "tests are still failing",
+        ],
+    ),
     (Scene::TestsPassed, &["tests pass", "tests are passing", "tests passed", "test suite passes", "all green"]),
-    (Scene::Error, &["error occurred", "failed to", "i encountered an error", "build failed", "ran into an error"]),
+    (
+        Scene::Error,
+        &[
+            "error occurred",
+            "failed to",
+            "i encountered an error",
+            "build failed",
+            "ran into an error",
+            "failed after",
+            "failed with",
+            "timed out",
+            "is stuck",
+            "keep crashing",
+            "keeps crashing",
+        ],
+    ),
     (
         Scene::Done,
         &[
@@ -117,7 +163,38 @@ pub fn scene(agent_text: &str) -> Option<Scene> {
     if MIDWAY.iter().any(|start| line.starts_with(start) || line.contains(&format!(". {start}"))) {
         return Some(Scene::Midway);
     }
-    SCANS.iter().find(|(_, words)| words.iter().any(|word| end.contains(word))).map(|(scene, _)| *scene)
+    let scanned = SCANS.iter().find(|(_, words)| words.iter().any(|word| end.contains(word))).map(|(scene, _)| *scene);
+    scanned.or_else(|| did(last))
+}
+
+/// What the last block of a text says that the agent did, in its first words.
+fn did(last: &str) -> Option<Scene> {
+    const BEFORE: &[&str] = &[
+        "i",
+        "i've",
+        "i",
+        "have",
+        "just",
+        "also",
+        "now",
+        "successfully",
+        "ok",
+        "done",
+        "we",
+        "and",
+        "then",
+        "has",
+        "been",
+    ];
+    let first = last.split_once(". ").map_or(last, |(first, _)| first);
+    let words = first.split(|c: char| c.is_whitespace() || ".,:;!—-".contains(c)).filter(|word| !word.is_empty());
+    let words: Vec<&str> = words.take(24).collect();
+    let deed = |word: &str| DEEDS.iter().position(|(deed, _)| *deed == word);
+    let own = words.iter().take(5).find(|word| !BEFORE.contains(word)).and_then(|word| deed(word));
+    // `the branch has been pushed`
+    let passive = || words.windows(3).find(|three| matches!(three[0], "has" | "have") && three[1] == "been");
+    let at = own.or_else(|| passive().and_then(|three| deed(three[2])))?;
+    u8::try_from(at).ok().map(Scene::Did)
 }
 
 #[cfg(test)]
@@ -135,6 +212,11 @@ mod tests {
             ("I’ve updated the file.", Some(Scene::Done)),
             ("The build failed", Some(Scene::Error)),
             ("Tests pass.\n\nFound it. Let me mend the parser:", Some(Scene::Midway)),
+            ("I refactored the parser as discussed.", Some(Scene::Did(0))),
+            ("Looked around.\n\nFixed the bug in line 3.", Some(Scene::Did(1))),
+            ("The branch has been pushed with 3 commits.", Some(Scene::Did(22))),
+            ("The build of it failed after 12 seconds.", Some(Scene::Error)),
+            ("The update changed nothing", None),
             ("Let me know how it goes", None),
             ("Reading the file", None),
             ("", None),

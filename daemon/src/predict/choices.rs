@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use clone_schema::event::{Choice, ChoiceKind, Origin, Outcome};
 use clone_schema::prediction::{Candidate, Cited, Weight};
-use clone_schema::text::head;
+use clone_schema::text::{head, tail};
 use serde::{Deserialize, Serialize};
 
 use super::calibrate::Row;
@@ -30,6 +30,8 @@ const QUESTIONS_MAX: usize = 64;
 const WORDS_MAX: usize = 4_000;
 /// The beginning of a question that tells it from others, in bytes.
 const QUESTION_BYTES: usize = 400;
+/// The end of a text that is kept to find a question in, in bytes.
+const BLOCK_BYTES: usize = 4_000;
 /// What every count keeps when the same is offered again.
 const FADE: f64 = 0.97;
 /// How many choices the prior of a place is worth.
@@ -86,6 +88,29 @@ pub struct Offered<'a> {
     pub question: &'a str,
     /// The options in the order shown.
     pub options: &'a [String],
+}
+
+/// The question of a dialog, as it is known again from the words of whoever tells of it later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    head: String,
+    block: String,
+}
+
+impl Asked {
+    /// A question, or a text that ends in it.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        let block = tail(last_block(text), BLOCK_BYTES);
+        Self { head: normal(head(text, QUESTION_BYTES)), block: normal(block) }
+    }
+
+    /// Whether it is this question; one without words may be any.
+    #[must_use]
+    pub fn is(&self, question: &str) -> bool {
+        let question = normal(head(question, QUESTION_BYTES));
+        self.head == question || self.block.contains(&question)
+    }
 }
 
 /// How often something was offered and taken.
@@ -188,7 +213,12 @@ impl Choices {
     /// Learns one answered dialog: first how an answer to it would have fared, then what was taken.
     pub fn learn(&mut self, chosen: &Chosen) {
         let offered = Offered { kind: chosen.kind, question: &chosen.question, options: &chosen.options };
-        if let Some(first) = self.scored(&offered).into_iter().next().filter(|first| first.own && !chosen.predicted) {
+        if let Some(first) = self
+            .scored(&offered, self.known(&offered))
+            .into_iter()
+            .next()
+            .filter(|first| first.own && !chosen.predicted)
+        {
             let (kind, hit) = (kind_of(chosen.kind), chosen.taken == Some(first.at));
             self.curves.add(kind, Row::new(first.raw, hit, 1.0), self.curves.stood(kind, first.raw));
         }
@@ -233,11 +263,12 @@ impl Choices {
     /// The options best first, with what stands behind the first.
     #[must_use]
     pub fn answer(&self, offered: &Offered<'_>, k: usize) -> Answer {
-        let scored = self.scored(offered);
+        let known = self.known(offered);
+        let scored = self.scored(offered, known);
         let (kind, first) = (kind_of(offered.kind), scored.first());
         let standing = self.curves.standing(kind, first.map_or(0.0, |first| first.raw));
         let curve = self.curves.at(kind);
-        let seen = self.answers(offered);
+        let seen = known.map(|(_, seen)| seen);
         let agreeing = |at: usize| seen.map_or(0, |seen| seen.cited.iter().filter(|one| is(one.1, at)).count());
         let candidates = scored.iter().take(k).map(|one| {
             let cited =
@@ -246,7 +277,7 @@ impl Choices {
                 response: offered.options[one.at].clone(),
                 probability: curve.probability(one.raw),
                 raw_confidence: one.raw,
-                reasoning: self.reason(offered, one.at),
+                reasoning: self.reason(offered, one.at, seen),
                 evidence: cited.take(CITED_MAX).map(|(id, _)| cite(id)).collect(),
                 ..filler()
             }
@@ -269,10 +300,8 @@ impl Choices {
     }
 
     /// Every option with its number, best first; the numbers sum to at most 1.
-    fn scored(&self, offered: &Offered<'_>) -> Vec<Scored> {
+    fn scored(&self, offered: &Offered<'_>, known: Option<(&Menu, &Answers)>) -> Vec<Scored> {
         let options = &offered.options[..offered.options.len().min(OPTIONS_MAX)];
-        let menu = self.menus.get(&menu_key(offered.kind, options));
-        let seen = self.answers(offered);
         // One more than there are: a person may always say something else.
         let even = 1.0 / (f64::from(u32::try_from(options.len()).unwrap_or(u32::MAX)) + 1.0);
         let one = |(at, option): (usize, &String)| {
@@ -280,8 +309,8 @@ impl Choices {
             let place = place.map_or(even, |count| count.share(even, DOUBT));
             let word = self.words.get(&word_key(offered.kind, option));
             let words = word.map_or(place, |count| count.share(place, DOUBT));
-            let shared = menu.map_or(words, |menu| menu.answers.share(at, words));
-            Scored { at, raw: seen.map_or(shared, |seen| seen.share(at, shared)), own: word.is_some() }
+            let raw = known.map_or(words, |(menu, seen)| seen.share(at, menu.answers.share(at, words)));
+            Scored { at, raw, own: word.is_some() }
         };
         let mut scored: Vec<Scored> = options.iter().enumerate().map(one).collect();
         let sum: f64 = scored.iter().map(|one| one.raw).sum();
@@ -290,8 +319,8 @@ impl Choices {
         scored
     }
 
-    /// The answers to just this question, else to its menu.
-    fn answers(&self, offered: &Offered<'_>) -> Option<&Answers> {
+    /// A menu that was answered before, and the answers to just this question, else to the menu.
+    fn known(&self, offered: &Offered<'_>) -> Option<(&Menu, &Answers)> {
         let menu = self.menus.get(&menu_key(offered.kind, offered.options))?;
         let asked = normal(head(offered.question, QUESTION_BYTES));
         let whole = || normal(last_block(offered.question));
@@ -300,12 +329,12 @@ impl Choices {
             let whole = whole();
             menu.questions.iter().find(|(question, _)| !question.is_empty() && whole.contains(*question))
         };
-        exact.or_else(|| within().map(|(_, answers)| answers)).or(Some(&menu.answers))
+        Some((menu, exact.or_else(|| within().map(|(_, answers)| answers)).unwrap_or(&menu.answers)))
     }
 
-    fn reason(&self, offered: &Offered<'_>, at: usize) -> String {
+    fn reason(&self, offered: &Offered<'_>, at: usize, seen: Option<&Answers>) -> String {
         let times = |count: &Count| (count.taken.round(), count.offered.round());
-        if let Some((taken, of)) = self.answers(offered).and_then(|seen| seen.options.get(at)).map(times) {
+        if let Some((taken, of)) = seen.and_then(|seen| seen.options.get(at)).map(times) {
             return format!("you took this {taken} of about {of} times that it was asked of late");
         }
         match self.words.get(&word_key(offered.kind, &offered.options[at])).map(times) {
@@ -426,7 +455,8 @@ mod tests {
         }
         assert!(choices.menus.len() <= MENUS_MAX && choices.words.len() <= WORDS_MAX);
         let shown = options(&["a7", "b", "c"]);
-        let scored = choices.scored(&Offered { kind: ChoiceKind::Question, question: "q", options: &shown });
+        let offered = Offered { kind: ChoiceKind::Question, question: "q", options: &shown };
+        let scored = choices.scored(&offered, choices.known(&offered));
         assert!(scored.iter().map(|one| one.raw).sum::<f64>() <= 1.0 + 1e-9);
         assert!(scored.windows(2).all(|pair| pair[0].raw >= pair[1].raw));
     }

@@ -16,13 +16,19 @@ const TURNING: [&str; 19] = [
     "unless", "instead", "isn", "nor", "none", "t",
 ];
 
+/// Whether what was sent is what was predicted, word for word: what a client types that acts on an answer.
+#[must_use]
+pub fn is_repeat(predicted: &str, sent: &str) -> bool {
+    let (one, two) = (normal(predicted), normal(sent));
+    one == two && (!one.is_empty() || predicted.trim() == sent.trim())
+}
+
 /// Whether what was sent says the same as what was predicted: the same words, two bare yeses, or a changed word in ten
 /// where neither is turned round.
 #[must_use]
 pub fn is_same(predicted: &str, sent: &str) -> bool {
-    let (one, two) = (normal(predicted), normal(sent));
-    if one == two {
-        return !one.is_empty() || predicted.trim() == sent.trim();
+    if is_repeat(predicted, sent) {
+        return true;
     }
     let (kind, other) = (verdict(predicted), verdict(sent));
     if kind == Verdict::Approved && other == Verdict::Approved {
@@ -40,7 +46,7 @@ fn turning(tokens: &[String]) -> Vec<&str> {
 
 fn is_close(one: &[String], two: &[String]) -> bool {
     let longer = one.len().max(two.len());
-    if longer > TOKENS_MAX {
+    if longer == 0 || longer > TOKENS_MAX {
         return false;
     }
     let count = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
@@ -87,6 +93,7 @@ mod tests {
         ] {
             assert_eq!(is_same(predicted, sent), expected, "{predicted} | {sent}");
             assert_eq!(is_same(sent, predicted), expected, "{sent} | {predicted}");
+            assert!(expected || !is_repeat(predicted, sent), "{predicted} | {sent}");
         }
     }
 

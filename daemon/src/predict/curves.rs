@@ -15,7 +15,8 @@ use super::calibrate::{Belief, Row};
 use super::situation::{KINDS, Kind};
 use super::tripwire::{LEAST, Outcome, Stood};
 
-/// Labels that the fits read, at most, over all kinds.
+/// Labels that the fits read, at most, over all kinds; and as many answers that were acted on, which only the trip-wire
+/// reads.
 pub const MAX_LABELS: usize = 1_200;
 
 /// What a predictor's raw numbers are before anyone calibrates them.
@@ -52,7 +53,11 @@ struct Labelled {
 
 impl Labelled {
     fn outcome(&self) -> Outcome {
-        Outcome { stood: self.stood, hit: self.row.hit(), acted: self.of.is_some_and(|of| of.acted) }
+        Outcome { stood: self.stood, hit: self.row.hit(), acted: self.is_acted() }
+    }
+
+    fn is_acted(&self) -> bool {
+        self.of.is_some_and(|of| of.acted)
     }
 }
 
@@ -123,12 +128,17 @@ impl Curves {
         self.fitted = Default::default();
     }
 
+    /// The oldest of its own sort gives way: whoever acts often must not thereby forget what people said.
     fn push(&mut self, label: Labelled) {
-        if self.rows.len() == MAX_LABELS {
-            self.rows.pop_front();
+        let acted = label.is_acted();
+        let mut alike = (0..).zip(&self.rows).filter(|(_, row)| row.is_acted() == acted).map(|(at, _)| at);
+        if let Some(oldest) = alike.next()
+            && alike.count() + 1 >= MAX_LABELS
+        {
+            self.rows.remove(oldest);
         }
         let seen = &mut self.seen[label.kind.index()];
-        *seen = seen.saturating_add(u32::from(label.of.is_none_or(|of| !of.acted)));
+        *seen = seen.saturating_add(u32::from(!acted));
         self.rows.push_back(label);
     }
 
@@ -245,6 +255,20 @@ mod tests {
         let (none, harmed) = (said(&[]).1, said(&[(1, true, true), (1, false, true)]).1);
         assert_eq!((none.probability, none.peers, none.labels), (harmed.probability, harmed.peers, harmed.labels));
         assert_eq!(harmed.outcomes, [Outcome { stood, hit: false, acted: true }]);
+    }
+
+    #[test]
+    fn what_is_acted_on_pushes_no_label_out() {
+        let (mut curves, stood) = (taught(Scale::Shipped, Kind::Offer, 20, true), Stood { strict: 0.8, standard: 0.9 });
+        let (before, most) = (curves.standing(Kind::Offer, 0.5), MAX_LABELS as u64);
+        for prediction in 0..2 * most {
+            curves.judge(Judging { prediction, acted: true }, Kind::Offer, Row::new(0.9, true, 1.0), stood);
+        }
+        let after = curves.standing(Kind::Offer, 0.5);
+        assert_eq!((after.peers, after.labels, after.probability), (20, 20, before.probability));
+        assert_eq!((after.outcomes.len(), curves.rows.len()), (MAX_LABELS, MAX_LABELS + 20));
+        (0..MAX_LABELS).for_each(|_| curves.add(Kind::Report, Row::new(0.3, true, 1.0), Stood::default()));
+        assert_eq!((curves.peers(Kind::Offer, 0.5), curves.rows.len()), (0, 2 * MAX_LABELS), "labels push labels out");
     }
 
     #[test]

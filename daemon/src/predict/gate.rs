@@ -9,9 +9,9 @@ use clone_schema::confidence::{below, floor3};
 use clone_schema::event::ChoiceKind;
 use clone_schema::prediction::{Candidate, Gate, MAX_K, MIN_THRESHOLD, Status, Weight};
 
-use super::local::Answer;
+use super::local::{Answer, Label};
 use super::situation::{Kind, last_block, normal, tokens};
-use super::tripwire::tripped;
+use super::tripwire::{Stood, tripped};
 
 /// Like situations that were answered alike, from which on an answer may be acted on.
 pub const ENOUGH_AGREE: u32 = 5;
@@ -25,18 +25,25 @@ pub const FILLER: &str = "continue";
 
 /// How much may be automatic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub struct Mode {
+    /// At most one person in twenty falls below what was promised; else the looser bound.
+    pub strict: bool,
+    /// What holds every answer, as a mute, the person's switch or a new home; none where answers may be acted on.
+    pub held: Option<Gate>,
+}
+
+impl Mode {
     /// Answers may be acted on.
-    Live {
-        /// At most one person in twenty falls below what was promised; else the looser bound.
-        strict: bool,
-    },
-    /// The person muted this agent, this project or this hour.
-    Muted,
-    /// Shown, never acted on.
-    Shadow,
-    /// The person switched it off.
-    Off,
+    #[must_use]
+    pub const fn live(strict: bool) -> Self {
+        Self { strict, held: None }
+    }
+
+    /// A new home: shown, never acted on.
+    #[must_use]
+    pub const fn shadow(strict: bool) -> Self {
+        Self { strict, held: Some(Gate::Shadow) }
+    }
 }
 
 /// An answer with what we stand behind.
@@ -50,6 +57,8 @@ pub struct Decided {
     pub gate: Gate,
     /// How much stands behind the first candidate.
     pub weight: Weight,
+    /// What the first candidate stood at before anything held it.
+    pub stood: Stood,
     /// What the agent did last.
     pub kind: Kind,
     /// Nothing of the person's own fits.
@@ -72,6 +81,13 @@ impl Decided {
     pub fn confidence(&self) -> f64 {
         self.candidates.first().map_or(0.0, |first| first.confidence)
     }
+
+    /// What it teaches that the first candidate was right or wrong.
+    #[must_use]
+    pub fn label(&self, hit: bool) -> Label {
+        let raw = self.candidates.first().map_or(0.0, |first| first.raw_confidence);
+        Label { raw, kind: self.kind, hit, weight: 1.0, stood: self.stood }
+    }
 }
 
 /// Applies the wire rule to an answer.
@@ -86,8 +102,7 @@ pub fn decide(answer: Answer, threshold: f64, mode: Mode, agent_input: &str, id:
     if candidates.is_empty() {
         candidates.push(filler());
     }
-    let strict = mode != Mode::Live { strict: false };
-    let lower = answer.standing.stood.under(strict);
+    let lower = answer.standing.stood.under(mode.strict);
     let stand = floor3(lower.min(candidates[0].probability));
     let evidence = (answer.weight.agree, answer.standing.peers);
     let destructive = is_destructive(last_block(agent_input)) || is_destructive(&candidates[0].response);
@@ -96,25 +111,20 @@ pub fn decide(answer: Answer, threshold: f64, mode: Mode, agent_input: &str, id:
         () if abstained => Gate::Abstained,
         () if stand < threshold => Gate::LowerBound,
         () if evidence.0 < ENOUGH_AGREE && evidence.1 < ENOUGH_PEERS => Gate::EvidenceFloor,
-        () if tripped(&answer.standing.outcomes, threshold, strict) => Gate::TripWire,
+        () if tripped(&answer.standing.outcomes, threshold, mode.strict) => Gate::TripWire,
         () if is_audited(id) => Gate::Audit,
         () => Gate::Open,
     };
-    let gate = match mode {
-        Mode::Off => Gate::Off,
-        Mode::Shadow => Gate::Shadow,
-        Mode::Muted => Gate::Mute,
-        Mode::Live { .. } => live,
-    };
+    let gate = mode.held.unwrap_or(live);
     let confidence = if gate == Gate::Open { stand } else { stand.min(below(threshold)) };
     candidates[0].confidence = confidence;
     for candidate in candidates.iter_mut().skip(1) {
         candidate.confidence = floor3(candidate.probability).min(confidence);
     }
     let status = if confidence >= threshold { Status::Auto } else { Status::Escalated };
-    let (weight, kind, channel) = (answer.weight, answer.kind, answer.channel);
+    let (weight, stood, kind, channel) = (answer.weight, answer.standing.stood, answer.kind, answer.channel);
     let would_be_auto = matches!(live, Gate::Open | Gate::Audit);
-    Decided { candidates, status, gate, weight, kind, abstained, channel, would_be_auto }
+    Decided { candidates, status, gate, weight, stood, kind, abstained, channel, would_be_auto }
 }
 
 /// Whether the prediction of this id is asked although it could be automatic.
@@ -263,7 +273,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::curves::Standing;
-    use super::super::tripwire::{Outcome, Stood};
+    use super::super::tripwire::Outcome;
     use super::*;
 
     /// An id that is not audited.
@@ -284,16 +294,20 @@ mod tests {
         }
     }
 
-    const LIVE: Mode = Mode::Live { strict: true };
+    const LIVE: Mode = Mode::live(true);
+
+    const fn held(gate: Gate) -> Mode {
+        Mode { held: Some(gate), ..LIVE }
+    }
 
     #[test]
     fn each_gate_holds_what_it_should() {
         let sure = || answer(vec![candidate("yes", 0.95), candidate("no", 0.04)], 0.9, 8, 20);
         let table: [(&str, Answer, Mode, &str, Gate); 8] = [
             ("open", sure(), LIVE, "all tests pass, shall I go on?", Gate::Open),
-            ("off", sure(), Mode::Off, "shall I go on?", Gate::Off),
-            ("muted", sure(), Mode::Muted, "shall I go on?", Gate::Mute),
-            ("shadow", sure(), Mode::Shadow, "shall I go on?", Gate::Shadow),
+            ("off", sure(), held(Gate::Off), "shall I go on?", Gate::Off),
+            ("muted", sure(), held(Gate::Mute), "shall I go on?", Gate::Mute),
+            ("shadow", sure(), held(Gate::Shadow), "shall I go on?", Gate::Shadow),
             ("destructive", sure(), LIVE, "shall I run `rm -rf build`?", Gate::Destructive),
             ("abstained", Answer { abstained: true, ..sure() }, LIVE, "go on?", Gate::Abstained),
             ("unsure", answer(vec![candidate("yes", 0.9)], 0.79, 8, 20), LIVE, "go on?", Gate::LowerBound),
@@ -306,6 +320,20 @@ mod tests {
             let switched = matches!(gate, Gate::Open | Gate::Off | Gate::Shadow | Gate::Mute);
             assert_eq!(decided.would_be_auto, switched, "{name}");
             assert_eq!(decided.confidence() >= 0.8, gate == Gate::Open, "{name}");
+        }
+    }
+
+    /// What the switch or a mute holds is told by the bound that would decide if it did not.
+    #[test]
+    fn what_is_held_is_decided_by_the_same_bound() {
+        let between = || {
+            let mut answer = answer(vec![candidate("yes", 0.95)], 0.7, 8, 20);
+            answer.standing.stood = Stood { strict: 0.7, standard: 0.9 };
+            answer
+        };
+        for hold in [None, Some(Gate::Shadow), Some(Gate::Mute), Some(Gate::Off)] {
+            let would = |strict| decide(between(), 0.8, Mode { strict, held: hold }, "go on?", ID).would_be_auto;
+            assert_eq!((would(true), would(false)), (false, true), "{hold:?}");
         }
     }
 
@@ -377,15 +405,18 @@ mod tests {
         fn the_wire_rule_holds(
             answer in any_answer(),
             threshold in prop_oneof![0.0..=1.2_f64, Just(f64::NAN), Just(0.8)],
-            mode in prop_oneof![Just(LIVE), Just(Mode::Live { strict: false }), Just(Mode::Shadow), Just(Mode::Muted), Just(Mode::Off)],
+            strict in any::<bool>(),
+            hold in prop_oneof![Just(None), Just(Some(Gate::Shadow)), Just(Some(Gate::Mute)), Just(Some(Gate::Off))],
             input in prop_oneof![Just("go on?"), Just("delete it?")],
             id in "[a-z]{1,4}",
         ) {
-            let decided = decide(answer, threshold, mode, input, &id);
+            let decided = decide(answer.clone(), threshold, Mode { strict, held: hold }, input, &id);
+            let live = decide(answer, threshold, Mode::live(strict), input, &id);
+            prop_assert_eq!(decided.would_be_auto, matches!(live.gate, Gate::Open | Gate::Audit));
             let auto = decided.status == Status::Auto;
             prop_assert_eq!(auto, !threshold.is_nan() && decided.confidence() >= threshold.max(MIN_THRESHOLD));
             prop_assert_eq!(auto, decided.gate == Gate::Open);
-            prop_assert!(!(auto && (input == "delete it?" || matches!(mode, Mode::Shadow | Mode::Muted | Mode::Off))));
+            prop_assert!(!(auto && (input == "delete it?" || hold.is_some())));
             prop_assert!(!decided.predicted_response().trim().is_empty());
             prop_assert!((1..=MAX_K).contains(&decided.candidates.len()));
             let sum: f64 = decided.candidates.iter().map(|c| c.probability).sum();

@@ -11,18 +11,16 @@ use clone_schema::prediction::{Candidate, Weight};
 use clone_schema::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::assent::{self, Assent, Before};
+use super::assent;
 use super::calibrate::Row;
 use super::choices::{Choices, Chosen, Offered};
 use super::continuation::{Continuation, Endings};
 use super::curves::{Curves, Judging, Standing};
-use super::fit::Sparse;
 use super::habits::Habits;
 use super::nearest::Nearest;
 use super::part::Part;
 use super::rank::Weights;
-use super::situation::{Kind, Situation};
-use super::stratum::verdict;
+use super::situation::{Kind, Situation, kind_of};
 use super::tripwire::Stood;
 
 /// Habits in the pool.
@@ -136,7 +134,6 @@ pub(super) struct Reply {
 pub(super) struct Thread {
     pub(super) last: Option<u32>,
     pub(super) replies: u32,
-    pub(super) before: Before,
 }
 
 /// Learns pairs and answers queries; everything is in memory.
@@ -155,7 +152,6 @@ pub struct Predictor {
     pub(super) curves: Curves,
     pub(super) endings: Endings,
     pub(super) letters: usize,
-    pub(super) assent: Assent,
     pub(super) choices: Choices,
     /// No part of what is kept: they come with the program.
     #[serde(skip)]
@@ -200,7 +196,7 @@ impl Predictor {
     /// A predictor that has met nobody, with other priors than the shipped ones.
     #[must_use]
     pub fn new(priors: &Priors) -> Self {
-        Self { assent: Assent::new(&priors.assent), weights: priors.rank.clone(), ..Self::default() }
+        Self { weights: priors.rank.clone(), ..Self::default() }
     }
 
     /// The same without one of its parts.
@@ -234,11 +230,6 @@ impl Predictor {
         thread.last = Some(id);
         thread.replies += 1;
         if spoken {
-            let numbers = assent::features(&pair.agent_text, &pair.agent, thread.before);
-            self.assent.learn(&numbers, verdict(&pair.reply).is_yes());
-        }
-        thread.before = thread.before.then(&pair.reply);
-        if spoken {
             self.endings.replied(situation.kind);
         }
         self.letters += pair.reply_id.len() + 64;
@@ -256,28 +247,14 @@ impl Predictor {
     /// The session's next reply, should it be resumed, counts as a reply of its own.
     pub fn learn_end(&mut self, _session_id: &str, last_agent_text: &str) {
         if !last_agent_text.trim().is_empty() {
-            self.endings.ended(Situation::read(last_agent_text).kind);
+            self.endings.ended(kind_of(last_agent_text));
         }
     }
 
     /// Whether the person would reply again in this session.
     #[must_use]
     pub fn continuation(&self, query: &Query<'_>) -> Continuation {
-        self.endings.answer(Situation::read(query.agent_input).kind)
-    }
-
-    /// The chance that the person says yes, with or without more words, whatever they would say it with.
-    #[must_use]
-    pub fn approval(&self, query: &Query<'_>) -> f64 {
-        self.assent.probability(&self.situation(query))
-    }
-
-    /// The numbers by which [`approval`](Self::approval) judges, for whoever fits its weights.
-    #[must_use]
-    pub fn situation(&self, query: &Query<'_>) -> Sparse {
-        let session = query.session_id.and_then(|name| self.sessions.get(name));
-        let thread = session.and_then(|session| self.threads.get(*session as usize));
-        assent::features(query.agent_input, query.agent, thread.map(|thread| thread.before).unwrap_or_default())
+        self.endings.answer(kind_of(query.agent_input))
     }
 
     /// Learns how an answer fared; only a person's own word, or what they typed, may come here.
@@ -311,7 +288,7 @@ impl Predictor {
         if let Some(channel) = channel {
             return self.choices.stood(channel, raw);
         }
-        let kind = Situation::read(agent_input).kind;
+        let kind = kind_of(agent_input);
         (kind, self.curves.stood(kind, raw))
     }
 

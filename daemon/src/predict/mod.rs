@@ -43,9 +43,9 @@ mod tests;
 pub mod tripwire;
 mod view;
 
-pub use choices::{Chosen, Offered};
+pub use choices::{Asked, Chosen, Offered};
 pub use continuation::Continuation;
-pub use cosmetic::is_same;
+pub use cosmetic::{is_repeat, is_same};
 pub use curves::Judging;
 pub use gate::{Decided, Mode, decide};
 pub use local::{Answer, Forecast, Judged, Label, Pair, Predictor, Priors, Query};

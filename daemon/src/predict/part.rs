@@ -1,6 +1,6 @@
 //! The parts of the predictor that can be left out, so that a replay tells what each of them gives.
 
-use super::rank::names;
+use super::rank::{BY_KIND, names};
 
 /// One part: where candidates come from, or what they are judged by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,8 @@ impl Part {
         }
     }
 
-    /// The numbers of a candidate that are nothing without it: those of these names, and of names that begin so.
+    /// The numbers of a candidate that are nothing without it: those of these names, and of names that begin so. To the
+    /// kinds belong, beside these, all from [`BY_KIND`] on.
     const fn numbers(self) -> (&'static [&'static str], &'static str) {
         const NONE: &str = "-";
         match self {
@@ -83,27 +84,7 @@ impl Part {
             Self::Similarity => (&["similar", "similar last", "long similar"], NONE),
             Self::Votes => (&["near", "near last", "short near"], NONE),
             Self::Shares => (&["habit", "habit fast", "short habit", "count"], NONE),
-            Self::Kinds => (
-                &[
-                    "in kind",
-                    "stock offer",
-                    "short offer",
-                    "short question",
-                    "short options",
-                    "short failure",
-                    "short report",
-                    "short command",
-                    "short working",
-                    "long offer",
-                    "long question",
-                    "long options",
-                    "long failure",
-                    "long report",
-                    "long command",
-                    "long working",
-                ],
-                NONE,
-            ),
+            Self::Kinds => (&["in kind", "stock offer"], NONE),
             Self::Session => (&["in session", "in project"], "session"),
             Self::Words => (&["like last", "is last", "contained", "long contained"], "mean"),
             _ => (&[], NONE),
@@ -113,8 +94,9 @@ impl Part {
     /// Takes this part's numbers out of a candidate's.
     pub(super) fn silence(self, features: &mut [f64]) {
         let (named, begin) = self.numbers();
-        for (feature, name) in features.iter_mut().zip(names()) {
-            if named.contains(name) || name.starts_with(begin) {
+        for (at, (feature, name)) in features.iter_mut().zip(names()).enumerate() {
+            let by_kind = self == Self::Kinds && at >= BY_KIND;
+            if by_kind || named.contains(name) || name.starts_with(begin) {
                 *feature = 0.0;
             }
         }
@@ -138,6 +120,7 @@ mod tests {
                 assert!(*feature > 0.0 || taken.insert(*name), "{name} belongs to two");
             }
         }
+        assert!(taken.contains("long working") && taken.contains("short offer") && !taken.contains("part short"));
         assert!(taken.contains("mean near") && taken.contains("session position") && !taken.contains("one"));
         let distinct: BTreeSet<&str> = Part::ALL.iter().map(|part| part.name()).collect();
         assert_eq!(distinct.len(), Part::ALL.len());

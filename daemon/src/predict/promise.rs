@@ -48,7 +48,8 @@ pub fn needed(n: u32, errors: u32, precision: f64) -> u32 {
 }
 
 /// The chance of at most so many errors in `n` outcomes, each an error with this chance.
-fn at_most(errors: u32, n: u32, chance: f64) -> f64 {
+#[must_use]
+pub fn at_most(errors: u32, n: u32, chance: f64) -> f64 {
     let (chance, n) = (chance.clamp(1e-12, 1.0 - 1e-12), f64::from(n));
     // In logarithms: the first term alone would be nothing for many outcomes.
     let mut term = n * (1.0 - chance).ln();

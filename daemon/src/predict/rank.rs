@@ -114,6 +114,9 @@ const NAMES: [&str; 54] = [
     "long working",
 ];
 
+/// The place of the first number that stands for one kind of situation: all from here on do.
+pub(super) const BY_KIND: usize = FEATURES - 2 * KINDS;
+
 /// What each number is, for whoever fits the weights.
 #[must_use]
 pub const fn names() -> &'static [&'static str] {
@@ -173,9 +176,9 @@ pub fn features(facts: &Facts, setting: &Setting) -> [f64; FEATURES] {
         facts.mean.1,
         facts.mean.2,
     ];
-    out[..plain.len()].copy_from_slice(&plain);
-    out[plain.len() + setting.kind.index()] = short;
-    out[plain.len() + KINDS + setting.kind.index()] = long;
+    out[..BY_KIND].copy_from_slice(&plain);
+    out[BY_KIND + setting.kind.index()] = short;
+    out[BY_KIND + KINDS + setting.kind.index()] = long;
     out
 }
 

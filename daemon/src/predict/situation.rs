@@ -82,6 +82,12 @@ impl Situation {
     }
 }
 
+/// The kind of an agent's text or a client's whole document, where nothing else of it is wanted.
+#[must_use]
+pub fn kind_of(text: &str) -> Kind {
+    kind(last_block(text).trim())
+}
+
 /// The last block that the agent wrote in a document of `### user` and `### assistant` headers; the whole text where
 /// there are none.
 ///

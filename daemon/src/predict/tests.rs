@@ -122,7 +122,7 @@ fn a_cold_start_is_honest() {
         assert!(answer.abstained, "{text} {first}");
         assert!(!answer.candidates.is_empty());
         assert!(answer.candidates.iter().take(3).all(|candidate| candidate.probability < 0.3), "{answer:?}");
-        let decided = decide(answer, 0.5, Mode::Live { strict: false }, text, "id");
+        let decided = decide(answer, 0.5, Mode::live(false), text, "id");
         assert_eq!((decided.status, decided.gate), (Status::Escalated, Gate::Abstained));
     }
     let korean = Predictor::default().answer(&query("s", "계속 진행할까요? 확인 부탁드립니다", 1));
@@ -198,7 +198,7 @@ fn a_routine_is_learned_and_prose_is_left_alone() {
         let session = format!("s{}", at / 12);
         let answer = predictor.answer(&query(&session, &text, 3));
         let stood = answer.standing.stood;
-        let decided = decide(answer, 0.8, Mode::Live { strict: true }, &text, &at.to_string());
+        let decided = decide(answer, 0.8, Mode::live(true), &text, &at.to_string());
         let right = hit(decided.predicted_response(), &reply);
         if at >= 100 {
             routine += i32::from(topic < 10);

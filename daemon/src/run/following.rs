@@ -3,7 +3,7 @@
 //! It opens only the fixed folders of the agents that the person switched on; no caller names a path. Where the log takes
 //! nothing it waits and tries again, and what it has not handed over is not remembered as read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -63,8 +63,7 @@ impl Following {
             wake: wake.clone(),
             saved_at: Instant::now(),
             lost: false,
-            events: 0,
-            known: 0,
+            taken: Taken::new(),
             last: None,
         };
         let thread = thread::Builder::new().name("follow".to_owned()).spawn(move || room.run(&wakes))?;
@@ -79,6 +78,9 @@ impl Following {
     }
 }
 
+/// Events by the name of their format: recorded, and known before.
+type Taken = BTreeMap<String, (u64, u64)>;
+
 struct Room {
     env: Env,
     file: PathBuf,
@@ -89,8 +91,8 @@ struct Room {
     saved_at: Instant,
     /// Events were read that could not be handed over.
     lost: bool,
-    events: u64,
-    known: u64,
+    /// What the log took of each format, and what it had already.
+    taken: Taken,
     last: Option<clone_schema::Timestamp>,
 }
 
@@ -127,9 +129,9 @@ impl Room {
         }
     }
 
-    /// Begins anew where the settings changed.
+    /// Begins anew where the settings changed; while they are not known all stays as it is.
     fn adopted(&mut self, followed: Option<Followed>) -> Option<Followed> {
-        let agents = self.engine.followed();
+        let Ok(agents) = self.engine.followed() else { return followed };
         match followed {
             Some(followed) if followed.agents == agents => Some(followed),
             None if agents.is_empty() => None,
@@ -153,9 +155,11 @@ impl Room {
         let (watcher, watched) = (self.watcher(), BTreeSet::new());
         let mut followed = Followed { agents, follower, watcher, watched, looked_at: Instant::now(), again_at: None };
         self.watch(&mut followed);
-        let before = (self.events, self.known);
-        self.look_at_all(&mut followed);
-        self.mark(&followed, self.events - before.0, self.known - before.1);
+        let before = self.taken.clone();
+        // Where it was cut short, the next start comes to the end of it.
+        if self.look_at_all(&mut followed) {
+            self.mark(&followed, &before);
+        }
         self.tell(&followed);
         followed
     }
@@ -193,7 +197,7 @@ impl Room {
     }
 
     fn look(&mut self, followed: &mut Followed, moved: &BTreeSet<PathBuf>) {
-        let before = self.events + self.known;
+        let before = self.taken.clone();
         let due = followed.again_at.is_some_and(|at| at <= Instant::now());
         let unwatched =
             followed.follower.folders().iter().any(|f| f.path.is_dir() && !followed.watched.contains(&f.path));
@@ -208,21 +212,30 @@ impl Room {
         for path in moved {
             self.feed(&mut followed.follower, |follower, out| follower.look_at(path, out));
         }
-        if self.events + self.known > before || !moved.is_empty() {
+        if self.taken != before || !moved.is_empty() {
             self.tell(followed);
         }
     }
 
-    fn look_at_all(&mut self, followed: &mut Followed) {
+    /// Whether everything was looked at: a stop does not wait for all of history.
+    fn look_at_all(&mut self, followed: &mut Followed) -> bool {
         followed.looked_at = Instant::now();
         followed.again_at = None;
-        self.feed(&mut followed.follower, Follower::look_at_all);
+        let ending = self.ending.clone();
+        self.feed(&mut followed.follower, |follower, out| {
+            follower.look_at_all(&|| !ending.load(Ordering::Acquire), out);
+        });
+        !self.ending.load(Ordering::Acquire)
     }
 
-    /// Lets the follower read, and hands over what it finds in batches.
+    /// Lets the follower read, and hands over what it finds in batches of one format.
     fn feed(&mut self, follower: &mut Follower, read: impl FnOnce(&mut Follower, &mut dyn FnMut(Event))) {
-        let (mut batch, mut bytes) = (Vec::new(), 0);
+        let (mut batch, mut bytes) = (Vec::<Event>::new(), 0);
         read(follower, &mut |event| {
+            if batch.last().is_some_and(|last| last.source_detail != event.source_detail) {
+                self.hand_over(std::mem::take(&mut batch));
+                bytes = 0;
+            }
             bytes += event.to_json().len();
             batch.push(event);
             if batch.len() >= BATCH || bytes >= BATCH_BYTES {
@@ -235,14 +248,13 @@ impl Room {
 
     /// Offers a batch until the log takes it or the daemon ends.
     fn hand_over(&mut self, batch: Vec<Event>) {
-        if batch.is_empty() {
-            return;
-        }
+        let Some(first) = batch.first() else { return };
+        let format = first.source_detail.clone().unwrap_or_default();
         while !self.ending.load(Ordering::Acquire) {
             match self.engine.record_followed(batch.clone()) {
                 Ok(answer) => {
-                    self.events += answer.accepted as u64;
-                    self.known += answer.duplicates as u64;
+                    let taken = self.taken.entry(format).or_default();
+                    *taken = (taken.0 + answer.accepted as u64, taken.1 + answer.duplicates as u64);
                     self.last = Some(clock::now());
                     return;
                 }
@@ -255,11 +267,16 @@ impl Room {
         self.lost = true;
     }
 
-    /// The end of a first look that found something.
-    fn mark(&self, followed: &Followed, recorded: u64, known: u64) {
-        for format in followed.agents.iter().filter(|_| recorded > 0) {
-            let counts = followed.follower.counts().get(format.name()).cloned().unwrap_or_default();
-            self.engine.caught_up(*format, recorded, known, &counts);
+    /// The end of a first look, for each format that it recorded something of.
+    fn mark(&self, followed: &Followed, before: &Taken) {
+        let of = |taken: &Taken, format: &Format| taken.get(format.name()).copied().unwrap_or_default();
+        for format in &followed.agents {
+            let (before, after) = (of(before, format), of(&self.taken, format));
+            let (recorded, known) = (after.0 - before.0, after.1 - before.1);
+            if recorded > 0 {
+                let counts = followed.follower.counts().get(format.name()).cloned().unwrap_or_default();
+                self.engine.caught_up(*format, recorded, known, &counts);
+            }
         }
     }
 
@@ -282,8 +299,9 @@ impl Room {
         let agents: serde_json::Map<String, Value> = followed.follower.counts().iter().map(count).collect();
         let unreadable = followed.follower.unreadable().take(20);
         let unreadable: Vec<String> = unreadable.map(|(path, why)| format!("{}: {why}", path.display())).collect();
+        let sum = |of: fn(&(u64, u64)) -> u64| self.taken.values().map(of).sum::<u64>();
         self.engine.tell_following(json!({
-            "agents": agents, "folders": followed.watched, "recorded": self.events, "known": self.known,
+            "agents": agents, "folders": followed.watched, "recorded": sum(|taken| taken.0), "known": sum(|taken| taken.1),
             "last": self.last, "unreadable": unreadable,
         }));
     }

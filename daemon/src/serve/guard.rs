@@ -56,7 +56,7 @@ pub fn admit(
     let caller = caller(parts, operation, authenticate)?;
     scope(&caller, operation)?;
     version(parts.headers)?;
-    if operation.method == "POST" {
+    if operation.takes_body() {
         content(parts.headers)?;
     }
     Ok(caller)

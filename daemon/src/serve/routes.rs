@@ -40,7 +40,10 @@ pub const HOSTED: &[(&str, &str)] = &[
     ("/api/access", "share with an API key of a narrow scope: `clone keys create --label NAME`"),
     ("/api/voice", "send what was said as events to `POST /api/recording/events/`"),
     ("/api/news", "see CHANGELOG.md"),
-    ("/api/warmstart/github/oauth", "no callback is needed: this daemon connects to nobody outside"),
+    (
+        "/api/warmstart/github/oauth",
+        "no callback is needed: `clone source connect github` connects with a token or a code",
+    ),
     ("/admin", "use the command line: `clone status`, `clone memory list`, `clone keys list`"),
 ];
 
@@ -121,11 +124,11 @@ async fn take(desk: &Desk, head: &Parts, body: Body) -> Result<Call, Box<Respons
     if matches!(answers(operation), Answers::Feed) {
         feed::resume(&mut query, head.headers.get("last-event-id").and_then(|last| last.to_str().ok()));
     }
-    let body = match operation.method {
-        "POST" => body::read(body, body::cap(operation), desk.body_time).await.map_err(broken)?,
-        _ => Bytes::new(),
+    let body = match operation.takes_body() {
+        true => body::read(body, body::cap(operation), desk.body_time).await.map_err(broken)?,
+        false => Bytes::new(),
     };
-    let body = if body.is_empty() && operation.method == "POST" { Bytes::from_static(b"{}") } else { body };
+    let body = if body.is_empty() && operation.takes_body() { Bytes::from_static(b"{}") } else { body };
     Ok(Call { operation, id, query, body, caller })
 }
 
@@ -383,7 +386,7 @@ mod tests {
                 let call = calls.first().expect("one call");
                 assert_eq!(call.caller, Caller::Owner);
                 assert_eq!(call.id.as_deref(), operation.path.contains("{id}").then_some("claude-code:a/b#c"));
-                assert_eq!(call.body, if operation.method == "POST" { "{}" } else { "" });
+                assert_eq!(call.body, if operation.takes_body() { "{}" } else { "" });
             }
         }
     }

@@ -12,10 +12,10 @@ use clone_schema::{Body, Origin, Timestamp};
 use jiff::SignedDuration;
 
 use super::lines::{Line, Lines};
-use super::{Item, MAX_TEXT_BYTES, Tally, cut};
+use super::{Format, Item, MAX_TEXT_BYTES, Tally, cut};
 
 /// The agent's name in events.
-const AGENT: &str = "aider";
+const AGENT: &str = Format::Aider.agent();
 const STARTED: &str = "# aider chat started at ";
 /// Flags with which a program hands over a prompt.
 const SCRIPTED: &[&str] = &[" --message ", " --message=", " -m ", " --message-file", " -f ", " --msg "];

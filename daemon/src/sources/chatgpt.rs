@@ -13,10 +13,10 @@ use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::{Item, Tally};
+use super::{Format, Item, Tally};
 
 /// The agent's name in events.
-const AGENT: &str = "ChatGPT";
+const AGENT: &str = Format::ChatGpt.agent();
 
 #[derive(Default, Deserialize)]
 #[serde(default)]

@@ -13,19 +13,19 @@ mod wire;
 use std::io::{self, BufRead};
 use std::path::Path;
 
-use clone_schema::event::Choice;
+use clone_schema::text::tail;
 use clone_schema::{Body, Origin, Timestamp};
 use serde_json::value::RawValue;
 
-use self::choice::{Answer, Tools};
+use self::choice::Tools;
 use self::human::{Act, Said};
 use self::queue::{Queue, Queued};
 use self::wire::{Attachment, Block, Record};
 use super::lines::{Line, Lines};
-use super::{Item, Tally, instant};
+use super::{Answer, Format, Item, Tally, instant};
 
 /// The agent's name in events.
-const AGENT: &str = "Claude Code";
+const AGENT: &str = Format::ClaudeCode.agent();
 /// How many bytes of the last answer are kept, to say what was interrupted.
 const MAX_SAID_BYTES: usize = 4000;
 /// How many sessions of one file are remembered as opened.
@@ -105,13 +105,12 @@ impl Past {
 
     /// Takes the next line of the file.
     pub(super) fn line(&mut self, line: &Line<'_>, tally: &mut Tally<'_>) {
-        tally.counts.read += 1;
-        let mut reader = Reader { tally, past: self };
-        match line {
-            _ if reader.past.sub_agent => reader.skip("sub-agent"),
-            Line::Whole(bytes) => reader.line(bytes, "bad JSON"),
-            Line::Unfinished(bytes) => reader.line(bytes, "unfinished line"),
-            Line::TooLong => reader.skip("line too long"),
+        if self.sub_agent {
+            tally.counts.read += 1;
+            return tally.counts.skip("sub-agent");
+        }
+        if let Some(record) = tally.record(line) {
+            Reader { tally, past: self }.record(record);
         }
     }
 
@@ -127,22 +126,13 @@ struct Reader<'t, 'a> {
 }
 
 impl Reader<'_, '_> {
-    fn line(&mut self, bytes: &[u8], broken: &str) {
-        match serde_json::from_slice::<Record<'_>>(bytes) {
-            Ok(record) => self.record(record),
-            Err(_) if bytes.trim_ascii().is_empty() => self.skip("empty line"),
-            Err(error) if error.is_data() => self.skip("unexpected shape"),
-            Err(_) => self.skip(broken),
-        }
-    }
-
     fn record(&mut self, mut record: Record<'_>) {
         self.past.cwd = record.cwd.take().or_else(|| self.past.cwd.take());
         let kind = record.kind.take().unwrap_or_default();
         match kind.as_str() {
             "user" | "assistant" | "attachment" | "queue-operation" => {}
             kind if SILENT.contains(&kind) => return self.skip(kind),
-            kind => return self.skip(&format!("unknown kind: {}", kind.chars().take(40).collect::<String>())),
+            kind => return self.tally.counts.skip_unknown(kind),
         }
         let Some(at) = record.timestamp.as_deref().and_then(instant) else { return self.skip("no timestamp") };
         let Some(session) = record.session_id.take().filter(|id| !id.is_empty()) else {
@@ -227,9 +217,7 @@ impl Reader<'_, '_> {
         let body = Body::AgentResponse { agent: AGENT.to_owned(), response: text.to_owned(), in_response_to };
         let id = self.emit(place, Origin::Agent, body);
         // The end of an answer is what the person was looking at.
-        let mut from = text.len().saturating_sub(MAX_SAID_BYTES);
-        from = text.ceil_char_boundary(from);
-        self.past.said = Some((id, text[from..].to_owned()));
+        self.past.said = Some((id, tail(text, MAX_SAID_BYTES).to_owned()));
     }
 
     fn user(&mut self, record: &Record<'_>, place: &mut Place) {
@@ -362,10 +350,8 @@ impl Reader<'_, '_> {
     }
 
     fn choice(&mut self, answer: Answer, place: &mut Place) {
-        let Answer { kind, question, options, choice, outcome } = answer;
-        let in_response_to = self.past.said.as_ref().map(|(id, _)| id.clone());
-        let choice = Choice { agent: AGENT.to_owned(), kind, question, options, choice, outcome, in_response_to };
-        self.emit(place, Origin::Typed, Body::AgentChoice(choice));
+        let before = self.past.said.as_ref().map(|(id, _)| id.clone());
+        self.emit(place, Origin::Typed, answer.body(AGENT, before));
     }
 
     fn interrupt(&mut self, place: &mut Place) {

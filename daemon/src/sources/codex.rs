@@ -12,7 +12,8 @@ mod wire;
 use std::collections::VecDeque;
 use std::io::{self, BufRead};
 
-use clone_schema::event::{Choice, ChoiceKind, Outcome};
+use clone_schema::event::{ChoiceKind, Outcome};
+use clone_schema::text::tail;
 use clone_schema::{Body, Origin, Timestamp, time};
 use serde_json::value::RawValue;
 
@@ -20,10 +21,10 @@ use self::choice::Calls;
 use self::human::Act;
 use self::wire::{Item as Payload, Line as Record, Meta};
 use super::lines::{Line, Lines};
-use super::{Item, Tally, instant};
+use super::{Answer, Format, Item, Tally, instant};
 
 /// The agent's name in events.
-const AGENT: &str = "Codex";
+const AGENT: &str = Format::Codex.agent();
 /// How many bytes of the last answer are kept, to say what was interrupted.
 const MAX_SAID_BYTES: usize = 4000;
 /// How many texts of the present turn are remembered, to know the second trace of each.
@@ -116,12 +117,8 @@ pub(super) struct Past {
 impl Past {
     /// Takes the next line of the file.
     pub(super) fn line(&mut self, line: &Line<'_>, tally: &mut Tally<'_>) {
-        tally.counts.read += 1;
-        let mut reader = Reader { tally, past: self };
-        match line {
-            Line::Whole(bytes) => reader.line(bytes, "bad JSON"),
-            Line::Unfinished(bytes) => reader.line(bytes, "unfinished line"),
-            Line::TooLong => reader.skip("line too long"),
+        if let Some(record) = tally.record(line) {
+            Reader { tally, past: self }.record(&record);
         }
     }
 
@@ -150,19 +147,6 @@ impl Reader<'_, '_> {
         self.tally.counts.skip(reason);
     }
 
-    fn unknown(&mut self, kind: &str) {
-        self.skip(&format!("unknown kind: {}", kind.chars().take(40).collect::<String>()));
-    }
-
-    fn line(&mut self, bytes: &[u8], broken: &str) {
-        match serde_json::from_slice::<Record<'_>>(bytes) {
-            Ok(record) => self.record(&record),
-            Err(_) if bytes.trim_ascii().is_empty() => self.skip("empty line"),
-            Err(error) if error.is_data() => self.skip("unexpected shape"),
-            Err(_) => self.skip(broken),
-        }
-    }
-
     fn record(&mut self, record: &Record<'_>) {
         let Some(at) = record.timestamp.as_deref().and_then(instant) else { return self.skip("no timestamp") };
         match record.kind.as_str() {
@@ -172,7 +156,7 @@ impl Reader<'_, '_> {
             "compacted" | "inter_agent_communication" | "token_usage_record" | "world_state" => {
                 return self.skip(&record.kind);
             }
-            kind => return self.unknown(kind),
+            kind => return self.tally.counts.skip_unknown(kind),
         }
         if self.past.thread.is_none() {
             return self.skip("no session");
@@ -233,7 +217,7 @@ impl Reader<'_, '_> {
             "function_call_output" => self.output(&payload, &mut place),
             "turn_aborted" => self.aborted(&payload, &mut place),
             kind if SILENT.contains(&kind) => self.skip(kind),
-            kind => self.unknown(kind),
+            kind => self.tally.counts.skip_unknown(kind),
         }
     }
 
@@ -325,8 +309,7 @@ impl Reader<'_, '_> {
         let (agent, response) = (AGENT.to_owned(), text.to_owned());
         let body = Body::AgentResponse { agent, response, in_response_to: self.past.prompt.clone() };
         let id = self.emit(place, Origin::Agent, body);
-        let from = text.ceil_char_boundary(text.len().saturating_sub(MAX_SAID_BYTES));
-        self.past.said = Some((id, text[from..].to_owned()));
+        self.past.said = Some((id, tail(text, MAX_SAID_BYTES).to_owned()));
     }
 
     fn output(&mut self, payload: &Payload<'_>, place: &mut Place) {
@@ -348,15 +331,13 @@ impl Reader<'_, '_> {
         let said = self.past.said.as_ref().map(|(_, text)| text.clone()).unwrap_or_default();
         let question = self.past.calls.last().unwrap_or(said);
         let (kind, outcome) = (ChoiceKind::Permission, Outcome::Interrupted);
-        self.choice(choice::Answer { kind, question, options: Vec::new(), choice: None, outcome }, place);
+        self.choice(Answer { kind, question, options: Vec::new(), choice: None, outcome }, place);
         self.past.calls.clear();
     }
 
-    fn choice(&mut self, answer: choice::Answer, place: &mut Place) {
-        let choice::Answer { kind, question, options, choice, outcome } = answer;
-        let in_response_to = self.past.said.as_ref().map(|(id, _)| id.clone());
-        let choice = Choice { agent: AGENT.to_owned(), kind, question, options, choice, outcome, in_response_to };
-        self.emit(place, Origin::Typed, Body::AgentChoice(choice));
+    fn choice(&mut self, answer: Answer, place: &mut Place) {
+        let before = self.past.said.as_ref().map(|(id, _)| id.clone());
+        self.emit(place, Origin::Typed, answer.body(AGENT, before));
     }
 
     /// Hands out an event and gives its id back; the first one of a file opens the session.

@@ -91,14 +91,18 @@ impl Follower {
         std::mem::take(&mut self.changed).then(|| self.memory.clone())
     }
 
-    /// Looks at every file, older sessions first where a folder is new.
-    pub fn look_at_all(&mut self, out: &mut dyn FnMut(Event)) {
+    /// Looks at every file, older sessions first where a folder is new, as long as it may go on.
+    ///
+    /// It is asked before each file: what is left then is news at the next look.
+    pub fn look_at_all(&mut self, may_go_on: &dyn Fn() -> bool, out: &mut dyn FnMut(Event)) {
         for folder in self.folders.clone() {
             if !folder.path.is_dir() {
                 continue;
             }
             match files(folder.format, &folder.path, &mut |path| self.is_news(path)) {
-                Ok(found) => found.iter().for_each(|path| self.read(folder.format, path, out)),
+                Ok(found) => {
+                    found.iter().take_while(|_| may_go_on()).for_each(|path| self.read(folder.format, path, out));
+                }
                 Err(error) => _ = self.unreadable.insert(folder.path.clone(), error.to_string()),
             }
         }

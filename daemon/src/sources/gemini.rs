@@ -9,23 +9,20 @@ use std::collections::VecDeque;
 use std::io::{self, BufRead, Read};
 use std::path::Path;
 
-use clone_schema::event::{Choice, ChoiceKind, Outcome};
-use clone_schema::text::head;
+use clone_schema::event::{ChoiceKind, Outcome};
 use clone_schema::{Body, Origin, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::lines::{Line, Lines};
-use super::{Item, Tally, instant};
+use super::{Answer, Format, Item, Tally, about, instant};
 
 /// The agent's name in events.
-const AGENT: &str = "Gemini CLI";
+const AGENT: &str = Format::Gemini.agent();
 /// How many texts of a session are remembered, to know them when they come again.
 const MAX_SEEN: usize = 4096;
 /// How many bytes the single object of an older version may have.
 const MAX_OBJECT_BYTES: u64 = 64 * 1024 * 1024;
-/// How many bytes of what a tool was about to do are kept.
-const MAX_ABOUT_BYTES: usize = 500;
 /// What the tool answers itself when the person says no to a tool.
 const REFUSED: &str = "User did not allow tool call";
 
@@ -112,17 +109,8 @@ impl Past {
 
     /// Takes the next line of the file.
     pub(super) fn line(&mut self, line: &Line<'_>, tally: &mut Tally<'_>) {
-        tally.counts.read += 1;
-        let (bytes, broken) = match line {
-            Line::Whole(bytes) => (*bytes, "bad JSON"),
-            Line::Unfinished(bytes) => (*bytes, "unfinished line"),
-            Line::TooLong => return tally.counts.skip("line too long"),
-        };
-        match serde_json::from_slice::<Record>(bytes) {
-            Ok(record) => Reader { tally, past: self }.record(record),
-            Err(_) if bytes.trim_ascii().is_empty() => tally.counts.skip("empty line"),
-            Err(error) if error.is_data() => tally.counts.skip("unexpected shape"),
-            Err(_) => tally.counts.skip(broken),
+        if let Some(record) = tally.record(line) {
+            Reader { tally, past: self }.record(record);
         }
     }
 
@@ -199,10 +187,7 @@ impl Reader<'_, '_> {
             Some("user") => self.user(&record, at),
             Some("gemini") => self.answer(&record, at),
             Some(silent @ ("info" | "error" | "warning")) => self.skip(silent),
-            role => {
-                let role = head(role.unwrap_or_default(), 40).to_owned();
-                self.skip(&format!("unknown kind: {role}"));
-            }
+            role => self.tally.counts.skip_unknown(role.unwrap_or_default()),
         }
     }
 
@@ -245,17 +230,10 @@ impl Reader<'_, '_> {
     fn refused(&mut self, call: &Value, at: Timestamp) {
         let Some(id) = call["id"].as_str().filter(|id| !id.is_empty()) else { return self.skip("no id") };
         let question = format!("{}: {}", call["name"].as_str().unwrap_or_default(), about(&call["args"]));
-        let choice = Choice {
-            agent: AGENT.to_owned(),
-            kind: ChoiceKind::Permission,
-            question,
-            options: Vec::new(),
-            choice: None,
-            outcome: Outcome::Rejected,
-            in_response_to: self.past.said.clone(),
-        };
+        let (kind, outcome) = (ChoiceKind::Permission, Outcome::Rejected);
+        let answer = Answer { kind, question, options: Vec::new(), choice: None, outcome };
         let record = Record { id: Some(id.to_owned()), ..Record::default() };
-        self.once(&record, "refused", at, Origin::Typed, Body::AgentChoice(choice));
+        self.once(&record, "refused", at, Origin::Typed, answer.body(AGENT, self.past.said.clone()));
     }
 
     /// Hands out an event unless these words of this message, or of the same moment, were handed out before.
@@ -310,12 +288,6 @@ fn texts(content: &Value) -> String {
 
 fn is_refused(call: &Value) -> bool {
     call["status"] == "cancelled" && call["result"].to_string().contains(REFUSED)
-}
-
-fn about(args: &Value) -> String {
-    let told = ["command", "file_path", "url", "pattern"].iter().find_map(|name| args[name].as_str());
-    let told = told.map_or_else(|| args.to_string(), str::to_owned);
-    head(&told, MAX_ABOUT_BYTES).to_owned()
 }
 
 #[cfg(test)]

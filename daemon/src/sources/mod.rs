@@ -9,9 +9,12 @@ mod aider;
 mod chatgpt;
 mod claude_code;
 mod codex;
+mod copilot;
 mod follow;
 mod gemini;
+pub mod github;
 mod lines;
+mod opencode;
 mod specstory;
 mod tail;
 mod turns;
@@ -21,8 +24,13 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use clone_schema::event::Choice;
+use clone_schema::event::{Choice, ChoiceKind, Outcome};
+use clone_schema::text::head;
 use clone_schema::{Body, Event, Meta, Origin, Source, Timestamp, time};
+use serde::Deserialize;
+use serde_json::Value;
+
+use self::lines::Line;
 
 /// How many files one import may name.
 pub const MAX_FILES: usize = 100_000;
@@ -34,6 +42,10 @@ pub const MAX_PEEK_BYTES: u64 = 64 * 1024;
 pub const MAX_REASONS: usize = 64;
 /// How many bytes of one text are kept; the rest of a longer one is cut at a character.
 pub const MAX_TEXT_BYTES: usize = 1024 * 1024;
+/// How much of the name of an unknown kind is told, in characters.
+const MAX_KIND_CHARS: usize = 40;
+/// How many bytes of what a tool was about to do are kept.
+const MAX_ABOUT_BYTES: usize = 500;
 /// How the name of a compressed transcript ends.
 const COMPRESSED: &str = ".jsonl.zst";
 
@@ -73,6 +85,10 @@ pub enum Format {
     Codex,
     /// Gemini CLI's session files, and the single object of its older versions.
     Gemini,
+    /// What `opencode export` writes of a session.
+    OpenCode,
+    /// Copilot CLI's session logs.
+    Copilot,
     /// Markdown exports of SpecStory (Cursor, Copilot, Codex, Gemini, Claude).
     Specstory,
     /// One exchange per line: `{user, session, turn, ts, agent, agent_prompt, reply, kind}`.
@@ -81,8 +97,17 @@ pub enum Format {
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 7] =
-        [Self::ClaudeCode, Self::Codex, Self::Aider, Self::ChatGpt, Self::Gemini, Self::Specstory, Self::Turns];
+    pub const ALL: [Self; 9] = [
+        Self::ClaudeCode,
+        Self::Codex,
+        Self::Aider,
+        Self::ChatGpt,
+        Self::Gemini,
+        Self::OpenCode,
+        Self::Copilot,
+        Self::Specstory,
+        Self::Turns,
+    ];
 
     /// The agents whose transcripts can be followed while they grow.
     pub const FOLLOWED: [Self; 3] = [Self::ClaudeCode, Self::Codex, Self::Gemini];
@@ -102,8 +127,25 @@ impl Format {
             Self::Aider => "aider",
             Self::ChatGpt => "chatgpt",
             Self::Gemini => "gemini",
+            Self::OpenCode => "opencode",
+            Self::Copilot => "copilot",
             Self::Specstory => "specstory",
             Self::Turns => "turns",
+        }
+    }
+
+    /// Whose transcripts these are, as events name the agent; empty where each transcript says it itself.
+    #[must_use]
+    pub const fn agent(self) -> &'static str {
+        match self {
+            Self::ClaudeCode => "Claude Code",
+            Self::Aider => "aider",
+            Self::ChatGpt => "ChatGPT",
+            Self::Codex => "Codex",
+            Self::Gemini => "Gemini CLI",
+            Self::OpenCode => "OpenCode",
+            Self::Copilot => "Copilot",
+            Self::Specstory | Self::Turns => "",
         }
     }
 
@@ -123,6 +165,8 @@ impl Format {
             }
             Self::Aider => name == ".aider.chat.history.md",
             Self::ChatGpt => name == "conversations.json",
+            Self::OpenCode => name.ends_with(".json"),
+            Self::Copilot => name == "events.jsonl",
             Self::Specstory => name.ends_with(".md"),
         }
     }
@@ -182,6 +226,11 @@ impl Counts {
 
     fn skip(&mut self, reason: &str) {
         self.skip_many(reason, 1);
+    }
+
+    /// Passes over a record of a kind that is not known; its name is cut.
+    fn skip_unknown(&mut self, kind: &str) {
+        self.skip(&format!("unknown kind: {}", kind.chars().take(MAX_KIND_CHARS).collect::<String>()));
     }
 
     fn skip_many(&mut self, reason: &str, count: u64) {
@@ -284,6 +333,8 @@ pub fn read(format: Format, path: &Path, filter: &Filter, out: &mut dyn FnMut(Ev
         Format::ChatGpt => chatgpt::read(&mut input, &mut tally),
         Format::Codex => codex::read(&mut input, &mut tally),
         Format::Gemini => gemini::read(&mut input, path, &mut tally),
+        Format::OpenCode => opencode::read(&mut input, &mut tally),
+        Format::Copilot => copilot::read(&mut input, &mut tally),
         Format::Specstory => specstory::read(&mut input, path, &mut tally),
         Format::Turns => turns::read(&mut input, &mut tally),
     }
@@ -325,7 +376,48 @@ struct Item<'a> {
     key: String,
 }
 
+/// How the person answered what an agent asked of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Answer {
+    kind: ChoiceKind,
+    question: String,
+    options: Vec<String>,
+    choice: Option<String>,
+    outcome: Outcome,
+}
+
+impl Answer {
+    /// What the event says, given the agent and the answer of it that came before.
+    fn body(self, agent: &str, in_response_to: Option<String>) -> Body {
+        let Self { kind, question, options, choice, outcome } = self;
+        Body::AgentChoice(Choice { agent: agent.to_owned(), kind, question, options, choice, outcome, in_response_to })
+    }
+}
+
 impl Tally<'_> {
+    /// Counts a line and reads it; one that is no record is passed over for its reason.
+    fn record<'l, T: Deserialize<'l>>(&mut self, line: &'l Line<'_>) -> Option<T> {
+        self.counts.read += 1;
+        let (bytes, broken) = match line {
+            Line::Whole(bytes) => (*bytes, "bad JSON"),
+            Line::Unfinished(bytes) => (*bytes, "unfinished line"),
+            Line::TooLong => {
+                self.counts.skip("line too long");
+                return None;
+            }
+        };
+        let error = match serde_json::from_slice(bytes) {
+            Ok(record) => return Some(record),
+            Err(error) => error,
+        };
+        self.counts.skip(match error {
+            _ if bytes.trim_ascii().is_empty() => "empty line",
+            error if error.is_data() => "unexpected shape",
+            _ => broken,
+        });
+        None
+    }
+
     fn emit(&mut self, item: Item<'_>, origin: Origin, body: Body) {
         self.counts.events += 1;
         let typed = origin == Origin::Typed;
@@ -359,6 +451,13 @@ impl Tally<'_> {
         let item = Item { id, session, at, cwd, project, key: format!("{session}:start") };
         self.emit(item, Origin::Unknown, Body::SessionStarted);
     }
+}
+
+/// What a tool was about to do: the command, the file or the address where there is one, else the start of its input.
+fn about(input: &Value) -> String {
+    let told = ["command", "file_path", "filePath", "url", "pattern"].iter().find_map(|name| input[name].as_str());
+    let told = told.map_or_else(|| input.to_string(), str::to_owned);
+    head(&told, MAX_ABOUT_BYTES).to_owned()
 }
 
 /// Cuts every text to its limit.

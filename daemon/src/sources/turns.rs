@@ -9,7 +9,7 @@ use clone_schema::{Body, Origin};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::lines::{Line, Lines};
+use super::lines::Lines;
 use super::{Item, Tally, instant};
 
 /// A line as it is sent; more keys are ignored.
@@ -44,20 +44,8 @@ struct Past {
 pub(super) fn read(input: &mut dyn BufRead, tally: &mut Tally<'_>) -> io::Result<()> {
     let (mut lines, mut past) = (Lines::new(input), Past::default());
     while let Some(line) = lines.next()? {
-        tally.counts.read += 1;
-        let (bytes, broken) = match line {
-            Line::Whole(bytes) => (bytes, "bad JSON"),
-            Line::Unfinished(bytes) => (bytes, "unfinished line"),
-            Line::TooLong => {
-                tally.counts.skip("line too long");
-                continue;
-            }
-        };
-        match serde_json::from_slice::<Turn>(bytes) {
-            Ok(turn) => one(&turn, &mut past, tally),
-            Err(_) if bytes.trim_ascii().is_empty() => tally.counts.skip("empty line"),
-            Err(error) if error.is_data() => tally.counts.skip("unexpected shape"),
-            Err(_) => tally.counts.skip(broken),
+        if let Some(turn) = tally.record::<Turn>(&line) {
+            one(&turn, &mut past, tally);
         }
     }
     Ok(())

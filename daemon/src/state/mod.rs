@@ -60,6 +60,9 @@ pub enum StateError {
     /// The log ends before what was folded: it was put back from an earlier copy.
     #[error("state: the log ends before position {0}, up to which it was folded")]
     Ahead(u64),
+    /// The log lost what was forgotten, which only a fold of all of it finds again.
+    #[error("state: the log's tombstones were lost, and only folding all of it finds them again")]
+    Tombless,
 }
 
 /// What a failure asks for.
@@ -82,7 +85,7 @@ impl StateError {
                 redb::Error::Io(error) if is_refusal(error) => Mend::Repeat,
                 _ => Mend::Rebuild,
             },
-            Self::Panicked(_) | Self::Damaged(_) | Self::Gone | Self::Ahead(_) => Mend::Rebuild,
+            Self::Panicked(_) | Self::Damaged(_) | Self::Gone | Self::Ahead(_) | Self::Tombless => Mend::Rebuild,
         }
     }
 }

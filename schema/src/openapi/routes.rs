@@ -111,6 +111,54 @@ const RAW: &[Param] = &[
     ("event_id", TEXT),
 ];
 const EPISODE: &[Param] = &[("id", TEXT), ("title", TEXT), ("summary", TEXT), ("evidence", LIST)];
+const LISTED: &str = r#"{"type":["array","null"],"items":{"type":"string"}}"#;
+const INSTANT_OR_NULL: &str = r#"{"type":["string","null"],"format":"date-time"}"#;
+const SHARE_OR_NULL: &str = r#"{"type":["number","null"],"minimum":0,"maximum":1}"#;
+const STATE_OR_NULL: &str = r#"{"enum":["active","archived",null]}"#;
+const NEW_FACT: &[Param] = &[
+    ("text", NOT_BLANK),
+    ("kind?", TEXT_OR_NULL),
+    ("importance?", SHARE_OR_NULL),
+    ("tags?", LISTED),
+    ("status?", STATE_OR_NULL),
+];
+const FACT_EDIT: &[Param] = &[
+    ("text?", TEXT_OR_NULL),
+    ("kind?", TEXT_OR_NULL),
+    ("importance?", SHARE_OR_NULL),
+    ("tags?", LISTED),
+    ("status?", STATE_OR_NULL),
+];
+const NEW_EPISODE: &[Param] = &[
+    ("title", NOT_BLANK),
+    ("summary?", TEXT_OR_NULL),
+    ("started_at?", INSTANT_OR_NULL),
+    ("ended_at?", INSTANT_OR_NULL),
+    ("outcome?", TEXT_OR_NULL),
+    ("open_ends?", LISTED),
+    ("tags?", LISTED),
+];
+const EPISODE_EDIT: &[Param] = &[
+    ("title?", TEXT_OR_NULL),
+    ("summary?", TEXT_OR_NULL),
+    ("started_at?", INSTANT_OR_NULL),
+    ("ended_at?", INSTANT_OR_NULL),
+    ("outcome?", TEXT_OR_NULL),
+    ("open_ends?", LISTED),
+    ("tags?", LISTED),
+];
+const FORGOTTEN: &[Param] = &[
+    ("dry_run", BOOL),
+    ("events", OBJECT),
+    ("facts", LIST),
+    ("episodes", LIST),
+    ("notes", LIST),
+    ("yours", LIST),
+    ("quarantined", INT),
+    ("lines", INT),
+    ("searched", INT),
+    ("remains", LIST),
+];
 const WAITING: &[Param] = &[("gate", TEXT), ("reason", TEXT), ("fact", OBJECT), ("choices", LIST)];
 const FACT: &[Param] = &[
     ("id", TEXT),
@@ -148,6 +196,14 @@ const STATS: &[Param] = &[
 ];
 const AUTO: &[Param] = &[("auto", TEXT), ("meaning", TEXT), ("shadow", OBJECT)];
 const MUTE: &[Param] = &[("agents", LIST), ("projects", LIST), ("hours", LIST), ("by_config", OBJECT)];
+const GITHUB: &[Param] = &[
+    ("connected", BOOL),
+    ("login", TEXT_OR_NULL),
+    ("needs_reauth", BOOL),
+    ("last_synced_at", TEXT_OR_NULL),
+    ("syncing", BOOL),
+    ("problem", TEXT_OR_NULL),
+];
 const HEALTH: &[Param] = &[("status", TEXT), ("version", TEXT)];
 
 const SINCE: (&str, Takes) = ("since", Takes::Time);
@@ -264,7 +320,20 @@ pub const ROUTES: &[Route] = &[
     ),
     get("raw_get", "One event as a sentence", &[], &[(200, Reply::Object(RAW))]),
     get("episodes_list", "Episodes, newest first", &[LIMIT_200, OFFSET], &[(200, Reply::List(EPISODE))]),
+    post(
+        "episodes_add",
+        "Tell an episode that nobody recorded",
+        Body::Fields(NEW_EPISODE),
+        &[(201, Reply::Object(EPISODE))],
+    ),
     get("episodes_get", "One episode", &[], &[(200, Reply::Object(EPISODE))]),
+    post(
+        "episodes_edit",
+        "Change how an episode is told; what is absent stays",
+        Body::Fields(EPISODE_EDIT),
+        &[(200, Reply::Object(EPISODE))],
+    ),
+    get("episodes_delete", "Take an episode away; it is not told again", &[], &[(204, Reply::Nothing)]),
     get(
         "facts_list",
         "Facts, newest first",
@@ -278,12 +347,32 @@ pub const ROUTES: &[Route] = &[
         ],
         &[(200, Reply::List(FACT))],
     ),
+    post("facts_add", "State a fact", Body::Fields(NEW_FACT), &[(201, Reply::Object(FACT))]),
     get("facts_get", "One fact", &[], &[(200, Reply::Object(FACT))]),
+    post(
+        "facts_edit",
+        "Change what a fact says; what is absent stays",
+        Body::Fields(FACT_EDIT),
+        &[(200, Reply::Object(FACT))],
+    ),
+    get("facts_delete", "Withdraw a fact; it is not inferred again", &[], &[(204, Reply::Nothing)]),
     get(
         "profile_get",
         "The profile and the soul card",
         &[],
         &[(200, Reply::Object(&[("body", TEXT), ("soul", TEXT)]))],
+    ),
+    post(
+        "profile_set",
+        "Write the profile, the soul card or both; what is learned later is merged in",
+        Body::Fields(&[("body?", TEXT_OR_NULL), ("soul?", TEXT_OR_NULL)]),
+        &[(200, Reply::Object(&[("body", TEXT), ("soul", TEXT)]))],
+    ),
+    get(
+        "profile_delete",
+        "Compile profile and soul card afresh, without what the person wrote",
+        &[],
+        &[(204, Reply::Nothing)],
     ),
     post(
         "context",
@@ -299,7 +388,16 @@ pub const ROUTES: &[Route] = &[
         "memory_history",
         "The versions of a note, newest first",
         &[("of", Takes::Text)],
-        &[(200, Reply::Object(&[("path", TEXT), ("id", TEXT_OR_NULL), ("exists", BOOL), ("versions", LIST)]))],
+        &[(
+            200,
+            Reply::Object(&[
+                ("path", TEXT),
+                ("id", TEXT_OR_NULL),
+                ("exists", BOOL),
+                ("still_held", INT),
+                ("versions", LIST),
+            ]),
+        )],
     ),
     post(
         "memory_undo",
@@ -333,25 +431,19 @@ pub const ROUTES: &[Route] = &[
             ("vault?", BOOL),
             ("dry_run?", BOOL),
         ]),
-        &[(
-            200,
-            Reply::Object(&[
-                ("dry_run", BOOL),
-                ("events", OBJECT),
-                ("facts", LIST),
-                ("episodes", LIST),
-                ("notes", LIST),
-                ("yours", LIST),
-                ("quarantined", INT),
-                ("remains", LIST),
-            ]),
-        )],
+        &[(200, Reply::Object(FORGOTTEN))],
     ),
     post(
         "forget_verify",
         "Look for words in every file, decoded",
         Body::Fields(&[("text", NOT_BLANK)]),
         &[(200, Reply::Object(&[("remains", LIST)]))],
+    ),
+    post(
+        "retention_run",
+        "Forget what the rules of retention keep no longer",
+        Body::Fields(&[("trust_clock?", BOOL)]),
+        &[(200, Reply::Object(FORGOTTEN))],
     ),
     get("raw_forget", "Forget one event", &[], &[(204, Reply::Nothing)]),
     post(
@@ -465,12 +557,27 @@ pub const ROUTES: &[Route] = &[
         Body::Fields(&[("agents", r#"{"type":"array","items":{"enum":["claude-code","codex","gemini"]}}"#)]),
         &[(200, Reply::Object(&[("agents", LIST), ("following", ANY)]))],
     ),
+    get("github_get", "Whether GitHub is connected, and what was read", &[], &[(200, Reply::Object(GITHUB))]),
+    post(
+        "github_connect",
+        "Connect GitHub with a token, or begin the device flow where none is given",
+        Body::Fields(&[("token?", TEXT_OR_NULL)]),
+        &[(200, Reply::Object(GITHUB))],
+    ),
+    get("github_disconnect", "Take the token away; what was read stays", &[], &[(200, Reply::Object(GITHUB))]),
+    post("github_sync", "Read GitHub now", Body::Nothing, &[(200, Reply::Object(GITHUB))]),
+    post(
+        "secrets_rotate",
+        "Seal every secret with a new key",
+        Body::Nothing,
+        &[(200, Reply::Object(&[("secrets", INT)]))],
+    ),
     get("sources_list", "What events come from", &[], &[(200, Reply::List(SOURCE))]),
     get(
         "warmstart_sources",
         "What a new home can be filled from, and what came",
         &[],
-        &[(200, Reply::Object(&[("sources", LIST), ("imports", LIST)]))],
+        &[(200, Reply::Object(&[("sources", LIST), ("imports", LIST), ("oauth", OBJECT)]))],
     ),
     get(
         "jobs_list",

@@ -9,11 +9,14 @@ use crate::paths;
 /// Everything that can be hooked, one name each.
 pub(super) const NAMES: [&str; 6] = ["claude-code", "codex", "gemini", "bash", "zsh", "fish"];
 
+/// Seconds after which an agent gives a hook up; ours ends long before.
+const TIMEOUT_SECONDS: u64 = 5;
+
 /// What kind of file holds the hooks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// JSON with an object `hooks`, a list for each event.
-    Json(&'static [Event]),
+    /// JSON with an object `hooks`, a list for each event; and the timeout of each hook, in the agent's own unit.
+    Json { events: &'static [Event], timeout: u64 },
     /// A start file of a shell.
     Shell(&'static str),
 }
@@ -59,9 +62,10 @@ impl Target {
             Failure::usage(format!("there is no hook for `{wanted}`")).hint(format!("try {}", NAMES.join(", ")))
         })?;
         let kind = match known {
-            "claude-code" => Kind::Json(CLAUDE_CODE),
-            "codex" => Kind::Json(CODEX),
-            "gemini" => Kind::Json(GEMINI),
+            "claude-code" => Kind::Json { events: CLAUDE_CODE, timeout: TIMEOUT_SECONDS },
+            "codex" => Kind::Json { events: CODEX, timeout: TIMEOUT_SECONDS },
+            // It counts in milliseconds; five of them would be over before a process has begun.
+            "gemini" => Kind::Json { events: GEMINI, timeout: TIMEOUT_SECONDS * 1000 },
             shell => Kind::Shell(shell),
         };
         let file = paths::hooked(&context.env, known).ok_or_else(|| Failure::usage("`HOME` is not set"))?;

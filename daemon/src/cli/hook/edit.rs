@@ -19,14 +19,14 @@ use super::config::{Event, Kind, Target};
 use super::shell;
 use crate::failure::Failure;
 
-/// Seconds after which an agent gives a hook up; ours ends long before.
-const TIMEOUT_SECONDS: u64 = 5;
 /// The largest file that is edited.
 const MAX_FILE_BYTES: u64 = 4 << 20;
 
 /// Texts and where they go in, or where they stand: byte offsets into the file, ascending.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Plan {
+    /// The file as it was then, if there was one.
+    before: Option<String>,
     parts: Vec<(usize, String)>,
     /// The file did not exist.
     fresh: bool,
@@ -57,32 +57,32 @@ pub(super) fn install(target: &Target, program: &str, predict: bool) -> Result<P
     if text.as_deref().is_some_and(|text| has_ours(text, target)) {
         return Ok(Plan::default());
     }
-    let fresh = text.is_none();
+    let (fresh, before) = (text.is_none(), text.clone());
+    let text = text.unwrap_or_default();
     let parts = match target.kind {
         Kind::Shell(name) => {
-            let text = text.unwrap_or_default();
             let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
             vec![(text.len(), format!("{gap}{}", shell::line(name, program)))]
         }
-        Kind::Json(events) => {
-            let command = command(program, target.name, predict);
-            match text.filter(|text| !text.trim().is_empty()) {
-                None => vec![(0, format!("{}\n", whole(events, &command)))],
-                Some(text) => parts(&text, events, &command).ok_or_else(|| not_understood(target, events, &command))?,
+        Kind::Json { events, timeout } => {
+            let hooks = Hooks { events, timeout, command: command(program, target.name, predict) };
+            match text.trim().is_empty() {
+                true => vec![(0, format!("{}\n", hooks.whole()))],
+                false => hooks.parts(&text).ok_or_else(|| not_understood(target, &hooks))?,
             }
         }
     };
-    Ok(Plan { parts, fresh })
+    Ok(Plan { before, parts, fresh })
 }
 
-fn not_understood(target: &Target, events: &[Event], command: &str) -> Failure {
+fn not_understood(target: &Target, hooks: &Hooks<'_>) -> Failure {
     let message = format!("`{}` is not plain JSON with an object `hooks`", target.file.display());
-    Failure::new(message).hint(format!("add this to it by hand: {}", whole(events, command)))
+    Failure::new(message).hint(format!("add this to it by hand: {}", hooks.whole()))
 }
 
 /// Writes the plan, after a copy of the file and a record of the texts.
 pub(super) fn apply(context: &Context, target: &Target, plan: &Plan) -> Result<(), Failure> {
-    let before = read(&target.file)?.unwrap_or_default();
+    let before = unchanged(target, plan)?;
     if !plan.fresh {
         write(&backup(&target.file), &before)?;
     }
@@ -95,6 +95,16 @@ pub(super) fn apply(context: &Context, target: &Target, plan: &Plan) -> Result<(
         after.insert_str(*at, text);
     }
     write(&target.file, &after)
+}
+
+/// The file, if it is as it was when the plan was made: the places in the plan are those of that text.
+fn unchanged(target: &Target, plan: &Plan) -> Result<String, Failure> {
+    let now = read(&target.file)?;
+    if now == plan.before {
+        return Ok(now.unwrap_or_default());
+    }
+    Err(Failure::new(format!("`{}` was changed just now; nothing was written to it", target.file.display()))
+        .hint("run it again"))
 }
 
 /// Where what was put in stands.
@@ -113,7 +123,7 @@ pub(super) fn removal(context: &Context, target: &Target) -> Result<Plan, Failur
         parts.push((at, put.clone()));
         from = at + put.len();
     }
-    Ok(Plan { parts, fresh: record.fresh })
+    Ok(Plan { before: Some(text), parts, fresh: record.fresh })
 }
 
 fn by_hand(target: &Target) -> Failure {
@@ -123,12 +133,12 @@ fn by_hand(target: &Target) -> Failure {
 
 /// Takes the texts out, and the file too where it holds nothing else and was not there before.
 pub(super) fn take_out(context: &Context, target: &Target, plan: &Plan) -> Result<(), Failure> {
-    let mut text = read(&target.file)?.unwrap_or_default();
+    let mut text = unchanged(target, plan)?;
     for (at, put) in plan.parts.iter().rev() {
         text = without(&text, *at, put.len(), target.kind);
     }
     let is_whole = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
-    if matches!(target.kind, Kind::Json(_)) && !is_whole && !text.trim().is_empty() {
+    if matches!(target.kind, Kind::Json { .. }) && !is_whole && !text.trim().is_empty() {
         return Err(by_hand(target));
     }
     if plan.fresh && text.is_empty() {
@@ -149,9 +159,9 @@ pub(super) fn take_out(context: &Context, target: &Target, plan: &Plan) -> Resul
 fn without(text: &str, at: usize, length: usize, kind: Kind) -> String {
     let (mut before, mut after) = (&text[..at], &text[at + length..]);
     let (left, right) = (before.trim_end(), after.trim_start());
-    if matches!(kind, Kind::Json(_)) && left.ends_with(',') && right.starts_with(['}', ']']) {
+    if matches!(kind, Kind::Json { .. }) && left.ends_with(',') && right.starts_with(['}', ']']) {
         before = &left[..left.len() - 1];
-    } else if matches!(kind, Kind::Json(_)) && left.ends_with(['{', '[']) && right.starts_with(',') {
+    } else if matches!(kind, Kind::Json { .. }) && left.ends_with(['{', '[']) && right.starts_with(',') {
         after = &right[1..];
     }
     format!("{before}{after}")
@@ -164,7 +174,7 @@ pub(super) fn is_installed(target: &Target) -> bool {
 
 fn has_ours(text: &str, target: &Target) -> bool {
     let marks = match target.kind {
-        Kind::Json(_) => format!("hook run {}", target.name),
+        Kind::Json { .. } => format!("hook run {}", target.name),
         Kind::Shell(name) => format!("hook init {name}"),
     };
     text.contains(&marks)
@@ -224,60 +234,74 @@ fn command(program: &str, name: &str, predict: bool) -> String {
     let quoted = if program.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-+".contains(&byte)) {
         program.to_owned()
     } else {
-        format!("'{}'", program.replace('\'', "'\\''"))
+        shell::quoted(program)
     };
     format!("{quoted} hook run {name}{}", if predict { " --predict" } else { "" })
 }
 
-/// One entry of an event's list.
-fn entry(event: &Event, command: &str) -> Value {
-    // Gemini counts in milliseconds; five of them would be over before a process has begun.
-    let is_gemini = command.contains("hook run gemini");
-    let timeout = if is_gemini { TIMEOUT_SECONDS * 1000 } else { TIMEOUT_SECONDS };
-    let hook = json!({"type": "command", "command": command, "timeout": timeout});
-    match event.tool {
-        Some(tool) => json!({"matcher": tool, "hooks": [hook]}),
-        None => json!({"hooks": [hook]}),
-    }
-}
-
-fn whole(events: &[Event], command: &str) -> String {
-    let lists: Vec<String> =
-        events.iter().map(|event| format!("    \"{}\": [{}]", event.name, entry(event, command))).collect();
-    format!("{{\n  \"hooks\": {{\n{}\n  }}\n}}", lists.join(",\n"))
+/// What goes into an agent's settings.
+struct Hooks<'a> {
+    events: &'a [Event],
+    timeout: u64,
+    command: String,
 }
 
 type Object<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
 
-/// Where the hooks go into a text: behind the last value of the object or list that they join.
-fn parts(text: &str, events: &[Event], command: &str) -> Option<Vec<(usize, String)>> {
-    let start = |raw: &RawValue| raw.get().as_ptr() as usize - text.as_ptr() as usize;
-    let root: Object<'_> = serde_json::from_str(text).ok()?;
-    let Some(hooks) = root.get("hooks") else {
-        let lists: Vec<String> =
-            events.iter().map(|event| format!("    \"{}\": [{}]", event.name, entry(event, command))).collect();
-        let (at, comma) = behind(text, text.find('{')?, root.values().copied(), &start);
-        return Some(vec![(at, format!("{comma}\n  \"hooks\": {{\n{}\n  }}{}", lists.join(",\n"), end(comma)))]);
-    };
-    let inner: Object<'_> = serde_json::from_str(hooks.get()).ok()?;
-    let mut found: Vec<(usize, String)> = Vec::new();
-    let (at, mut comma) = behind(text, start(hooks), inner.values().copied(), &start);
-    let mut new = String::new();
-    for event in events {
-        if let Some(list) = inner.get(event.name) {
-            let items: Vec<&RawValue> = serde_json::from_str(list.get()).ok()?;
-            let (at, comma) = behind(text, start(list), items.into_iter(), &start);
-            found.push((at, format!("{comma}\n      {}", entry(event, command))));
-        } else {
-            new.push_str(&format!("{comma}\n    \"{}\": [{}]", event.name, entry(event, command)));
-            comma = ",";
+impl Hooks<'_> {
+    /// One entry of an event's list.
+    fn entry(&self, event: &Event) -> Value {
+        let hook = json!({"type": "command", "command": self.command, "timeout": self.timeout});
+        match event.tool {
+            Some(tool) => json!({"matcher": tool, "hooks": [hook]}),
+            None => json!({"hooks": [hook]}),
         }
     }
-    if !new.is_empty() {
-        found.push((at, new));
+
+    /// A new list of one entry, with its name.
+    fn list(&self, event: &Event) -> String {
+        format!("    \"{}\": [{}]", event.name, self.entry(event))
     }
-    found.sort_by_key(|(at, _)| *at);
-    Some(found)
+
+    /// The member `hooks` with all its lists.
+    fn member(&self) -> String {
+        let lists: Vec<String> = self.events.iter().map(|event| self.list(event)).collect();
+        format!("  \"hooks\": {{\n{}\n  }}", lists.join(",\n"))
+    }
+
+    /// A file that holds nothing else.
+    fn whole(&self) -> String {
+        format!("{{\n{}\n}}", self.member())
+    }
+
+    /// Where the hooks go into a text: behind the last value of the object or list that they join.
+    fn parts(&self, text: &str) -> Option<Vec<(usize, String)>> {
+        let start = |raw: &RawValue| raw.get().as_ptr() as usize - text.as_ptr() as usize;
+        let root: Object<'_> = serde_json::from_str(text).ok()?;
+        let Some(hooks) = root.get("hooks") else {
+            let (at, comma) = behind(text.find('{')?, root.values().copied(), &start);
+            return Some(vec![(at, format!("{comma}\n{}{}", self.member(), end(comma)))]);
+        };
+        let inner: Object<'_> = serde_json::from_str(hooks.get()).ok()?;
+        let mut found: Vec<(usize, String)> = Vec::new();
+        let (at, mut comma) = behind(start(hooks), inner.values().copied(), &start);
+        let mut new = String::new();
+        for event in self.events {
+            if let Some(list) = inner.get(event.name) {
+                let items: Vec<&RawValue> = serde_json::from_str(list.get()).ok()?;
+                let (at, comma) = behind(start(list), items.into_iter(), &start);
+                found.push((at, format!("{comma}\n      {}", self.entry(event))));
+            } else {
+                new.push_str(&format!("{comma}\n{}", self.list(event)));
+                comma = ",";
+            }
+        }
+        if !new.is_empty() {
+            found.push((at, new));
+        }
+        found.sort_by_key(|(at, _)| *at);
+        Some(found)
+    }
 }
 
 /// A new first member stands before the brace on a line of its own.
@@ -287,7 +311,6 @@ fn end(comma: &str) -> &'static str {
 
 /// The end of the last value, and the comma that a next one needs; behind the opening brace where there is none.
 fn behind<'a>(
-    _text: &str,
     open: usize,
     values: impl Iterator<Item = &'a RawValue>,
     start: &impl Fn(&RawValue) -> usize,
@@ -305,9 +328,13 @@ mod tests {
 
     const EVENTS: &[Event] = &[Event { name: "Stop", tool: None }, Event { name: "PreToolUse", tool: Some("Ask") }];
 
+    fn hooks(command: &str) -> Hooks<'static> {
+        Hooks { events: EVENTS, timeout: 5, command: command.to_owned() }
+    }
+
     fn installed(text: &str) -> String {
         let mut out = text.to_owned();
-        for (at, part) in parts(text, EVENTS, "clone hook run x").expect("understood").iter().rev() {
+        for (at, part) in hooks("clone hook run x").parts(text).expect("understood").iter().rev() {
             out.insert_str(*at, part);
         }
         out
@@ -335,12 +362,12 @@ mod tests {
             }
             for event in EVENTS {
                 let list = new["hooks"][event.name].as_array().expect("a list");
-                assert_eq!(list.last(), Some(&entry(event, "clone hook run x")), "{after}");
+                assert_eq!(list.last(), Some(&hooks("clone hook run x").entry(event)), "{after}");
                 let before = old["hooks"][event.name].as_array().map_or(0, Vec::len);
                 assert_eq!(list.len(), before + 1, "{after}");
             }
             let mut out = after.clone();
-            for (at, part) in parts(text, EVENTS, "clone hook run x").unwrap() {
+            for (at, part) in hooks("clone hook run x").parts(text).unwrap() {
                 let found = out.find(&part).expect("stands there");
                 assert!(found >= at);
                 out.replace_range(found..found + part.len(), "");
@@ -348,7 +375,7 @@ mod tests {
             assert_eq!(out, text);
         }
         for text in ["", "[]", "{\"hooks\": 7}", "{\"hooks\": {\"Stop\": {}}}", "{ // c\n}"] {
-            assert_eq!(parts(text, EVENTS, "c"), None, "{text}");
+            assert_eq!(hooks("c").parts(text), None, "{text}");
         }
     }
 
@@ -368,5 +395,21 @@ mod tests {
     fn a_program_with_a_space_is_quoted() {
         assert_eq!(command("/a b/clone", "codex", true), "'/a b/clone' hook run codex --predict");
         assert_eq!(command("/usr/bin/clone", "codex", false), "/usr/bin/clone hook run codex");
+    }
+
+    /// Between showing a plan and carrying it out an editor may save: the places are then those of another text.
+    #[test]
+    fn a_file_that_changed_since_the_plan_is_left_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("settings.json");
+        let target = Target { name: "codex", file: file.clone(), kind: Kind::Json { events: EVENTS, timeout: 5 } };
+        for (before, meanwhile) in [(Some("{\"a\": 1}"), "{\"abc\": 1}"), (None, "{}")] {
+            let _fresh = fs::remove_file(&file);
+            before.iter().for_each(|text| fs::write(&file, text).unwrap());
+            let plan = install(&target, "clone", false).unwrap();
+            assert_eq!(unchanged(&target, &plan).unwrap(), before.unwrap_or_default());
+            fs::write(&file, meanwhile).unwrap();
+            assert!(unchanged(&target, &plan).unwrap_err().message.contains("changed just now"));
+        }
     }
 }

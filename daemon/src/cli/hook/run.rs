@@ -28,10 +28,8 @@ const TRANSCRIPT_PATIENCE: Duration = Duration::from_millis(400);
 const TRANSCRIPT_PAUSE: Duration = Duration::from_millis(20);
 /// How many bytes of standard input are read.
 const MAX_INPUT_BYTES: u64 = 4 << 20;
-/// How many of the transcript's last events are sent: more than a turn has, and a request that takes no time.
+/// How many of the transcript's last events are sent, in one request: more than a turn has, and no time to take them.
 const RECENT_EVENTS: usize = 100;
-/// Events in one request.
-const BATCH: usize = 500;
 
 /// `clone hook run`
 #[derive(Args)]
@@ -77,18 +75,18 @@ fn record(context: &Context, arguments: Run) -> Result<(), Failure> {
 }
 
 fn send(client: &Client, events: Vec<Event>) -> Result<(), Failure> {
-    for batch in events.chunks(BATCH) {
-        let items: Result<Vec<Box<RawValue>>, _> = batch
-            .iter()
-            .map(|event| {
-                let mut event = event.clone();
-                scrub::scrub_event(&mut event);
-                RawValue::from_string(event.to_json())
-            })
-            .collect();
-        let body = items.and_then(serde_json::to_value).map_err(Failure::new)?;
-        client.blocking("events_ingest", None, &[], Some(&body))?;
+    if events.is_empty() {
+        return Ok(());
     }
+    let items: Result<Vec<Box<RawValue>>, _> = events
+        .into_iter()
+        .map(|mut event| {
+            scrub::scrub_event(&mut event);
+            RawValue::from_string(event.to_json())
+        })
+        .collect();
+    let body = items.and_then(serde_json::to_value).map_err(Failure::new)?;
+    client.blocking("events_ingest", None, &[], Some(&body))?;
     Ok(())
 }
 
@@ -117,11 +115,7 @@ impl Call<'_> {
     }
 
     fn agent(&self) -> &'static str {
-        match self.format {
-            Format::Codex => "Codex",
-            Format::Gemini => "Gemini CLI",
-            _ => "Claude Code",
-        }
+        self.format.agent()
     }
 
     fn is_stop(&self) -> bool {

@@ -68,7 +68,8 @@ pub(super) fn line(shell: &str, program: &str) -> String {
     }
 }
 
-fn quoted(program: &str) -> String {
+/// The program as one word of a shell, whatever stands in its path.
+pub(super) fn quoted(program: &str) -> String {
     format!("'{}'", program.replace('\'', "'\\''"))
 }
 

@@ -2,6 +2,7 @@
 
 use clone_schema::id::normal;
 
+use crate::memory::fact::cue::Force;
 use crate::memory::fact::slot;
 
 /// A statement about somebody or something.
@@ -9,8 +10,6 @@ use crate::memory::fact::slot;
 pub(super) struct About {
     /// The kind of fact.
     pub(super) kind: &'static str,
-    /// Whom it is about.
-    pub(super) subject: String,
     /// The property.
     pub(super) attribute: String,
     /// The value, in normal form.
@@ -19,10 +18,16 @@ pub(super) struct About {
     pub(super) positive: bool,
     /// Whether another value takes its place.
     pub(super) single: bool,
-    /// Whether it says that it holds now, in place of what held before.
-    pub(super) change: bool,
-    /// Whether once is enough.
-    pub(super) standing: bool,
+    /// How firmly it was said.
+    pub(super) force: Force,
+}
+
+impl About {
+    /// The same, in place of what held before where it says so.
+    fn changed(self, is_change: bool) -> Self {
+        let force = if is_change { Force::Change } else { self.force };
+        Self { force, ..self }
+    }
 }
 
 /// Things of a person's or a team's that have one name or value at a time.
@@ -65,21 +70,29 @@ pub(super) fn about(sentence: &str) -> Option<About> {
         .or_else(|| place(rest))
 }
 
+/// `the docs in this repo are always German`: what is said of a thing of this project only.
+pub(super) fn here(sentence: &str) -> Option<About> {
+    let (thing, value) = [" are always ", " is always ", " are only ", " must always be "]
+        .iter()
+        .find_map(|mark| sentence.split_once(mark))?;
+    let thing = [" in this ", " of this ", " here"]
+        .iter()
+        .find_map(|mark| thing.split_once(mark))
+        .map_or(thing, |(thing, _)| thing);
+    let name = thing.strip_prefix("the ").or_else(|| thing.strip_prefix("all ")).unwrap_or(thing);
+    let value =
+        [" in ", " with ", " by "].iter().find_map(|mark| value.split_once(mark)).map_or(value, |(_, value)| value);
+    (name.split(' ').count() <= 3 && value.split(' ').count() <= 4 && is_value(value))
+        .then(|| of_user("preference", name, value))
+        .flatten()
+}
+
 fn of_user(kind: &'static str, attribute: &str, value: &str) -> Option<About> {
     let (attribute, value) = (normal(attribute), normal(value));
     if value.is_empty() || attribute.is_empty() || value.split(' ').count() > 12 {
         return None;
     }
-    Some(About {
-        kind,
-        subject: "user".to_owned(),
-        attribute,
-        value,
-        positive: true,
-        single: true,
-        change: false,
-        standing: true,
-    })
+    Some(About { kind, attribute, value, positive: true, single: true, force: Force::Standing })
 }
 
 /// `when I say X I mean Y`, `by X I mean Y`, `X is short for Y`.
@@ -135,7 +148,8 @@ fn named(rest: &str) -> Option<About> {
 
 /// `my editor is X`, `our default branch is X`.
 fn mine(rest: &str) -> Option<About> {
-    let thing = ["my ", "our "].iter().find_map(|lead| rest.strip_prefix(lead))?;
+    let own = ["my ", "our "].iter().find_map(|lead| rest.strip_prefix(lead));
+    let thing = own.or_else(|| rest.strip_prefix("the ").filter(|thing| thing.starts_with("default ")))?;
     #[rustfmt::skip]
     const IS: &[(&str, bool)] = &[
         (" is now ", true), (" has moved to ", true), (" moved to ", true), (" has changed to ", true),
@@ -145,13 +159,13 @@ fn mine(rest: &str) -> Option<About> {
     ];
     let (name, value, change) =
         IS.iter().find_map(|(is, change)| thing.split_once(is).map(|(n, v)| (n, v, *change)))?;
+    let ends = [", ", " so ", " because ", "; "];
+    let value = &value[..ends.iter().filter_map(|end| value.find(end)).min().unwrap_or(value.len())];
     let (value, late) = strip_now(value);
     let name = normal(name);
     let words: Vec<&str> = name.split(' ').collect();
     let last = words.last().copied().unwrap_or_default();
-    let chosen = matches!(words[0], "preferred" | "favorite" | "favourite" | "default" | "primary" | "usual")
-        || name.ends_with(" of choice")
-        || name.starts_with("go to ");
+    let (plain, chosen) = property(&name);
     let known = THINGS.iter().find(|(_, things)| things.split_whitespace().any(|thing| thing == last));
     let kind = match known {
         _ if chosen => "preference",
@@ -162,15 +176,22 @@ fn mine(rest: &str) -> Option<About> {
     if words.len() > 4 || !is_value(value) {
         return None;
     }
-    let plain = name.trim_start_matches("preferred ").trim_start_matches("favorite ").trim_start_matches("favourite ");
-    let plain = plain.trim_start_matches("go to ").trim_end_matches(" of choice");
     let known = slot::known(value).filter(|slot| slot.single && kind == "preference");
-    let mut found = match known {
+    let found = match known {
         Some(slot) => of_user("preference", &slot.attribute, &slot.value)?,
         None => of_user(kind, plain, value)?,
     };
-    found.change = change || late;
-    Some(found)
+    Some(found.changed(change || late))
+}
+
+/// The property that a name in normal form stands for, and whether the name says that its value was chosen:
+/// `favourite editor` is the editor, while `default branch` is a property of its own.
+fn property(name: &str) -> (&str, bool) {
+    const TASTE: &[&str] = &["preferred ", "favorite ", "favourite ", "go to ", "usual "];
+    const KEPT: &[&str] = &["default ", "primary "];
+    let plain = TASTE.iter().find_map(|lead| name.strip_prefix(lead)).unwrap_or(name);
+    let plain = plain.strip_suffix(" of choice").unwrap_or(plain);
+    (plain, plain.len() < name.len() || KEPT.iter().any(|lead| name.starts_with(lead)))
 }
 
 /// A value names something; a state (`broken`, `not working`) is none.
@@ -196,6 +217,12 @@ fn strip_now(value: &str) -> (&str, bool) {
 
 /// `X is my manager`, `X is our favourite editor`.
 fn other(rest: &str) -> Option<About> {
+    if let Some((name, how)) = rest.split_once(" is what ")
+        && ["we ", "i ", "our team ", "the team "].iter().any(|who| how.starts_with(who))
+        && let Some(slot) = slot::known(name)
+    {
+        return of_user("preference", &slot.attribute, &slot.value);
+    }
     let (name, role) =
         [" is my ", " is our ", " is now my ", " is now our "].iter().find_map(|mark| rest.split_once(mark))?;
     let change = rest.contains(" is now ");
@@ -209,22 +236,17 @@ fn other(rest: &str) -> Option<About> {
     }
     let role_name = normal(role);
     let last = role_name.split(' ').next_back().unwrap_or_default();
-    let chosen = ["preferred ", "favorite ", "favourite ", "default ", "go to ", "primary "]
-        .iter()
-        .any(|lead| role_name.starts_with(lead))
-        || role_name.ends_with(" of choice");
-    let mut found = if ROLES.split_whitespace().any(|known| known == last) && role_name.split(' ').count() <= 4 {
+    let (plain, chosen) = property(&role_name);
+    let found = if ROLES.split_whitespace().any(|known| known == last) && role_name.split(' ').count() <= 4 {
         of_user("person", &role_name, &subject)?
     } else if let Some(slot) = slot::known(&subject) {
         of_user("preference", &slot.attribute, &slot.value)?
     } else if chosen {
-        let plain = role_name.split_once(' ').map_or(role_name.as_str(), |(_, rest)| rest);
-        of_user("preference", plain.trim_end_matches(" of choice"), &subject)?
+        of_user("preference", plain, &subject)?
     } else {
         return None;
     };
-    found.change = change || late;
-    Some(found)
+    Some(found.changed(change || late))
 }
 
 /// `I'm fluent in X`, `I'm new to X`, `I know X well`.
@@ -297,9 +319,7 @@ fn role(rest: &str) -> Option<About> {
         if let Some(value) = rest.strip_prefix(lead) {
             let (value, change) = strip_now(value);
             let fits = value.split_whitespace().count() <= 4 && is_value(value);
-            let mut found = fits.then(|| of_user(kind, attribute, value)).flatten()?;
-            found.change = change;
-            return Some(found);
+            return Some(fits.then(|| of_user(kind, attribute, value)).flatten()?.changed(change));
         }
     }
     None
@@ -315,7 +335,10 @@ fn uses(rest: &str) -> Option<About> {
         "the project uses ", "our project uses ", "this repo uses ", "the team uses ", "our team uses ",
         "we are on ", "i develop on ", "i'm using ", "we're using ", "we are using ", "i am using ",
         "i typically use ", "i generally use ", "i normally use ", "we stick to ", "i stick to ", "we follow ",
-        "we standardized on ", "we format with ", "we test with ", "i code in ", "we write ", "i write ",
+        "we standardized on ", "this project always uses ", "this project only uses ", "this repo always uses ", "this repo only uses ",
+        "this app uses ", "this app always uses ", "this codebase uses ", "this codebase always uses ", "this service uses ",
+        "this service always uses ", "the project always uses ", "i do all my editing in ", "i do my editing in ", "i edit in ",
+        "i do everything in ", "we format with ", "we test with ", "i code in ", "we write ", "i write ",
         "everyone here uses ", "the codebase uses ",
     ];
     let lead = LEADS.iter().find(|lead| rest.starts_with(**lead))?;
@@ -327,15 +350,13 @@ fn uses(rest: &str) -> Option<About> {
         || lead.contains("'re using")
         || lead.contains("are using")
         || lead.contains("am using");
-    (words <= 9 && !what.contains(" to ")).then(|| About {
+    (words <= 9 && !what.contains(" to ")).then_some(About {
         kind: "preference",
-        subject: "user".to_owned(),
         attribute: slot.attribute,
         value: slot.value,
         positive: true,
         single: slot.single,
-        change: false,
-        standing: !now,
+        force: if now { Force::Asked } else { Force::Standing },
     })
 }
 
@@ -372,13 +393,11 @@ fn likes(rest: &str) -> Option<About> {
     // What is liked may be one of many; only what is known replaces another.
     Some(About {
         kind: "preference",
-        subject: "user".to_owned(),
         attribute,
         value,
         positive,
         single,
-        change: false,
-        standing: !what.contains(" to be ") || words.len() <= 6,
+        force: if what.contains(" to be ") && words.len() > 6 { Force::Asked } else { Force::Standing },
     })
 }
 
@@ -422,6 +441,10 @@ mod tests {
             ("my name is ada", "person", "name", "ada"),
             ("my editor is vs code", "preference", "editor", "vscode"),
             ("our default branch is trunk", "preference", "default branch", "trunk"),
+            ("trunk is our default branch", "preference", "default branch", "trunk"),
+            ("ed is my go-to editor", "preference", "editor", "ed"),
+            ("my editor of choice is ed", "preference", "editor", "ed"),
+            ("jest is what we always test with", "preference", "js test runner", "jest"),
             ("ada is my manager", "person", "manager", "ada"),
             ("my manager is now bob", "person", "manager", "bob"),
             ("i'm new to rust, so explain more", "skill", "rust", "new"),

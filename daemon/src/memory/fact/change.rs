@@ -30,6 +30,7 @@ pub(super) fn change(sentence: &str) -> Option<Change> {
         .or_else(|| before_and_now(plain))
         .or_else(|| now(plain, spoken))
         .or_else(|| among_known(&text))
+        .or_else(|| replacing(sentence))
         .filter(|change| change.old.is_some() || change.new.is_some())
         .filter(|change| change.old != change.new)
 }
@@ -67,6 +68,7 @@ fn subject(sentence: &str) -> (&str, bool) {
 /// When a change began to hold.
 #[rustfmt::skip]
 const TIMES: &[&str] = &[
+    "turns out", "after years", "ok you convinced me", "you convinced me",
     "as of today", "actually", "hey", "so", "well", "quick note", "for the record", "as of now", "as of this week", "since last week", "last week", "yesterday", "this week",
     "starting today", "starting now", "starting tomorrow", "effective immediately", "heads up", "quick update",
     "update", "fyi", "news", "change of plans", "change of plan", "correction", "by the way", "btw", "note",
@@ -81,12 +83,24 @@ fn value(text: &str) -> Option<String> {
     const ENDS: &[&str] = &[
         " now", " from now on", " going forward", " please", " anymore", " any more", " any longer", " last week",
         " yesterday", " today", " this week", " recently", " everywhere", " for good", " instead", " entirely",
-        " completely", " altogether", " last month", " these days", " this month", " as well", " across the board",
+        " completely", " altogether", " last weekend", " over the weekend", " the other day", " last month", " these days", " this month", " as well", " across the board",
         " for everything", " in this project", " here", " for all projects", " in all projects", " nowadays",
         " a while ago", " already", " moving forward",
     ];
-    const STARTS: &[&str] =
-        &["using ", "use ", "to ", "with ", "the use of ", "plain ", "just ", "only ", "good old ", "on "];
+    const STARTS: &[&str] = &[
+        "hosted at ",
+        "hosted on ",
+        "using ",
+        "use ",
+        "to ",
+        "with ",
+        "the use of ",
+        "plain ",
+        "just ",
+        "only ",
+        "good old ",
+        "on ",
+    ];
     #[rustfmt::skip]
     const VAGUE: &[&str] = &[
         "it", "this", "that", "them", "these", "those", "the", "a", "an", "another", "main", "master", "what",
@@ -106,6 +120,7 @@ fn value(text: &str) -> Option<String> {
     let head = [", ", " because", " since ", " as ", " after ", " when ", " and ", " for ", " in ", " so ", " but "];
     let cut = head.iter().filter_map(|mark| text.find(mark)).min().unwrap_or(text.len());
     let text = &text[..cut];
+    let text = ENDS.iter().find_map(|end| text.strip_suffix(end)).unwrap_or(text);
     if text.contains(['/', '\\', '@', '{', '(', '`', '=', '_']) {
         return None;
     }
@@ -139,7 +154,10 @@ fn moved(text: &str, spoken: bool) -> Option<Change> {
             .find_map(|word| from.split_once(word));
         return match split {
             Some((old, new)) => pair(old.trim_end_matches(" over"), new),
-            None if spoken => Some(Change { old: Some(value(from)?), new: None }),
+            None if spoken => {
+                let (old, new) = split_thought(from);
+                Some(Change { old: Some(value(old)?), new: new.and_then(stated_now) })
+            }
             None => None,
         };
     }
@@ -156,6 +174,7 @@ fn moved(text: &str, spoken: bool) -> Option<Change> {
 fn instead(text: &str) -> Option<Change> {
     const VERBS: &[&str] =
         &["use ", "prefer ", "choose ", "pick ", "go with ", "using ", "want ", "take ", "stick with ", "let's use "];
+    let text = text.strip_prefix("now ").unwrap_or(text);
     for lead in ["instead of ", "rather than "] {
         if let Some(rest) = text.strip_prefix(lead) {
             let (old, new) =
@@ -189,18 +208,18 @@ fn dropped(text: &str, spoken: bool) -> Option<Change> {
     const ENDED: &[&str] = &[
         "no longer use ", "no longer using ", "no longer want ", "no longer like ", "no longer prefer ",
         "no longer need ", "no longer write ", "no longer on ", "not using ", "stopped using ", "stop using ",
-        "quit using ", "done with ", "dropped ", "ditched ", "abandoned ", "retired ", "got rid of ", "gave up on ",
+        "quit using ", "done with ", "dropped ", "ditched ", "abandoned ", "retired ", "got rid of ", "gave up on ", "gave up ", "forget what i said about ",
         "moved away from ", "finished with ", "through with ", "left ", "phased out ", "dumped ", "giving up on ",
-        "moving away from ", "dropping ", "ditching ", "don't use ", "do not use ", "not on ", "forget about ",
+        "drop ", "moving away from ", "dropping ", "ditching ", "don't use ", "do not use ", "not on ", "forget about ",
         "forget ", "killed off ", "sunsetted ", "deprecated ", "removed ", "don't want ", "don't like ",
         "don't write ", "goodbye ", "no more ", "leaving ", "abandoning ", "retiring ", "said goodbye to ",
     ];
     const NEEDS_ANYMORE: &[&str] =
         &["not using ", "don't use ", "do not use ", "not on ", "don't want ", "don't like ", "don't write "];
-    let lead = ENDED.iter().find(|lead| text.starts_with(**lead))?;
+    let lead = ENDED.iter().find(|lead| text.starts_with(**lead)).copied().or_else(|| no_longer(text))?;
     let rest = &text[lead.len()..];
     let ended = [" anymore", " any more", " any longer", " for good"].iter().any(|word| rest.contains(word));
-    if NEEDS_ANYMORE.contains(lead) && !ended {
+    if NEEDS_ANYMORE.contains(&lead) && !ended {
         return None;
     }
     for mark in [" in favor of ", " in favour of ", " for "] {
@@ -217,6 +236,15 @@ fn dropped(text: &str, spoken: bool) -> Option<Change> {
     // Without somebody who speaks, only what is known or was replaced in the same breath.
     let told = spoken || new.is_some() || ended || lead.starts_with("no longer") || lead.starts_with("stop using");
     told.then_some(Change { old: Some(old), new })
+}
+
+/// `no longer build with`, `don't deploy to`: the words before what is over.
+fn no_longer(text: &str) -> Option<&str> {
+    const WITH: &[&str] = &["with ", "on ", "to ", "in ", "through ", "at ", "for "];
+    let rest = text.strip_prefix("no longer ")?;
+    let (_, rest) = rest.split_once(' ')?;
+    let rest = WITH.iter().find_map(|with| rest.strip_prefix(with))?;
+    Some(&text[..text.len() - rest.len()])
 }
 
 /// `X. Use Y` in one sentence: what stands behind a comma, a dash or `and now`.
@@ -241,7 +269,12 @@ fn stated_now(thought: &str) -> Option<String> {
         rest = LEADS.iter().find_map(|lead| rest.strip_prefix(lead)).unwrap_or(rest);
     }
     let led = rest.len() < thought.trim().len();
-    value(rest).filter(|new| led || slot::known(new).is_some())
+    let named = value(rest).filter(|new| led || slot::known(new).is_some());
+    named.or_else(|| match slot::all(thought).as_slice() {
+        // `ruff does the formatting`: the only value that is named.
+        [only] if only.2.single => Some(only.2.value.clone()),
+        _ => None,
+    })
 }
 
 /// `X is out, Y is in`, `Y replaces X`, `swapped X for Y`, `X was replaced by Y`.
@@ -277,10 +310,23 @@ fn replaced(text: &str) -> Option<Change> {
             return pair(old, new);
         }
     }
-    for mark in
-        [" is out", " is gone", " is dead", " is deprecated", " is history", " is retired", " is over", " is no longer"]
-    {
-        if let Some((old, behind)) = text.split_once(mark) {
+    for mark in [
+        " is out",
+        " is gone",
+        " is dead",
+        " is deprecated",
+        " is history",
+        " is retired",
+        " is over",
+        " is no longer",
+        " are out",
+        " are gone",
+        " are dead",
+        " are deprecated",
+        " are history",
+        " are over",
+    ] {
+        if let Some((old, behind)) = text.split_once(mark).filter(|(old, _)| !old.contains(", ")) {
             let new = split_thought(behind).1;
             let old = value(old).filter(|old| slot::known(old).is_some() || new.is_some())?;
             let new = new.and_then(|thought| thought.strip_suffix(" is in").map_or_else(|| stated_now(thought), value));
@@ -321,6 +367,39 @@ fn now(text: &str, spoken: bool) -> Option<Change> {
     slot::known(&new).map(|slot| Change { old: None, new: Some(slot.value) })
 }
 
+/// `the staging host is now S4, no longer S3`: what is so now, of a sentence that says what it takes the place of.
+fn replacing(sentence: &str) -> Option<Change> {
+    #[rustfmt::skip]
+    const NOW: &[&str] = &[
+        " from now on ", " as of now ", " now ", " from here on ", " going forward ", " as of today ", " these days ", " nowadays ", " starting today ",
+        " moving forward ", " from today on ", " from today ",
+    ];
+    #[rustfmt::skip]
+    const NOT: &[&str] = &[
+        ", not ", ", no longer ", " instead of ", " rather than ", " and not ", " and no longer ", ", never ", ", no more ", " in place of ",
+    ];
+    let padded = format!(
+        " {} ",
+        sentence.replace(" anymore", "").replace(" any more", "").replace(" any longer", "").replace(',', " ,")
+    );
+    let time = NOW.iter().find(|time| padded.contains(**time))?;
+    let plain = padded.replacen(*time, " ", 1).replace(" ,", ",");
+    let (new, old) = NOT.iter().find_map(|not| plain.split_once(not))?;
+    let old = old.trim().trim_matches([',', ' ', '.']);
+    let old = ["to ", "in ", "with ", "on ", "by ", "at ", "from ", "the "]
+        .iter()
+        .find_map(|word| old.strip_prefix(word))
+        .unwrap_or(old);
+    let new = new.trim().trim_matches([',', ' ']);
+    let (news, olds) = (new.split(' ').count(), old.split(' ').count());
+    let told = (2..=12).contains(&news) && (1..=4).contains(&olds) && !new.contains(',');
+    let vague = ["it", "this", "that", "them", "these", "those", "me", "you"];
+    (told
+        && !vague.contains(&old)
+        && !new.split(' ').any(|word| matches!(word, "it" | "this" | "that" | "error" | "fails" | "works")))
+    .then(|| Change { old: Some(normal(old)), new: Some(normal(new)) })
+}
+
 /// Two known values of one property and a word of change, in whatever order; or one known value and `now`.
 fn among_known(text: &str) -> Option<Change> {
     #[rustfmt::skip]
@@ -328,7 +407,9 @@ fn among_known(text: &str) -> Option<Change> {
         " switch", " moved ", " move ", " migrat", " drop", " ditch", " replac", " swap", " instead ",
         " no longer ", " anymore ", " goodbye ", " bye ", " retir", " abandon", " left ", " now ", " from now on ",
         " over ", " rather than ", " nowadays ", " these days ", " going forward ", " used to ", " gone ", " out ",
-        " deprecated ", " changed ", " not ", " outgrown ", " outgrew ",
+        " deprecated ", " changed ", " tired ", " fed up ", " soured ", " had it with ", " parted ways ", " threw out ", " retired ",
+        " taken over ", " took over ", " had its time ", " moved over ", " any more ", " pulled the plug ", " read only ", " bit us ",
+        " back on ", " in the bin ", " overruled ", " too fat ", " has it ", " not ", " no more ", " outgrown ", " outgrew ",
     ];
     let normal_text = format!(" {} ", normal(text));
     if !MARKS.iter().any(|mark| normal_text.contains(mark)) || text.contains(" if ") || text.contains(" both ") {
@@ -336,16 +417,14 @@ fn among_known(text: &str) -> Option<Change> {
     }
     let found = slot::all(text);
     match found.as_slice() {
-        [a, b] if a.2.attribute == b.2.attribute && a.2.value != b.2.value => {
-            let (first, second) = (is_old(&normal_text, a.0, a.1), is_old(&normal_text, b.0, b.1));
-            let (old, new) = if second && !first {
-                (b, a)
-            } else if first && !second {
-                (a, b)
-            } else {
-                return None;
-            };
-            Some(Change { old: Some(old.2.value.clone()), new: Some(new.2.value.clone()) })
+        [first, .., last]
+            if first.2.value != last.2.value && found.iter().all(|one| one.2.attribute == first.2.attribute) =>
+        {
+            let (olds, news): (Vec<_>, Vec<_>) = found.iter().partition(|one| is_old(&normal_text, one.0, one.1));
+            match (olds.as_slice(), news.as_slice()) {
+                ([old, ..], [new]) => Some(Change { old: Some(old.2.value.clone()), new: Some(new.2.value.clone()) }),
+                _ => None,
+            }
         }
         [only] if only.2.single => one_known(&normal_text, only),
         _ => None,
@@ -374,13 +453,14 @@ fn one_known(text: &str, only: &(usize, usize, slot::Slot)) -> Option<Change> {
 fn is_old(text: &str, from: usize, to: usize) -> bool {
     #[rustfmt::skip]
     const BEFORE: &[&str] = &[
-        "from", "instead of", "rather than", "than", "over", "off", "off of", "of", "dropped", "dropping",
+        "from", "or", "nor", "instead of", "rather than", "than", "over", "off", "off of", "of", "dropped", "dropping",
         "ditched", "ditching", "goodbye", "bye", "retired", "retiring", "replaced", "replaces", "replacing",
         "abandoned", "done with", "left", "leaving", "no more", "not", "no longer use", "no longer using",
         "stopped using", "stop using", "used to use", "used to be", "used to be on", "swapped", "swapped out",
         "traded", "sick of", "tired of", "away from", "got rid of", "gave up on", "outgrown", "outgrew",
         "moved past", "goodbye to", "no longer on", "without", "drop", "ditch", "replace", "forget", "forget about",
-        "enough of", "used to prefer", "dumped", "don t use", "not use", "used", "was", "liked", "preferred",
+        "enough of", "used to prefer", "dumped", "don t use", "not use", "soured on", "fed up with", "had it with", "pulled the plug on", "parted ways with", "threw out", "not a fan of",
+        "said goodbye to", "dislike the", "used", "was", "liked", "preferred",
         "loved", "were on", "was on",
     ];
     #[rustfmt::skip]
@@ -388,7 +468,9 @@ fn is_old(text: &str, from: usize, to: usize) -> bool {
         "is out", "is gone", "anymore", "any more", "is dead", "is deprecated", "is history", "is over",
         "is no longer", "was", "is retired", "out", "gave way", "has been replaced", "was replaced",
         "has been dropped", "is being retired", "any longer", "got replaced", "isn t", "didn t work",
-        "has been retired", "got dropped", "is done", "no longer",
+        "has been retired", "got dropped", "is done", "no longer", "had its time", "got retired", "finally got retired", "is in the bin",
+        "is too", "was holding us back", "contract ran out", "is read only", "bit us", "is switched off", "was switched off", "was deleted",
+        "is dead to me", "were nice", "just rot", "playbooks are in the bin", "boilerplate",
     ];
     let (before, behind) = (text[..from + 1].trim(), text.get(to + 1..).unwrap_or_default().trim());
     let ends = |mark: &str| before == mark || before.ends_with(&format!(" {mark}"));
@@ -422,6 +504,7 @@ mod tests {
             ("everything goes through pnpm these days, we are done with npm", Some("npm"), Some("pnpm")),
             ("goodbye npm, hello pnpm", Some("npm"), Some("pnpm")),
             ("i'm all in on vitest these days", None, Some("vitest")),
+            ("from now on uv instead of pip or poetry", Some("pip"), Some("uv")),
             ("our database is postgres now, mysql is gone", Some("mysql"), Some("postgres")),
         ];
         for (text, old, new) in table {

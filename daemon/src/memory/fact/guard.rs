@@ -38,7 +38,7 @@ const FOR_NOW: &[&str] = &[
 #[rustfmt::skip]
 const UNREAL: &[&str] = &[
     "what if", "suppose", "imagine", "hypothetically", "i wonder", "would you", "could you", "would it", "should i",
-    "should we", "do you", "does it", "might", "maybe", "perhaps", "let's say", "for example", "e.g", "is it",
+    "should we", "do you", "might", "maybe", "perhaps", "let's say", "for example", "e.g", "is it",
     "are you", "why", "he prefers", "she prefers", "they prefer", "some people", "people who", "someone",
     "most people", "if i were", "if we were", "if i was", "if we ever", "if we had", "i could", "we could",
     "i might", "we might", "if i ever", "thinking about", "thinking of", "considering", "tempted to", "not sure",
@@ -86,6 +86,21 @@ pub(super) fn is_standing(lower: &str) -> bool {
         let lists = [(Kind::Own, UNREAL), (Kind::Own, REPORTED), (Kind::Now, FOR_NOW), (Kind::Now, PRODUCT)];
         Phrases::new(lists.into_iter().flat_map(|(kind, words)| words.iter().map(move |word| (*word, kind))))
     });
+    // `for this project` is for good, `for this` is for now.
+    let padded = [
+        "this project",
+        "this repo",
+        "this repository",
+        "this codebase",
+        "this service",
+        "this app",
+        "this monorepo",
+        "this workspace",
+    ]
+    .iter()
+    .fold(padded, |text, here| text.replace(&format!(" {here} "), " here "))
+    // Their own word, not another's.
+    .replace(" what i said ", " ");
     let has = |wanted: Kind| kinds.find(&padded).any(|(_, _, kind)| kind == wanted);
     // What names a term it explains may use any word.
     let explains =
@@ -110,7 +125,9 @@ pub(super) fn place(rest: &str) -> (&str, Place) {
         "in this project", "in this repo", "in this repository", "in this codebase", "for this project",
         "for this repo", "on this project", "en este proyecto", "for this codebase", "for this repository",
         "in diesem projekt", "dans ce projet", "in our repo", "in our codebase", "this project:",
-        "within this project", "inside this project",
+        "within this project", "inside this project", "in this app", "in this service", "in this package", "in this workspace",
+        "for this app", "for this service", "in this one repo", "in this code base", "on this repo", "on this codebase", "in this monorepo",
+        "in here",
     ];
     for here in HERE {
         if let Some(behind) = rest.strip_prefix(here) {
@@ -121,10 +138,11 @@ pub(super) fn place(rest: &str) -> (&str, Place) {
         }
     }
     named(rest).unwrap_or_else(|| {
+        let padded = format!(" {rest} ");
         let here = HERE.iter().any(|here| rest.contains(here))
-            || rest.ends_with(" in here")
-            || rest.starts_with("this project ")
-            || rest.starts_with("this repo ");
+            || ["project", "repo", "repository", "codebase", "service", "app", "monorepo"]
+                .iter()
+                .any(|what| [" ", "'s ", ","].iter().any(|end| padded.contains(&format!(" this {what}{end}"))));
         (rest, if here { Place::Here } else { Place::Anywhere })
     })
 }
@@ -140,7 +158,9 @@ fn named(rest: &str) -> Option<(&str, Place)> {
         let name = normal(name);
         (!name.is_empty()
             && name.split(' ').count() <= 3
-            && !["this", "that", "same", "other", "whole", "every", "any", "all"].contains(&name.as_str()))
+            && !name.split(' ').any(|word| {
+                ["this", "that", "same", "other", "whole", "every", "any", "all", "my", "our"].contains(&word)
+            }))
         .then_some(name)
     };
     if let Some((head, behind)) = rest.split_once(", ")

@@ -22,8 +22,8 @@ pub(super) struct Slot {
 /// Property, whether it holds one value at a time, and its values; `a=b` gives another spelling of one value.
 #[rustfmt::skip]
 const VALUES: &[(&str, bool, &[&str])] = &[
-    ("js package manager", true, &["npm", "pnpm", "yarn", "bun"]),
-    ("python package manager", true, &["pip", "uv", "poetry", "pipenv", "conda", "pdm"]),
+    ("js package manager", true, &["npm", "pnpm", "yarn"]),
+    ("python package manager", true, &["pip", "pip3=pip", "uv", "poetry", "pipenv", "conda", "pdm"]),
     (
         "editor",
         true,
@@ -49,7 +49,7 @@ const VALUES: &[(&str, bool, &[&str])] = &[
     ("js test runner", true, &["jest", "vitest", "mocha", "jasmine"]),
     ("python test runner", true, &["pytest", "unittest", "nose"]),
     ("browser tests", true, &["playwright", "cypress", "selenium", "puppeteer"]),
-    ("formatter", true, &["prettier", "biome", "black", "yapf", "dprint"]),
+    ("formatter", true, &["prettier", "biome", "black", "yapf", "dprint", "rustfmt", "gofmt"]),
     ("linter", true, &["eslint", "ruff", "flake8", "pylint", "oxlint"]),
     (
         "database",
@@ -66,7 +66,7 @@ const VALUES: &[(&str, bool, &[&str])] = &[
     (
         "backend framework",
         true,
-        &["django", "flask", "fastapi", "express", "fastify", "rails", "spring boot", "axum", "actix", "nestjs"],
+        &["django", "flask", "fastapi", "express", "hono", "koa", "fastify", "rails", "spring boot", "axum", "actix", "nestjs"],
     ),
     ("styling", true, &["tailwind", "tailwindcss=tailwind", "bootstrap", "css modules", "styled components", "sass"]),
     ("bundler", true, &["vite", "webpack", "rollup", "esbuild", "parcel", "turbopack"]),
@@ -97,6 +97,21 @@ const VALUES: &[(&str, bool, &[&str])] = &[
         ],
     ),
     ("theme", true, &["dark mode", "light mode", "dark theme=dark mode", "light theme=light mode"]),
+    ("message queue", true, &["rabbitmq", "kafka", "nats", "sqs", "activemq"]),
+    ("js logging", true, &["winston", "pino", "bunyan"]),
+    ("js dates", true, &["moment", "momentjs=moment", "date fns", "dayjs", "luxon"]),
+    ("search engine", true, &["elasticsearch", "opensearch", "typesense", "meilisearch", "algolia", "solr"]),
+    ("monitoring", true, &["datadog", "grafana", "new relic", "honeycomb"]),
+    ("payments", true, &["stripe", "adyen", "paypal", "braintree", "paddle"]),
+    ("sign in", true, &["okta", "keycloak", "auth0", "cognito"]),
+    ("compute", true, &["fargate", "cloud run", "kubernetes", "nomad"]),
+    ("js runtime", true, &["nodejs", "node js=nodejs", "bun", "deno"]),
+    ("config format", true, &["yaml", "toml", "json5", "ini files"]),
+    ("docs format", true, &["markdown", "asciidoc", "restructuredtext", "org mode"]),
+    ("code search", true, &["ripgrep", "grep", "the silver searcher", "ugrep"]),
+    ("job queue", true, &["celery", "dramatiq", "sidekiq", "bullmq", "rq"]),
+    ("web server", true, &["nginx", "caddy", "traefik"]),
+    ("time zone", true, &["utc", "local time"]),
     ("units", true, &["metric units", "imperial units", "metric=metric units"]),
     ("date format", true, &["iso dates", "iso 8601=iso dates", "iso 8601 dates=iso dates"]),
     ("clock", true, &["24 hour", "12 hour", "24h=24 hour", "12h=12 hour"]),
@@ -119,7 +134,7 @@ const TONES: &[(&str, &str, &[&str])] = &[
     (
         "answer length", "short",
         &[
-            "concise", "brief", "short answers", "terse", "answers short", "replies short", "responses short",
+            "concise", "brief", "short answers", "short ones", "terse", "answers short", "replies short", "responses short",
             "short and to the point", "to the point", "short replies", "answer briefly", "responses brief",
             "answers brief",
         ],
@@ -127,7 +142,7 @@ const TONES: &[(&str, &str, &[&str])] = &[
     (
         "answer length", "detailed",
         &[
-            "detailed answers", "detailed explanations", "verbose", "thorough explanations", "long answers",
+            "detailed answers", "detailed ones", "detailed explanations", "verbose", "thorough explanations", "long answers",
             "answers detailed", "explain in detail", "longer answers",
         ],
     ),
@@ -158,7 +173,7 @@ const CHOICES: &[&str] = &[
     "indent", "indent with", "format", "test with", "default to", "like", "want", "deploy to",
     "deploy on", "host on", "build with", "work in", "work on", "develop in", "opt for", "rely on",
     "standardize on", "standardise on", "follow", "adopt", "love", "am on", "are on", "suggest",
-    "recommend", "reach for", "name things", "name variables", "be on", "live in", "usa",
+    "recommend", "do", "reach for", "go through", "bundle with", "install with", "host on", "format with", "lint with", "give me", "run on", "name things", "name variables", "be on", "live in", "usa",
     "utiliza", "benutze", "verwende", "utilise", "emploie", "nutze",
 ];
 
@@ -191,7 +206,7 @@ fn terms() -> &'static Phrases<Term> {
 /// overlap.
 pub(super) fn all(text: &str) -> Vec<(usize, usize, Slot)> {
     let padded = format!(" {} ", normal(text));
-    let mut every: Vec<_> = terms().find(&padded).filter(|(_, term, _)| term.len() > 2).collect();
+    let mut every: Vec<_> = terms().find(&padded).filter(|(_, term, _)| term.len() > 2 || *term == "uv").collect();
     every.sort_by_key(|(at, term, _)| (std::cmp::Reverse(term.len()), *at));
     let mut found: Vec<(usize, usize, Slot)> = Vec::new();
     for (at, term, stands) in every {
@@ -205,10 +220,55 @@ pub(super) fn all(text: &str) -> Vec<(usize, usize, Slot)> {
     found
 }
 
+/// The value that a sentence holds to, and whether it is wanted: the only known one, or of two of one property the one that
+/// is not turned down.
+pub(super) fn held(text: &str) -> Option<(Slot, bool)> {
+    #[rustfmt::skip]
+    const DOWN: &[&str] = &[
+        "not", "no", "never", "over", "than", "of", "don t use", "don t have", "don t run", "without", "or", "avoid", "d type", "instead of", "plain",
+        "don t run npm or", "bare", "not use", "t use",
+    ];
+    let padded = format!(" {} ", normal(text));
+    let found = all(text);
+    let down = |(from, _, _): &(usize, usize, Slot)| {
+        let before = padded[..from + 1].trim();
+        DOWN.iter().any(|word| before == *word || before.ends_with(&format!(" {word}")))
+    };
+    let (no, yes): (Vec<_>, Vec<_>) = found.into_iter().filter(|(_, _, slot)| slot.single).partition(down);
+    match (yes.as_slice(), no.as_slice()) {
+        ([one], rest) if rest.iter().all(|(_, _, other)| other.attribute == one.2.attribute) => {
+            Some((one.2.clone(), true))
+        }
+        ([], [one]) => Some((one.2.clone(), false)),
+        _ => None,
+    }
+}
+
 /// The slot that an order like `use pnpm for packages` fills.
 pub(super) fn of(order: &str) -> Option<Slot> {
     let order = normal(order);
-    tone(&order).or_else(|| tongue(&order)).or_else(|| chosen(&order)).or_else(|| purposed(&order))
+    tone(&order)
+        .or_else(|| tongue(&order))
+        .or_else(|| measure(&order))
+        .or_else(|| chosen(&order))
+        .or_else(|| purposed(&order))
+}
+
+/// `keep lines under 100 columns`: the number.
+fn measure(order: &str) -> Option<Slot> {
+    const UNITS: &[&str] = &["columns", "cols", "characters", "chars", "column", "char", "character"];
+    let words: Vec<&str> = order.split(' ').collect();
+    let limits = ["under", "below", "within", "max", "maximum", "most", "to", "at", "over", "exceed", "than", "limit"];
+    let limited = limits.iter().any(|limit| words.contains(limit)) || words.contains(&"wrap");
+    let of_lines = limited && words.iter().any(|word| matches!(*word, "line" | "lines" | "wrap"));
+    let at = words
+        .windows(2)
+        .position(|pair| pair[0].parse::<u16>().is_ok_and(|n| (20..=500).contains(&n)) && UNITS.contains(&pair[1]))?;
+    (of_lines && words.len() <= 12).then(|| Slot {
+        attribute: "line length".to_owned(),
+        value: words[at].to_owned(),
+        single: true,
+    })
 }
 
 fn tone(order: &str) -> Option<Slot> {
@@ -225,10 +285,22 @@ fn tongue(order: &str) -> Option<Slot> {
     #[rustfmt::skip]
     const ANSWERS: &[&str] = &[
         "answer", "respond", "reply", "speak", "talk", "write to me", "communicate", "responde", "antworte",
-        "réponds", "answer me", "respond to me", "reply to me", "talk to me", "speak to me", "antworten", "escribe",
+        "réponds", "answer me", "write", "respond to me", "reply to me", "talk to me", "speak to me", "answers", "replies", "responses", "explanations", "antworten", "escribe",
     ];
+    let switched = ["switch to ", "go back to ", "change to "].iter().find_map(|lead| order.strip_prefix(lead));
+    if let Some((language, when)) = switched.and_then(|rest| rest.split_once(' '))
+        && TONGUES.contains(&language)
+        && ["answer", "reply", "respond", "talk", "speak", "explain"].iter().any(|verb| when.contains(verb))
+    {
+        return Some(Slot { attribute: "language of answers".to_owned(), value: language.to_owned(), single: true });
+    }
+    if let Some((language, "answers" | "replies" | "responses" | "explanations")) = order.split_once(' ')
+        && TONGUES.contains(&language)
+    {
+        return Some(Slot { attribute: "language of answers".to_owned(), value: language.to_owned(), single: true });
+    }
     let (before, language) = [" in ", " en ", " auf "].iter().find_map(|word| order.rsplit_once(word))?;
-    let language = language.trim_end_matches(" only").trim_end_matches(" please");
+    let language = language.trim_end_matches(" only").trim_end_matches(" please").trim_end_matches(" to me");
     if !TONGUES.contains(&language) {
         return None;
     }
@@ -247,7 +319,7 @@ fn chosen(order: &str) -> Option<Slot> {
     let mut rest = after_choice(order)?;
     for _ in 0..4 {
         if let Some((slot, behind)) = leading(rest) {
-            return Some(purpose(slot, behind));
+            return Some(purpose(as_said(slot, order), behind));
         }
         let (word, behind) = rest.split_once(' ')?;
         if !BETWEEN.contains(&word) {
@@ -258,18 +330,40 @@ fn chosen(order: &str) -> Option<Slot> {
     None
 }
 
+/// What formats and lints as well: the verb says which is meant.
+fn as_said(mut slot: Slot, order: &str) -> Slot {
+    const BOTH: &[&str] = &["ruff", "biome", "eslint", "dprint"];
+    let said = [("format ", "formatter"), ("lint ", "linter")].into_iter().find(|(verb, _)| order.starts_with(verb));
+    if let Some((_, attribute)) = said.filter(|_| BOTH.contains(&slot.value.as_str())) {
+        attribute.clone_into(&mut slot.attribute);
+    }
+    slot
+}
+
+/// The slot of a value that stands without a verb: `pnpm for everything here`, `double quotes in python`.
+pub(super) fn named(order: &str) -> Option<Slot> {
+    const BEHIND: &[&str] =
+        &["for", "in", "on", "everywhere", "only", "please", "syntax", "here", "style", "to", "over", "it"];
+    let order = normal(order);
+    let (slot, behind) = leading(&order)?;
+    let next = behind.split(' ').next().unwrap_or_default();
+    (slot.single && (behind.is_empty() || BEHIND.contains(&next))).then(|| purpose(slot, behind))
+}
+
 /// The value that a text begins with, and the rest.
 fn leading(text: &str) -> Option<(Slot, &str)> {
     let fits = terms().find(text).take_while(|(at, _, _)| *at == 0);
     let (_, term, stands) = fits.max_by_key(|(_, term, _)| term.len())?;
-    Some((slot(stands), text[term.len()..].trim_start()))
+    let behind = text[term.len()..].trim_start();
+    // `the rest of it` is no style of an interface.
+    (term != "rest" || behind.is_empty() || behind.starts_with("api")).then(|| (slot(stands), behind))
 }
 
 /// `… for tests`: another property than the plain one, unless it only names what the value is for anyway.
 fn purpose(mut slot: Slot, behind: &str) -> Slot {
     #[rustfmt::skip]
     const PLAIN: &[&str] = &[
-        "everything", "all", "this", "the", "my", "our", "packages", "package", "dependencies", "installs",
+        "everything", "all", "anything", "whatever", "this", "the", "my", "our", "packages", "package", "indent", "indents", "dependencies", "installs",
         "installing", "indentation", "indenting", "code", "strings", "tests", "testing", "unit", "formatting",
         "linting", "styling", "notes", "tickets", "issues", "ci", "deploys", "deployment", "hosting", "commits",
         "variables", "names", "components", "editing", "any", "new", "projects", "me", "us", "work", "containers",

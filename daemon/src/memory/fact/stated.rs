@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::memory::fact::cue::{Cue, Force};
 use crate::memory::fact::guard::Place;
 use crate::memory::fact::support::{Support, lower_bound};
+use crate::memory::fact::topic::topic;
 use crate::memory::fact::{CANDIDATE, MAX_CLAIMS, MAX_TEXT, STAGED_SECONDS, tentative};
 use crate::memory::session::Told;
 use crate::memory::words::{clip, likeness, stems};
@@ -45,7 +46,6 @@ pub(super) struct Stated {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct Key {
     kind: String,
-    subject: String,
     attribute: String,
     scope: String,
     value: String,
@@ -83,7 +83,7 @@ impl Stated {
             text: clip(&cue.text, MAX_TEXT),
             force: cue.force,
             single: cue.single,
-            stems: stems(&cue.value),
+            stems: gist(&cue.value),
             projects: BTreeSet::new(),
             support: Support::default(),
         });
@@ -113,7 +113,6 @@ impl Stated {
     fn key(&self, cue: &Cue, scope: String) -> Key {
         let mut key = Key {
             kind: cue.kind.to_owned(),
-            subject: cue.subject.clone(),
             attribute: cue.attribute.clone(),
             scope,
             value: cue.value.clone(),
@@ -132,12 +131,11 @@ impl Stated {
         if !key.positive && asks_for_more(&key.value) {
             key.positive = true;
         }
-        let own = stems(&key.value);
+        let (own, about) = (gist(&key.value), topic(&key.value));
         let like = |(known, rule): &(&Key, &Rule)| {
             LOOSE.contains(&known.attribute.as_str())
-                && (&known.kind, &known.subject, &known.scope, known.positive)
-                    == (&key.kind, &key.subject, &key.scope, key.positive)
-                && is_same(&rule.stems, &own)
+                && (&known.kind, &known.scope, known.positive) == (&key.kind, &key.scope, key.positive)
+                && (is_same(&rule.stems, &own) || about.is_some() && topic(&known.value) == about)
         };
         self.rules.iter().find(like).map_or(key.clone(), |(known, _)| known.clone())
     }
@@ -156,7 +154,7 @@ impl Stated {
         }
         let claim = Claim {
             kind: key.kind.clone(),
-            subject: key.subject.clone(),
+            subject: "user".to_owned(),
             attribute: key.attribute.clone(),
             scope: self.scope_of(key, rule),
             value: key.value.clone(),
@@ -186,7 +184,7 @@ impl Stated {
     /// When and by which words a claim came to its end, if it did.
     fn end(&self, key: &Key, rule: &Rule) -> Option<End> {
         let last = rule.support.last()?;
-        let said = self.ended_by_name(key, last);
+        let said = self.ended_by_name(key, rule, last);
         let others = self.others(key).filter(|(other, by)| {
             by.support.last() > Some(last) && closes(by, rule) && self.conflict(key, rule, other, by)
         });
@@ -197,13 +195,13 @@ impl Stated {
         said.into_iter().chain(replaced).min_by_key(|end| end.at)
     }
 
-    fn ended_by_name(&self, key: &Key, last: When) -> Option<End> {
+    fn ended_by_name(&self, key: &Key, rule: &Rule, last: When) -> Option<End> {
         if !key.positive {
             return None;
         }
         let scopes = [key.scope.as_str(), ""];
         let found = scopes.iter().filter_map(|scope| {
-            let names = self.ended.iter().filter(|((at, value), _)| at == scope && names(&key.value, value));
+            let names = self.ended.iter().filter(|((at, old), _)| at == scope && is_over(key, rule, old));
             names
                 .map(|(_, (when, by))| (*when, by.clone()))
                 .filter(|(when, _)| *when > last)
@@ -212,7 +210,7 @@ impl Stated {
         found.min_by_key(|(when, _)| *when).map(|((at, _), by)| End { at, by: Some(by) })
     }
 
-    /// The rules about the same property of the same subject; all loose ones are about one.
+    /// The rules about the same property; all loose ones are about one.
     fn others<'a>(&'a self, key: &Key) -> impl Iterator<Item = (&'a Key, &'a Rule)> + use<'a> {
         let loose = LOOSE.contains(&key.attribute.as_str());
         let from = Key {
@@ -224,9 +222,7 @@ impl Stated {
         };
         let key = key.clone();
         let rest = self.rules.range((Bound::Included(from), Bound::Unbounded));
-        rest.take_while(move |(other, _)| {
-            (&other.kind, &other.subject) == (&key.kind, &key.subject) && (loose || other.attribute == key.attribute)
-        })
+        rest.take_while(move |(other, _)| other.kind == key.kind && (loose || other.attribute == key.attribute))
     }
 
     /// Whether two claims cannot both hold.
@@ -330,6 +326,44 @@ fn apart(a: &Rule, b: &Rule) -> bool {
 /// Whether a value goes by a name: the same words, or the name among them.
 fn names(value: &str, name: &str) -> bool {
     value == name || format!(" {value} ").contains(&format!(" {name} "))
+}
+
+/// Whether what was said to be over names a rule.
+fn is_over(key: &Key, rule: &Rule, old: &str) -> bool {
+    // `make` is a program and a verb: `make small commits` is not over with it.
+    let is_verb = GENERIC.contains(&old) && key.value.starts_with(old) && key.value != old;
+    let words = stems(old);
+    let by_stems = !words.is_empty() && old.split(' ').count() <= 2 && words.is_subset(&rule.stems);
+    !is_verb && (names(&key.value, old) || by_stems && LOOSE.contains(&key.attribute.as_str()))
+}
+
+/// Verbs that only say that something is wanted.
+#[rustfmt::skip]
+const GENERIC: &[&str] = &[
+    "use", "using", "write", "add", "make", "prefer", "want", "keep", "call", "do", "put", "go", "give", "include", "have", "create", "stick",
+    "like", "show", "provide", "produce", "adopt", "apply", "follow",
+];
+
+/// The words of a rule that say what it is about: `always add X`, `write X everywhere` and `X on everything` are one.
+fn gist(value: &str) -> BTreeSet<String> {
+    const ADVERBS: &[&str] =
+        &["everywhere", "everything", "only", "things", "code", "through", "anywhere", "over", "better"];
+    let contrasts = [" over ", " rather than ", " instead of ", " better than ", " than "];
+    let value = contrasts
+        .iter()
+        .filter_map(|mark| value.split_once(mark))
+        .map(|(value, _)| value)
+        .min_by_key(|value| value.len())
+        .unwrap_or(value);
+    let (first, rest) = value.split_once(' ').unwrap_or((value, ""));
+    let order = if GENERIC.contains(&first) && !rest.is_empty() { rest } else { value };
+    let words: Vec<&str> = order.split(' ').filter(|word| !ADVERBS.contains(word)).collect();
+    let mut found = stems(&words.join(" "));
+    // What comes first is no matter of course.
+    if words.len() > 1 && words.contains(&"first") {
+        found.insert("first".to_owned());
+    }
+    if found.is_empty() { stems(value) } else { found }
 }
 
 /// Where a cue holds, in the words of its event where they name the same project.

@@ -54,7 +54,6 @@ pub(super) fn wide(text: &str) -> Option<Cue> {
     let scoped = ["这个项目", "このプロジェクト", "이 프로젝트"].iter().any(|name| text.contains(name));
     Some(Cue {
         kind: "preference",
-        subject: "user".to_owned(),
         attribute: "practice".to_owned(),
         value,
         positive: *positive,

@@ -407,6 +407,38 @@ impl Disk {
         Ok(())
     }
 
+    /// Takes a note away, only where its text is one that may be written over; what an editor writes late comes back.
+    ///
+    /// # Errors
+    ///
+    /// A person touched the file, which stays theirs, or the system refused.
+    ///
+    /// # Durability
+    ///
+    /// The name is gone from the disk with the next [`Disk::flush`].
+    pub fn remove(&mut self, path: &str, is_ours: impl Fn(&str) -> bool, now: i64) -> Result<(), VaultError> {
+        let io = |error| refused(path, error);
+        let full = self.root.join(path);
+        if self.is_gone(path) {
+            return Ok(());
+        }
+        let current = read(&full).map_err(|why| io(std::io::Error::other(why)))?;
+        if let Some(why) = forbidden(&full) {
+            return Err(VaultError::Forbidden(why));
+        }
+        let temp = self.temp_name(&full);
+        std::fs::rename(&full, &temp).map_err(io)?;
+        self.unsynced.extend(full.parent().map(Path::to_owned));
+        // What came out decides, not what was read before.
+        if read(&temp).is_ok_and(|out| out == current && is_ours(&hash(&out))) {
+            let displaced = self.displaced_by(&temp, path, &current, &[], now);
+            self.displaced.push(Displaced { by: String::new(), ..displaced });
+            return Ok(());
+        }
+        self.exchange.place(&temp, &full).map_err(io)?;
+        Err(VaultError::Touched(path.to_owned()))
+    }
+
     fn displaced_by(&self, temp: &Path, path: &str, current: &[u8], bytes: &[u8], now: i64) -> Displaced {
         let held: usize = self.displaced.iter().filter_map(|old| old.text.as_ref()).map(String::len).sum();
         let has_room = held + current.len() <= DISPLACED_BYTES_MAX;
@@ -450,10 +482,13 @@ impl Disk {
         Ok(())
     }
 
-    fn temp(&mut self, full: &Path, bytes: &[u8]) -> std::io::Result<PathBuf> {
+    fn temp_name(&mut self, full: &Path) -> PathBuf {
         self.serial += 1;
-        let name = format!("{TEMP_PREFIX}{}-{}.tmp", std::process::id(), self.serial);
-        let temp = full.with_file_name(name);
+        full.with_file_name(format!("{TEMP_PREFIX}{}-{}.tmp", std::process::id(), self.serial))
+    }
+
+    fn temp(&mut self, full: &Path, bytes: &[u8]) -> std::io::Result<PathBuf> {
+        let temp = self.temp_name(full);
         if let Some(dir) = full.parent() {
             make_private(dir)?;
         }

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::wire::{self, Block};
-use crate::sources::cut;
+use crate::sources::Answer;
 
 /// How many tool uses wait for their result; the oldest gives way.
 pub(super) const MAX_TOOLS: usize = 256;
@@ -44,16 +44,6 @@ enum Tool {
     Plan(String),
     /// Any other tool: its name and the start of its input.
     Other(String),
-}
-
-/// How the person answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Answer {
-    pub(super) kind: ChoiceKind,
-    pub(super) question: String,
-    pub(super) options: Vec<String>,
-    pub(super) choice: Option<String>,
-    pub(super) outcome: Outcome,
 }
 
 /// The tool uses without a result, oldest first.
@@ -143,11 +133,10 @@ fn summary(name: &str, input: Option<&RawValue>) -> String {
     let fields = if raw.len() <= MAX_PLAN_BYTES * 8 { wire::object(input) } else { Map::new() };
     let known = ["command", "file_path", "url", "pattern", "description", "prompt"];
     let known = known.iter().find_map(|key| fields.get(*key)).filter(|value| value.is_string());
-    let mut about = match known {
+    let about = match known {
         Some(value) => shortened(Some(value), MAX_INPUT_BYTES),
         None => head(raw, MAX_INPUT_BYTES).to_owned(),
     };
-    cut(&mut about, MAX_INPUT_BYTES);
     format!("{name}: {about}")
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::BufReader;
 
-use clone_schema::event::{ChoiceKind, Outcome};
+use clone_schema::event::{Choice, ChoiceKind, Outcome};
 use clone_schema::{Event, Source};
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -10,6 +10,7 @@ use clone_schema::text::head;
 use serde_json::Value;
 
 use super::wire::{self, Item};
+use crate::sources::Answer;
 
 /// How many calls without an output are remembered.
 const MAX_CALLS: usize = 32;
@@ -19,16 +20,6 @@ const MAX_QUESTIONS: usize = 16;
 const MAX_OPTIONS: usize = 32;
 /// How a refused call's output begins.
 const REFUSED: &[&str] = &["rejected by user", "exec command rejected by user", "patch rejected by user"];
-
-/// How the person answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Answer {
-    pub(super) kind: ChoiceKind,
-    pub(super) question: String,
-    pub(super) options: Vec<String>,
-    pub(super) choice: Option<String>,
-    pub(super) outcome: Outcome,
-}
 
 struct Question {
     id: String,

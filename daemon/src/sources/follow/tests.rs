@@ -78,7 +78,7 @@ fn followed(format: Format, pieces: &[&[u8]], restart: usize) -> Vec<Event> {
             follower = Follower::new(folders(), Filter::default(), memory.clone());
         }
         OpenOptions::new().create(true).append(true).open(&path).unwrap().write_all(piece).unwrap();
-        follower.look_at_all(&mut |event| events.push(event));
+        follower.look_at_all(&|| true, &mut |event| events.push(event));
         follower.look_at(&path, &mut |_| panic!("nothing was added"));
         memory = follower.take_memory().unwrap_or(memory);
     }
@@ -152,7 +152,7 @@ fn a_file_that_was_replaced_is_read_again_from_its_beginning() {
     let long = transcript(Format::ClaudeCode, &[0, 1, 0]);
     for text in [long.clone(), transcript(Format::ClaudeCode, &[1, 0]), long.replace("u0", "v0") + &long] {
         fs::write(&path, text).unwrap();
-        follower.look_at_all(&mut |event| ids.push(event.id));
+        follower.look_at_all(&|| true, &mut |event| ids.push(event.id));
     }
     let expected = ["s:start", "u0", "u1", "u2", "s:start", "u0", "u1", "s:start", "v0", "u1", "u2", "u0", "u1", "u2"];
     assert_eq!(ids, expected.map(|id| format!("claude-code:{id}")));
@@ -166,7 +166,26 @@ fn what_is_not_a_transcript_is_left_alone_and_what_cannot_be_read_is_told() {
     fs::write(home.path().join("history.jsonl"), "{}\n").unwrap();
     fs::write(home.path().join("rollout-1.jsonl.zst"), "not zstd").unwrap();
     std::os::unix::fs::symlink("/dev/zero", home.path().join("rollout-2.jsonl")).unwrap();
-    follower.look_at_all(&mut |event| panic!("{event:?}"));
+    follower.look_at_all(&|| true, &mut |event| panic!("{event:?}"));
     assert_eq!(follower.unreadable().count(), 1);
     assert_eq!(follower.counts()["codex"].read, 0);
+}
+
+#[test]
+fn a_look_that_is_cut_short_leaves_the_rest_for_the_next() {
+    let home = tempfile::tempdir().unwrap();
+    let folders = vec![Folder { format: Format::ClaudeCode, path: home.path().to_owned() }];
+    for n in 0..4_u8 {
+        let text = transcript(Format::ClaudeCode, &[0]).replace("u0", &format!("u{n}"));
+        fs::write(home.path().join(format!("{n}.jsonl")), text).unwrap();
+    }
+    let mut follower = Follower::new(folders.clone(), Filter::default(), Memory::default());
+    let (asked, mut ids) = (std::cell::Cell::new(0), Vec::new());
+    let twice = || asked.replace(asked.get() + 1) < 2;
+    follower.look_at_all(&twice, &mut |event| ids.push(event.id));
+    assert_eq!(ids.iter().filter(|id| !id.ends_with(":start")).count(), 2, "{ids:?}");
+    let mut next = Follower::new(folders, Filter::default(), follower.take_memory().unwrap());
+    next.look_at_all(&|| true, &mut |event| ids.push(event.id));
+    ids.retain(|id| !id.ends_with(":start"));
+    assert_eq!(ids, ["u0", "u1", "u2", "u3"].map(|id| format!("claude-code:{id}")));
 }

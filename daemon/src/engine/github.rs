@@ -1,0 +1,441 @@
+//! GitHub: connecting, reading it when it is due, and what to say of it.
+//!
+//! A call asks nothing but who the token belongs to, and a code; everything else is read by one thread, which
+//! [`Engine::github_step`] tells what to do. Whatever fails waits longer each time, and is told in `status`.
+
+use std::path::Path;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use clone_schema::api::IngestReply;
+use clone_schema::event::Event;
+use clone_schema::internal::Payload;
+use clone_schema::{Fault, Timestamp, fault, time};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Engine, body, ok};
+use crate::clock;
+use crate::config;
+use crate::outside::{Outside, OutsideError, Response};
+use crate::paths::Paths;
+use crate::secrets::{Sealed, Secret, SecretsError};
+use crate::serve::{Call, Reply};
+use crate::sources::Filter;
+use crate::sources::github::{Account, Answer, Device, Halt, Memory, NAME, Polled, Question, Walk};
+
+/// How often it is looked whether anything is due.
+const LOOK: Duration = Duration::from_secs(30);
+/// Questions after which what was read is remembered.
+const SAVE_EVERY: u32 = 20;
+/// The headers of every question.
+const HEADERS: [(&str, &str); 2] = [("accept", "application/vnd.github+json"), ("x-github-api-version", "2022-11-28")];
+
+/// The connection to GitHub.
+pub struct Github {
+    outside: Outside,
+    secrets: Sealed,
+    state: Mutex<State>,
+    woken: Condvar,
+}
+
+/// What is known of it.
+#[derive(Default)]
+struct State {
+    loaded: bool,
+    connected: bool,
+    memory: Memory,
+    /// Grows with every connecting and disconnecting: a walk of before keeps nothing.
+    turn: u64,
+    wanted: bool,
+    walking: bool,
+    walks: u64,
+    read: Value,
+    device: Option<Device>,
+    /// How the device flow ended.
+    told: Option<String>,
+}
+
+impl Github {
+    /// The connection of this home; nothing is opened yet.
+    #[must_use]
+    pub fn new(paths: &Paths) -> Self {
+        let secrets = Sealed::new(&paths.secrets, &paths.secrets_keys);
+        Self { outside: Outside::default(), secrets, state: Mutex::default(), woken: Condvar::new() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// `POST /api/sources/github/`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Connecting {
+    /// A token; without one, the device flow begins.
+    token: Option<String>,
+}
+
+impl Engine {
+    /// Answers one call about GitHub.
+    pub(super) fn github(&self, call: &Call) -> Result<Reply, Fault> {
+        match call.operation.name {
+            "github_get" => self.github_get(),
+            "github_connect" => self.github_connect(body(call)?),
+            "github_disconnect" => self.github_disconnect(),
+            "github_sync" => self.github_sync(),
+            other => Err(Fault::internal(format!("operation `{other}` has no method"))),
+        }
+    }
+
+    /// What is known of GitHub.
+    fn github_get(&self) -> Result<Reply, Fault> {
+        ok(&self.github_told())
+    }
+
+    /// Connects with a token, or begins the device flow and answers with its code.
+    fn github_connect(&self, body: Connecting) -> Result<Reply, Fault> {
+        self.github_loaded()?;
+        match body.token {
+            Some(token) => {
+                let token = Secret::new(&token).ok_or_else(|| {
+                    Fault::invalid("'token' is no token: it is empty, too long, or holds spaces")
+                        .hint("make one at github.com/settings/tokens")
+                })?;
+                self.github_accept(&token)?;
+            }
+            None => self.github_device()?,
+        }
+        self.github_get()
+    }
+
+    /// Asks whose token it is, and keeps it.
+    fn github_accept(&self, token: &Secret) -> Result<(), Fault> {
+        let question = Question { path: Account::PATH.to_owned(), etag: None };
+        let answer = self.github_ask(&question, token).map_err(|error| unreachable_fault(&error))?;
+        if answer.status == 401 {
+            return Err(Fault::invalid("GitHub does not take this token")
+                .hint("it may have run out or been revoked; make another at github.com/settings/tokens"));
+        }
+        if answer.status != 200 {
+            let message = format!("GitHub answered {} to the question whose token this is", answer.status);
+            return Err(Fault::new(fault::Kind::Unavailable, message).hint("try again in a minute"));
+        }
+        let account = Account::read(&answer).map_err(Fault::invalid)?;
+        let login = account.login.clone();
+        let memory = account.memory();
+        {
+            let mut state = self.github.state();
+            self.github.secrets.set(NAME, token).map_err(|error| secrets_fault(&error))?;
+            keep(&self.paths.github, &memory);
+            *state = State { loaded: true, connected: true, memory, wanted: true, ..state.over() };
+        }
+        self.note(Payload::ConfigChanged { key: NAME.to_owned(), value: login })?;
+        self.github_wake();
+        Ok(())
+    }
+
+    fn github_device(&self) -> Result<(), Fault> {
+        let config::Github { web, client_id, scopes, .. } = &self.config.github;
+        let client_id = client_id.as_deref().ok_or_else(|| {
+            Fault::new(fault::Kind::Conflict, "the device flow needs the id of an OAuth app, and none is set")
+                .hint("pipe a token into `clone source connect github --token-stdin`, or set `client_id` under `[github]` in config.toml")
+        })?;
+        let form = Device::request(client_id, scopes);
+        let got = self.github.outside.post(web, "/login/device/code", form);
+        let got = got.map(answer).map_err(|error| unreachable_fault(&error))?;
+        let device = Device::read(&got, clock::now()).map_err(|why| {
+            Fault::new(fault::Kind::Conflict, why)
+                .hint("look at `client_id` under `[github]`, and whether its app has the device flow on")
+        })?;
+        let mut state = self.github.state();
+        (state.device, state.told) = (Some(device), None);
+        drop(state);
+        self.github_wake();
+        Ok(())
+    }
+
+    /// Ends the connection: the token goes, what was read stays.
+    fn github_disconnect(&self) -> Result<Reply, Fault> {
+        self.github_loaded()?;
+        {
+            let mut state = self.github.state();
+            let there = self.github.secrets.remove(NAME).map_err(|error| secrets_fault(&error))?;
+            if !there && state.device.is_none() {
+                return Err(Fault::new(fault::Kind::Conflict, "GitHub is not connected")
+                    .hint("`clone source connect github` connects it"));
+            }
+            let _gone = std::fs::remove_file(&self.paths.github);
+            *state = State { loaded: true, ..state.over() };
+        }
+        self.note(Payload::ConfigChanged { key: NAME.to_owned(), value: String::new() })?;
+        self.github_get()
+    }
+
+    /// Reads GitHub now rather than within the hour.
+    fn github_sync(&self) -> Result<Reply, Fault> {
+        self.github_loaded()?;
+        let until = {
+            let mut state = self.github.state();
+            let conflict = |message: &str| {
+                Fault::new(fault::Kind::Conflict, message).hint("`clone source connect github` connects it")
+            };
+            if !state.connected {
+                return Err(conflict("GitHub is not connected"));
+            }
+            if state.memory.needs_reauth {
+                return Err(conflict("GitHub no longer takes the token"));
+            }
+            if let Some(at) = state.memory.not_before.filter(|at| *at > clock::now()) {
+                let why = state.memory.problem.clone().unwrap_or_else(|| "GitHub's limit is reached".to_owned());
+                return Err(
+                    Fault::new(fault::Kind::Unavailable, why).hint(format!("it is read again at {at:.0} by itself"))
+                );
+            }
+            state.wanted = true;
+            state.walks + 1 + u64::from(state.walking)
+        };
+        self.github_wake();
+        let mut told = self.github_told();
+        told["done_at"] = until.into();
+        ok(&told)
+    }
+
+    /// Seals every secret with a new key and lets the older keys go.
+    pub(super) fn secrets_rotate(&self) -> Result<Reply, Fault> {
+        let sealed = self.github.secrets.rotate().map_err(|error| secrets_fault(&error))?;
+        ok(&json!({"secrets": sealed}))
+    }
+
+    /// What is said of GitHub.
+    pub(super) fn github_told(&self) -> Value {
+        let broken = self.github_loaded().err().map(|fault| fault.message);
+        let state = self.github.state();
+        let memory = &state.memory;
+        let device = state.device.as_ref().map(|device| {
+            json!({"user_code": device.user_code, "verification_uri": device.address, "expires_at": device.expires_at})
+        });
+        json!({
+            "connected": state.connected, "login": memory.login, "scopes": memory.scopes,
+            "needs_reauth": memory.needs_reauth, "last_synced_at": memory.synced_at, "syncing": state.walking,
+            "syncs": state.walks, "not_before": memory.not_before, "problem": broken.or_else(|| memory.problem.clone()), "read": state.read,
+            "device": device, "device_ended": state.told,
+        })
+    }
+
+    /// What the person must do about it, for `status`.
+    pub(super) fn github_problem(&self) -> Option<String> {
+        let state = self.github.state();
+        state.memory.problem.clone().filter(|_| state.connected).map(|problem| format!("github: {problem}"))
+    }
+
+    /// Looks once at what is kept of the connection.
+    fn github_loaded(&self) -> Result<(), Fault> {
+        let mut state = self.github.state();
+        if !state.loaded {
+            state.connected = self.github.secrets.get(NAME).map_err(|error| secrets_fault(&error))?.is_some();
+            let kept = std::fs::read(&self.paths.github).ok().filter(|_| state.connected);
+            state.memory = kept.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+            state.loaded = true;
+        }
+        Ok(())
+    }
+
+    /// Wakes the thread that reads.
+    pub fn github_wake(&self) {
+        self.github.woken.notify_all();
+    }
+
+    /// Sleeps until something may be due.
+    pub fn github_rest(&self) {
+        let state = self.github.state();
+        let now = clock::now();
+        if due(&state, now) {
+            return;
+        }
+        let asked = state.device.as_ref().map(|device| time::seconds_between(now, device.ask_at).max(0));
+        let wait = asked.map_or(LOOK, |seconds| Duration::from_secs(seconds.unsigned_abs()).min(LOOK));
+        let _woken = self.github.woken.wait_timeout(state, wait);
+    }
+
+    /// Does what is due: asks whether the code was entered, or reads GitHub; `going` says whether to go on.
+    pub fn github_step(&self, going: &dyn Fn() -> bool) {
+        if let Err(fault) = self.github_loaded() {
+            self.trouble(NAME, &format!("github: {fault}"));
+            return;
+        }
+        self.github_poll();
+        let (memory, turn) = {
+            let mut state = self.github.state();
+            if !state.connected || !state.memory.due(clock::now(), state.wanted) {
+                return;
+            }
+            (state.wanted, state.walking) = (false, true);
+            (state.memory.clone(), state.turn)
+        };
+        let going = || going() && self.github.state().turn == turn;
+        let walked = self.github_walk(memory, &going);
+        let mut state = self.github.state();
+        if state.turn != turn {
+            return;
+        }
+        (state.walking, state.walks) = (false, state.walks + 1);
+        let (memory, read) = walked;
+        keep(&self.paths.github, &memory);
+        (state.memory, state.read) = (memory, read);
+    }
+
+    /// Asks whether the person entered the code.
+    fn github_poll(&self) {
+        let config::Github { web, client_id, .. } = &self.config.github;
+        let (Some(client_id), Some(mut device)) = (client_id, self.github.state().device.clone()) else { return };
+        if device.ask_at > clock::now() {
+            return;
+        }
+        let got = self.github.outside.post(web, "/login/oauth/access_token", device.question(client_id)).map(answer);
+        let polled = match got {
+            Ok(got) => device.take(&got, clock::now()),
+            Err(_) if device.later(clock::now()) => Polled::Waiting,
+            Err(error) => Polled::Over(error.to_string()),
+        };
+        let over = match polled {
+            Polled::Waiting => {
+                let mut state = self.github.state();
+                // Another may have begun meanwhile.
+                if state.device.as_ref().is_some_and(|waiting| waiting.user_code == device.user_code) {
+                    state.device = Some(device);
+                }
+                return;
+            }
+            Polled::Over(why) => why,
+            Polled::Token(token) => match Secret::new(&token).map(|token| self.github_accept(&token)) {
+                Some(Ok(())) => return,
+                Some(Err(fault)) => fault.to_string(),
+                None => "GitHub gave a token that no header can carry".to_owned(),
+            },
+        };
+        let mut state = self.github.state();
+        (state.device, state.told) = (None, Some(over));
+    }
+
+    /// Walks through GitHub; how far it came and what it read.
+    fn github_walk(&self, memory: Memory, going: &dyn Fn() -> bool) -> (Memory, Value) {
+        let filter = Filter { include: Vec::new(), exclude: self.excluded() };
+        let mut walk = Walk::new(self.config.github.api.as_str(), &filter, memory);
+        let mut answer = IngestReply::default();
+        let failed = self.github_questions(&mut walk, &mut answer, going).err();
+        let mut memory = walk.memory().clone();
+        if let Some(why) = failed {
+            tracing::info!("GitHub: {why}");
+            memory.failed(&why, clock::now());
+        }
+        (memory, self.github_mark(&walk, &answer))
+    }
+
+    /// Asks one question after the other until the walk ends, halts or is told to.
+    fn github_questions(
+        &self,
+        walk: &mut Walk<'_>,
+        answer: &mut IngestReply,
+        going: &dyn Fn() -> bool,
+    ) -> Result<(), String> {
+        let token = self.github.secrets.get(NAME).map_err(|error| error.to_string())?;
+        let token = token.ok_or_else(|| "the token is gone; connect again".to_owned())?;
+        let mut asked = 0;
+        while let Some(question) = walk.question() {
+            let got = self.github_ask(&question, &token).map_err(|error| error.to_string())?;
+            // What came too late for a connection that ended is not recorded.
+            if !going() {
+                return Ok(());
+            }
+            if let Some(halt) = self.github_take(walk, &got, answer)? {
+                tracing::info!("GitHub: {halt}");
+                return Ok(());
+            }
+            asked += 1;
+            if asked % SAVE_EVERY == 0 {
+                keep(&self.paths.github, walk.memory());
+            }
+        }
+        Ok(())
+    }
+
+    /// Records what an answer holds before the walk is remembered to have read it.
+    fn github_take(&self, walk: &mut Walk<'_>, got: &Answer, answer: &mut IngestReply) -> Result<Option<Halt>, String> {
+        let mut events: Vec<Event> = Vec::new();
+        let halt = walk.take(got, clock::now(), &mut |event| events.push(event)).err();
+        if !events.is_empty() {
+            let mut batch = IngestReply::default();
+            self.record_events(events, &mut batch).map_err(|fault| fault.to_string())?;
+            answer.accepted += batch.accepted;
+            answer.duplicates += batch.duplicates;
+            answer.forgotten += batch.forgotten;
+        }
+        Ok(halt)
+    }
+
+    /// Marks the end of a walk that found something, so that its sessions become episodes at once; what it read.
+    fn github_mark(&self, walk: &Walk<'_>, answer: &IngestReply) -> Value {
+        let counts = walk.counts();
+        if answer.accepted > 0 {
+            let (imported, duplicates) = (answer.accepted as u64, answer.duplicates as u64);
+            let mark = Payload::ImportMarked {
+                format: NAME.to_owned(),
+                imported,
+                duplicates,
+                skipped: counts.skipped.clone(),
+            };
+            if let Err(error) = self.note(mark) {
+                tracing::warn!(%error, "the end of a reading of GitHub was not marked");
+            }
+        }
+        json!({
+            "items": counts.read, "events": counts.events, "human": counts.human, "recorded": answer.accepted,
+            "known": answer.duplicates, "forgotten": answer.forgotten, "skipped": counts.skipped,
+        })
+    }
+
+    fn github_ask(&self, question: &Question, token: &Secret) -> Result<Answer, OutsideError> {
+        let mut headers = HEADERS.to_vec();
+        headers.extend(question.etag.as_deref().map(|etag| ("if-none-match", etag)));
+        let base = &self.config.github.api;
+        self.github.outside.get(base, &question.path, &headers, Some(token)).map(answer)
+    }
+}
+
+impl State {
+    /// What comes after a connection began or ended: the walks before it keep nothing.
+    fn over(&self) -> Self {
+        Self { turn: self.turn + 1, walks: self.walks + u64::from(self.walking), ..Self::default() }
+    }
+}
+
+fn due(state: &State, now: Timestamp) -> bool {
+    let asked = state.device.as_ref().is_some_and(|device| device.ask_at <= now);
+    asked || state.connected && state.memory.due(now, state.wanted)
+}
+
+fn answer(response: Response) -> Answer {
+    let Response { status, headers, body } = response;
+    Answer { status, headers, body }
+}
+
+fn unreachable_fault(error: &OutsideError) -> Fault {
+    Fault::new(fault::Kind::Unavailable, error.to_string())
+        .hint("look at the network, and at `[github]` in config.toml")
+}
+
+fn secrets_fault(error: &SecretsError) -> Fault {
+    Fault::new(fault::Kind::Conflict, error.to_string()).hint("nothing was changed")
+}
+
+/// Writes beside and renames, so that a crash leaves the old one; what is lost here is read again.
+fn keep(file: &Path, memory: &Memory) {
+    let beside = file.with_extension("tmp");
+    let text = serde_json::to_vec(memory).unwrap_or_default();
+    let kept = std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, file));
+    if let Err(error) = kept {
+        tracing::debug!(%error, "how far GitHub was read is not remembered; it is read again after a restart");
+    }
+}

@@ -1,0 +1,331 @@
+//! GitHub through the real binary, against a small GitHub on loopback.
+
+use std::io::Write;
+use std::process::{Output, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::support::github::{GitHub, TOKEN};
+use crate::support::{Daemon, Home, until};
+
+/// Everything of the person's in the world of the server, by id.
+const EVENTS: [&str; 16] = [
+    "github:comment:31",
+    "github:comment:35",
+    "github:comment:36",
+    "github:commit:aa1",
+    "github:commit:aa2",
+    "github:commit:aa3",
+    "github:commit:aa4",
+    "github:commit:aa5",
+    "github:commit:bb2",
+    "github:issue:21",
+    "github:pull:22",
+    "github:repository:11",
+    "github:repository:12",
+    "github:repository:13",
+    "github:review-comment:37",
+    "github:review:38",
+];
+
+/// A home whose settings lead to the server.
+fn home(github: &GitHub, more: &str) -> Home {
+    let home = Home::new();
+    std::fs::write(home.path("config.toml"), github.config(more)).unwrap();
+    home
+}
+
+/// Connects with a token on standard input.
+fn connect(home: &Home, token: &str) -> Output {
+    let mut command = home.command();
+    command.args(["--json", "source", "connect", "github", "--token-stdin"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(format!("{token}\n").as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn told(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+}
+
+/// Connects, and waits until everything was read once.
+fn connected(home: &Home, daemon: &Daemon) -> Value {
+    let output = connect(home, TOKEN);
+    assert_eq!(told(&output)["login"], "user1", "{output:?}");
+    let read = || Some(daemon.get("/api/sources/github/").body).filter(|told| told["syncs"].as_u64() > Some(0));
+    until(read).expect("GitHub is read")
+}
+
+/// Every event of GitHub in the log.
+fn events(daemon: &Daemon) -> Vec<Value> {
+    let page = daemon.get("/api/events/?limit=1000").body;
+    let events = page["events"].as_array().unwrap().iter().map(|row| row["event"].clone());
+    events.filter(|event| event["source_detail"] == "github").collect()
+}
+
+fn ids(events: &[Value]) -> Vec<&str> {
+    let mut ids: Vec<&str> = events.iter().map(|event| event["id"].as_str().unwrap()).collect();
+    ids.sort_unstable();
+    ids
+}
+
+/// Whether any file below this folder holds these bytes, as they are or as hexadecimal digits.
+fn holds(folder: &std::path::Path, words: &str) -> Vec<String> {
+    let hex: String = words.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(holds(&path, words));
+        } else if let Ok(bytes) = std::fs::read(&path) {
+            let has = |needle: &str| bytes.windows(needle.len()).any(|window| window == needle.as_bytes());
+            if has(words) || has(&hex) {
+                found.push(path.display().to_string());
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn what_the_person_wrote_on_github_is_recorded_once_and_found() {
+    let github = GitHub::start();
+    let home = home(&github, "");
+    let daemon = home.start();
+    let first = connected(&home, &daemon);
+    assert_eq!((&first["problem"], &first["read"]["recorded"]), (&Value::Null, &json!(16)), "{first}");
+    assert!(github.asked().iter().any(|asked| asked.contains("&page=3")), "pages are followed");
+    daemon.sync();
+    let recorded = events(&daemon);
+    assert_eq!(ids(&recorded), EVENTS);
+    let event = |id: &str| recorded.iter().find(|event| event["id"] == id).unwrap();
+    let comment = event("github:comment:31");
+    assert_eq!((&comment["prompt"], &comment["meta"]["origin"]), (&json!("Because of quokkas."), &json!("typed")));
+    assert_eq!((&comment["occurred_at"], &comment["source"]), (&json!("2026-01-03T11:00:00Z"), &json!("integration")));
+    assert_eq!(
+        (&comment["session_id"], &comment["meta"]["project"]),
+        (&json!("github:user1/dates#4"), &json!("user1/dates"))
+    );
+    assert_eq!(event("github:commit:bb2")["meta"]["origin"], "agent");
+    assert_eq!(event("github:repository:11")["meta"]["origin"], "agent");
+    assert_eq!(event("github:issue:21")["prompt"], "Leap seconds\n\nShould we support zanzibar time?");
+    let found = daemon.post("/api/memory/search/", &json!({"query": "zanzibar", "tier": "raw"})).body;
+    assert_eq!(found[0]["id"], "github:issue:21", "{found}");
+    // Words for other people are no reply to an agent.
+    assert_eq!(daemon.get("/api/monitoring/status/").body["counts"]["reply_pairs"], 0);
+
+    let again = home.json(&["source", "sync", "github"]);
+    assert_eq!((&again["problem"], &again["read"]["recorded"]), (&Value::Null, &json!(0)), "{again}");
+    assert_eq!(ids(&events(&daemon)), EVENTS);
+    let warm = daemon.get("/api/warmstart/sources/").body;
+    let oauth = &warm["oauth"];
+    assert_eq!(
+        (&oauth["connected"], &oauth["needs_reauth"], &oauth["login"]),
+        (&json!(true), &json!(false), &json!("user1"))
+    );
+    assert!(oauth["last_synced_at"].is_string() && oauth["scope"] == "read:user, repo", "{warm}");
+    assert_eq!(
+        (&warm["sources"][0]["id"], &warm["imports"][0]["detail"]["format"]),
+        (&json!("github"), &json!("github"))
+    );
+    assert_eq!(home.json(&["source", "list"])["github"]["login"], "user1");
+}
+
+#[test]
+fn an_hour_without_news_costs_six_questions_and_a_restart_none() {
+    let github = GitHub::start();
+    let home = home(&github, "");
+    let daemon = home.start();
+    connected(&home, &daemon);
+    home.json(&["source", "sync", "github"]);
+    github.asked();
+    home.json(&["source", "sync", "github"]);
+    let asked = github.asked();
+    assert!(asked.len() == 6 && asked.iter().all(|asked| asked.ends_with(" 304")), "{asked:?}");
+
+    daemon.stop();
+    let daemon = home.start();
+    let told = home.json(&["source", "list"])["github"].clone();
+    assert!(told["connected"] == true && told["last_synced_at"].is_string(), "{told}");
+    assert_eq!((github.asked(), ids(&events(&daemon))), (Vec::<String>::new(), EVENTS.to_vec()));
+
+    // What was forgotten does not come back.
+    let forgotten = daemon.post("/api/memory/forget/", &json!({"id": "github:comment:31"})).body;
+    assert_eq!(forgotten["events"]["agent.prompt"], 1, "{forgotten}");
+
+    // Without its memory everything is read again, and known; three items stand in two lists.
+    daemon.stop();
+    std::fs::remove_file(home.path("github.json")).unwrap();
+    let daemon = home.start();
+    let read = || Some(daemon.get("/api/sources/github/").body).filter(|told| told["syncs"].as_u64() > Some(0));
+    let told = until(read).expect("GitHub is read");
+    assert_eq!((&told["read"]["recorded"], &told["read"]["known"]), (&json!(0), &json!(18)), "{told}");
+    assert_eq!(told["read"]["forgotten"], 1, "{told}");
+    let left: Vec<&str> = EVENTS.into_iter().filter(|id| *id != "github:comment:31").collect();
+    assert_eq!(ids(&events(&daemon)), left);
+}
+
+#[test]
+fn news_are_read_from_where_the_last_walk_ended() {
+    let github = GitHub::start();
+    let home = home(&github, "");
+    let daemon = home.start();
+    connected(&home, &daemon);
+    {
+        let mut world = github.world();
+        let (me, comment) = (world.somebody(1, "User"), "It was the bandicoot.");
+        let mut thread = world.issue(21, "user1/dates#4", ("Leap seconds", "x"), &me);
+        thread["updated_at"] = "2026-01-30T00:00:00Z".into();
+        world.lists.get_mut("/search/issues commenter issue").unwrap()[0] = thread;
+        let mut comment = world.comment("comment", 39, comment, &me);
+        comment["updated_at"] = "2030-01-01T00:00:00Z".into();
+        world.add("/repos/user1/dates/issues/4/comments", comment);
+        let pushed = world.commit("aa6", "Mend step 6", 1);
+        world.add("/repos/user1/dates/commits", pushed);
+        world.lists.get_mut("/user/repos").unwrap()[0]["pushed_at"] = "2026-01-06T00:00:00Z".into();
+    }
+    let told = home.json(&["source", "sync", "github"]);
+    assert_eq!((&told["problem"], &told["read"]["recorded"]), (&Value::Null, &json!(2)), "{told}");
+    let recorded = events(&daemon);
+    assert!(ids(&recorded).contains(&"github:comment:39") && ids(&recorded).contains(&"github:commit:aa6"));
+}
+
+#[test]
+fn a_limit_or_a_failure_is_waited_out_and_told_and_the_daemon_goes_on() {
+    let github = GitHub::start();
+    let home = home(&github, "");
+    let daemon = home.start();
+    for (status, header, body, problem) in [
+        (429, ("retry-after", "120"), "You have exceeded a secondary rate limit", Value::Null),
+        (403, ("x-ratelimit-remaining", "0"), "API rate limit exceeded", Value::Null),
+        (502, ("server", "x"), "Server Error", json!("GitHub answered 502")),
+    ] {
+        // The first question is whose token it is; the second, the walk's first, is refused.
+        let refused = (status, vec![(header.0.to_owned(), header.1.to_owned())], json!({"message": body}));
+        let whose = github.world().instead.len();
+        assert_eq!(whose, 0);
+        let output = connect(&home, TOKEN);
+        assert_eq!(told(&output)["connected"], true, "{output:?}");
+        until(|| Some(daemon.get("/api/sources/github/").body).filter(|told| told["last_synced_at"].is_string()))
+            .unwrap();
+        github.world().instead.push_back(refused);
+        let told = home.json(&["source", "sync", "github"]);
+        assert_eq!((told["connected"] == true, &told["problem"]), (true, &problem), "{status}: {told}");
+        assert!(told["not_before"].is_string() && told["needs_reauth"] == false, "{told}");
+        github.asked();
+        let refused = home.run(&["source", "sync", "github"]);
+        let refusal: Value = serde_json::from_slice(&refused.stdout).unwrap();
+        assert!(
+            refused.status.code() == Some(1) && refusal["hint"].as_str().unwrap().contains("by itself"),
+            "{refusal}"
+        );
+        assert_eq!(github.asked(), Vec::<String>::new(), "nothing is asked meanwhile");
+        assert_eq!(daemon.get("/health").body["status"], "ok");
+        assert_eq!(ids(&events(&daemon)), EVENTS);
+        home.json(&["source", "disconnect", "github"]);
+    }
+}
+
+#[test]
+fn a_revoked_token_needs_the_person_and_a_new_one_mends_it() {
+    let github = GitHub::start();
+    let home = home(&github, "");
+    let daemon = home.start();
+    connected(&home, &daemon);
+    github.world().revoked = true;
+    let told = home.json(&["source", "sync", "github"]);
+    assert_eq!((&told["connected"], &told["needs_reauth"]), (&json!(true), &json!(true)), "{told}");
+    assert_eq!(daemon.get("/api/warmstart/sources/").body["oauth"]["needs_reauth"], true);
+    let problems = daemon.get("/api/monitoring/status/").body["problems"].to_string();
+    assert!(problems.contains("clone source connect github"), "{problems}");
+    let shown = home.command().args(["source", "list"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("needs reauth"), "{shown:?}");
+    assert_eq!(home.run(&["source", "sync", "github"]).status.code(), Some(1));
+    let refused = connect(&home, TOKEN);
+    assert!(!refused.status.success() && told_error(&refused).contains("does not take this token"), "{refused:?}");
+    github.world().revoked = false;
+    assert_eq!(connected(&home, &daemon)["needs_reauth"], false);
+}
+
+fn told_error(output: &Output) -> String {
+    told(output)["error"].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_code_typed_in_a_browser_connects_and_a_refusal_is_told() {
+    let github = GitHub::start();
+    let home = home(&github, "client_id = \"Iv1.test\"\n");
+    let daemon = home.start();
+    github.world().device =
+        [json!({"error": "authorization_pending"}), json!({"error": "slow_down", "interval": 1})].into();
+    github.world().device.push_back(json!({"access_token": TOKEN, "token_type": "bearer", "scope": "read:user"}));
+    let output = home.run(&["source", "connect", "github"]);
+    assert!(output.status.success() && told(&output)["login"] == "user1", "{output:?}");
+    let shown = String::from_utf8_lossy(&output.stderr);
+    assert!(shown.contains("WDJB-MJHT") && shown.contains("https://github.com/login/device"), "{shown}");
+    assert!(!shown.contains("device-canary-code") && !shown.contains(TOKEN));
+    let asked = github.asked();
+    assert_eq!(asked.iter().filter(|asked| asked.starts_with("POST /login/oauth")).count(), 3, "{asked:?}");
+    until(|| Some(daemon.get("/api/sources/github/").body).filter(|told| told["last_synced_at"].is_string())).unwrap();
+    assert_eq!(holds(home.path("").as_path(), TOKEN), Vec::<String>::new());
+    assert_eq!(holds(home.path("").as_path(), "device-canary-code"), Vec::<String>::new());
+
+    home.json(&["source", "disconnect", "github"]);
+    github.world().device = [json!({"error": "access_denied"})].into();
+    let output = home.run(&["source", "connect", "github"]);
+    assert!(!output.status.success() && told_error(&output).contains("you refused it"), "{output:?}");
+    assert_eq!(home.json(&["source", "list"])["github"]["connected"], false);
+}
+
+#[test]
+fn the_token_is_in_no_file_of_the_home_and_goes_with_the_connection() {
+    let github = GitHub::start();
+    let home = home(&github, "");
+    let daemon = home.start();
+    connected(&home, &daemon);
+    let arguments = std::fs::read(format!("/proc/{}/cmdline", daemon.pid())).unwrap_or_default();
+    let environment = std::fs::read(format!("/proc/{}/environ", daemon.pid())).unwrap_or_default();
+    assert!(!String::from_utf8_lossy(&[arguments, environment].concat()).contains(TOKEN));
+    let remains = daemon.post("/api/memory/forget/verify/", &json!({"text": TOKEN})).body;
+    assert_eq!(remains["remains"], json!([]), "{remains}");
+    assert_eq!(holds(home.path("").as_path(), TOKEN), Vec::<String>::new());
+
+    // A new key seals it, the old one goes, and it still opens.
+    let keys = std::fs::read_to_string(home.path("secrets.keys")).unwrap();
+    assert_eq!(home.json(&["source", "rotate"])["secrets"], 1);
+    assert_ne!(std::fs::read_to_string(home.path("secrets.keys")).unwrap(), keys);
+    daemon.stop();
+    let daemon = home.start();
+    assert_eq!(home.json(&["source", "sync", "github"])["problem"], Value::Null);
+
+    let gone = home.json(&["source", "disconnect", "github"]);
+    assert_eq!((&gone["connected"], &gone["login"]), (&json!(false), &Value::Null));
+    assert!(!std::fs::read_to_string(home.path("secrets.sealed")).unwrap().contains("github"));
+    assert!(!home.path("github.json").exists());
+    github.asked();
+    let refused = home.run(&["source", "sync", "github"]);
+    assert!(!refused.status.success() && told_error(&refused).contains("not connected"));
+    assert!(!home.run(&["source", "disconnect", "github"]).status.success());
+    assert_eq!((github.asked(), ids(&events(&daemon))), (Vec::<String>::new(), EVENTS.to_vec()), "what was read stays");
+}
+
+#[test]
+fn nothing_is_asked_before_somebody_connects_and_plain_http_leads_nowhere_else() {
+    let github = GitHub::start();
+    let home = home(&github, "");
+    let daemon = home.start();
+    assert_eq!(home.json(&["source", "list"])["github"]["connected"], false);
+    for body in [json!({"token": "two words"}), json!({"token": ""}), json!({"token": 5}), json!({"other": 1})] {
+        assert_eq!(daemon.post("/api/sources/github/", &body).status, 400, "{body}");
+    }
+    let without = home.run(&["source", "connect", "github"]);
+    assert!(told(&without)["hint"].as_str().unwrap().contains("--token-stdin"), "{without:?}");
+    assert!(!connect(&home, "").status.success());
+    assert_eq!(github.asked(), Vec::<String>::new());
+    daemon.stop();
+    std::fs::write(home.path("config.toml"), "[github]\napi = \"http://api.github.com\"\n").unwrap();
+    let refused = home.command().arg("daemon").output().unwrap();
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && told.contains("must be `https://`"), "{told}");
+}
