@@ -10,7 +10,7 @@ use clone_schema::api::Scope;
 use clone_schema::event::{Body, Choice, Event, Origin};
 use clone_schema::id::Claim;
 use clone_schema::internal::{Feedback, FileText, Forgotten, Internal, Judge, Key, Payload, Verdict};
-use clone_schema::memory::{Episode, Fact, Profile};
+use clone_schema::memory::{Episode, Fact, Profile, SoulTokens};
 use clone_schema::prediction::{Gate, Prediction, Status};
 use clone_schema::{Position, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -183,6 +183,8 @@ pub struct View {
     pub plain: BTreeMap<String, String>,
     /// L3, as it stands after the person's word.
     pub profile: Profile,
+    /// What the soul card may take.
+    pub soul_tokens: SoulTokens,
     /// What the person decided, by gate.
     pub decisions: BTreeMap<String, String>,
     /// Claims and episodes that must not come back, by key.
@@ -222,6 +224,12 @@ pub fn claim_key(claim: &Claim) -> String {
 }
 
 impl View {
+    /// Nothing yet, and how long the soul card may become.
+    #[must_use]
+    pub fn new(soul_tokens: SoulTokens) -> Self {
+        Self { soul_tokens, ..Self::default() }
+    }
+
     /// Folds one record.
     pub fn fold(&mut self, record: &Record, log: &Log, changes: &mut Changes, documents: &mut Vec<Document>) {
         let wire = clone_schema::topic::find(record.topic).is_some_and(|(_, topic)| topic.wire);

@@ -27,7 +27,7 @@ pub enum Scene {
     Done,
     /// The agent said what it does next and stopped there.
     Midway,
-    /// The agent names what it did: a place in [`DEEDS`].
+    /// The agent names what it did: a place in `DEEDS`.
     Did(u8),
 }
 
