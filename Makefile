@@ -107,4 +107,5 @@ curve:
 # makes of them.
 lives:
 	cargo build --quiet -p clone-daemon && python3 tests/rigs/lives.py target/debug/clone
-	python3 tests/rigs/lives.py target/debug/clone lives cues conflicts --data tests/data/memory/second
+	for words in second third; do \
+		python3 tests/rigs/lives.py target/debug/clone lives cues conflicts --data tests/data/memory/$$words || exit 1; done

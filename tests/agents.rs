@@ -446,6 +446,15 @@ fn a_secret_that_is_typed_or_printed_reaches_no_file_of_the_home() {
     let call = json!({"session_id": "s2", "hook_event_name": "UserPromptSubmit", "prompt": format!("paste {token}")});
     ok(&hook(&home, &["claude-code"], &call.to_string()));
     daemon.sync();
+    // Every file decoded: what stands beside the secret is found in ours, the secret in the agent's own alone.
+    let verified = |words: &str| -> Vec<PathBuf> {
+        let told = home.json(&["forget", "--verify", words]);
+        let rows = told["remains"].as_array().unwrap_or_else(|| panic!("{told}"));
+        rows.iter().map(|row| PathBuf::from(row["path"].as_str().unwrap())).collect()
+    };
+    let (beside, secret) = (verified("I printed"), verified(token));
+    assert!(beside.iter().any(|path| path.starts_with(home.path("log"))), "{beside:?}");
+    assert!(!secret.is_empty() && secret.iter().all(|path| path.starts_with(home.path("agents"))), "{secret:?}");
     let out = home.path("export.jsonl");
     ok(&home.run(&["log", "export", "--format", "jsonl", "--out", out.to_str().unwrap()]));
     daemon.stop();

@@ -2,6 +2,9 @@
 
 use std::net::TcpStream;
 
+use clone_daemon::log::{Entry, Log, Options};
+use clone_schema::api::Scope;
+use clone_schema::internal::{Internal, Key, Payload};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Home, prompt, talk};
@@ -144,6 +147,35 @@ fn a_page_renews_its_token_over_restarts_until_its_key_is_revoked() {
         let files = std::process::Command::new("grep").args(["-rl", secret]).arg(home.path("")).output().unwrap();
         assert!(files.stdout.is_empty(), "no secret is on the disk");
     }
+}
+
+/// A page that was signed in when no page of then may renew its access any more.
+fn old_page(n: usize) -> Entry {
+    let at = clone_schema::time::parse("2020-01-01T00:00:00Z").unwrap();
+    let key = Key {
+        key_id: format!("page-{n}"),
+        label: "page".to_owned(),
+        hash: format!("{n:064}"),
+        scope: Scope::Admin,
+        renews: true,
+    };
+    let event = Internal { id: format!("made-{n}"), at, payload: Payload::KeyCreated(key) };
+    Entry { id: event.id.clone(), topic: event.topic(), occurred_at: at, json: event.to_json() }
+}
+
+#[test]
+fn pages_that_can_renew_nothing_any_more_leave_room_for_the_next() {
+    let home = Home::new();
+    let folder = home.path("log");
+    home.start().stop();
+    let (log, _) = Log::open(&folder, Options::new("a home", clone_daemon::clock::now)).unwrap();
+    log.append((0..100).map(old_page).collect()).unwrap();
+    log.close().unwrap();
+    let daemon = home.start();
+    assert_eq!(daemon.get("/api/auth/keys/").body.as_array().map(Vec::len), Some(100), "as many as there may be");
+    let signed = daemon.post("/api/auth/token/", &json!({}));
+    assert_eq!(signed.status, 201, "{}", signed.body);
+    assert_eq!(daemon.get("/api/auth/keys/").body.as_array().map(Vec::len), Some(1));
 }
 
 #[test]

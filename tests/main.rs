@@ -29,6 +29,7 @@ mod racing;
 mod rebuild;
 mod review;
 mod socket;
+mod sources;
 mod surface;
 mod tidy;
 mod units;

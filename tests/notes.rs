@@ -323,3 +323,24 @@ fn a_vault_that_is_a_link_is_followed_and_one_that_leads_nowhere_forgets_nothing
     assert_eq!(facts(&home).len(), before);
     assert!(home.json(&["status"])["problems"].as_array().unwrap().is_empty());
 }
+
+#[test]
+fn the_soul_card_keeps_the_budget_that_was_set_and_its_bytes() {
+    let (home, daemon) = imported();
+    let card = || std::fs::read_to_string(home.vault().join("soul.md")).unwrap();
+    daemon.sync();
+    let usual = card();
+    daemon.stop();
+    let mut cards = Vec::new();
+    for setting in ["[memory]\nsoul_tokens = 50\n", ""] {
+        std::fs::write(home.path("config.toml"), setting).unwrap();
+        let daemon = home.start();
+        daemon.sync();
+        cards.push(card());
+        let daemon = rebuilt(&home, daemon);
+        assert_eq!(&card(), cards.last().unwrap(), "a rebuild writes the same");
+        daemon.stop();
+    }
+    assert!(cards[0].chars().count() <= 200 && cards[0].len() < usual.len(), "{}", cards[0]);
+    assert_eq!(cards[1], usual);
+}

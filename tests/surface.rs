@@ -163,7 +163,7 @@ fn answers_have_the_shape_that_openapi_describes() {
 
 #[test]
 fn sources_and_jobs_tell_what_came_and_what_runs() {
-    let (_home, daemon) = support::imported();
+    let (home, daemon) = support::imported();
     let sources = daemon.get("/api/sources/").body;
     let known = |row: &Value| row["events"].as_u64().is_some_and(|events| events > 0) && row["last"].is_string();
     assert!(sources.as_array().unwrap().iter().all(known) && !sources.as_array().unwrap().is_empty(), "{sources}");
@@ -176,4 +176,14 @@ fn sources_and_jobs_tell_what_came_and_what_runs() {
     assert_eq!(warm["oauth"]["connected"], false);
     assert_eq!(daemon.get("/api/monitoring/").body["pid"], daemon.pid());
     assert_eq!(daemon.get("/mcp/health").body["status"], "ok");
+    let later: Vec<Value> =
+        (0..700).map(|n| prompt(&format!("later-{n}"), "later", "go on", "2026-05-05T12:00:00Z")).collect();
+    assert_eq!(daemon.post("/api/recording/events/", &json!(later)).status, 201);
+    daemon.stop();
+    let daemon = home.start();
+    assert_eq!(
+        daemon.get("/api/jobs/?limit=1&offset=1").body[0],
+        jobs[1],
+        "it is kept in mind, whatever came after it"
+    );
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use clone_schema::memory::SoulTokens;
 use clone_schema::prediction::{Mute, Policy};
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,8 @@ pub struct Config {
     pub import: Import,
     /// Which agents are followed.
     pub follow: Follow,
+    /// How what is known is told.
+    pub memory: Memory,
     /// How the log is kept.
     pub log: Log,
     /// Where GitHub is.
@@ -66,6 +69,14 @@ pub struct Follow {
     ///
     /// `clone source follow` and `clone source disconnect` win over this once they were used.
     pub agents: Vec<String>,
+}
+
+/// `[memory]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Memory {
+    /// The most tokens that `soul.md` takes: 50 to 10,000, 600 by default.
+    pub soul_tokens: SoulTokens,
 }
 
 /// `[github]`; nothing is asked there before `clone source connect github`.
@@ -193,6 +204,12 @@ mod tests {
         assert_eq!((muted.agents.len(), muted.hours.len()), (1, 1));
         assert!(Config::parse("[mute]\nhours = [\"25-7\"]").unwrap_err().starts_with("line 2:"));
         assert!(Config::parse("[predict]\ngates = 1").unwrap_err().contains("gates"));
+        let tokens = |text: &str| Config::parse(text).map(|config| config.memory.soul_tokens.get());
+        assert_eq!((tokens(""), tokens("[memory]\nsoul_tokens = 900")), (Ok(600), Ok(900)));
+        for wrong in ["49", "10001", "-1", "\"many\""] {
+            let told = tokens(&format!("[memory]\nsoul_tokens = {wrong}")).unwrap_err();
+            assert!(told.starts_with("line 2:"), "{told}");
+        }
         let told = Config::parse("[log]\nlow_water_mb = -1").unwrap_err();
         assert!(told.starts_with("line 2:"), "{told}");
         for (text, disk, mark) in [

@@ -15,14 +15,14 @@
 //! | [`index`] | tantivy over facts, episodes and raw sentences, with an overlay for what is not committed | `schema` |
 //! | [`predict`] | the embedded predictor, its calibration and the gate: pure | `schema` |
 //! | [`mod@derive`] | the one loop: fold events → write files → index → cursor; the snapshot of what was learned | the five above |
-//! | [`engine`] | one method per operation | the same, `derive`'s view, `outside`, `secrets` |
+//! | [`engine`] | one method per operation | the same, `derive`'s view, `backtest`, `outside`, `remains`, `scrub`, `secrets`, `sources`, `serve`'s seam |
 //! | [`sources`], [`scrub`] | foreign transcripts and GitHub's answers to events; secrets out of them | `schema` |
 //! | [`outside`], [`mod@secrets`] | the one door out, opened by a connection alone; its tokens, sealed | nothing |
 //! | [`remains`] | finds words in every file of a home, decoded: what is left after `forget` | `schema`, `index` |
 //! | [`serve`] | one table of operations on the Unix socket and loopback TCP | its own seam, `mcp` |
 //! | [`client`], [`mcp`], [`cli`] | the typed client; MCP over stdio and HTTP; the command line | `client`; `cli` names `log` where no daemon runs |
 //! | [`backtest`] | replays turns, and the person's own history, through the live predictor; its figures and plots | `predict` |
-//! | [`mod@bench`] | each path beside the limit of the machine, in scratch homes | `log`, the socket, a bare index |
+//! | [`mod@bench`] | each path beside the limit of the machine, in scratch homes | `log`, `predict`, `sources`, the socket, a bare index |
 //! | [`run`] | the life of the process | everything |
 //! | [`paths`], [`mod@env`], [`config`], [`clock`], [`dice`], [`failure`] | one place for each concern | nothing |
 //!
@@ -44,11 +44,13 @@
 //! 2. Acked means durable: a reply is sent after fdatasync (`tests/crash.rs`).
 //! 3. No event is changed, and none goes but by `forget` or by a retention rule of the person's, which leave a tombstone
 //!    without content (`tests/forget.rs`).
-//! 4. A person's edit outranks every inference; a deleted claim is not inferred again (`tests/vault.rs`).
+//! 4. A person's edit outranks every inference; a deleted claim is not inferred again (`tests/vault.rs`, `tests/notes.rs`,
+//!    `tests/racing.rs`).
 //! 5. Everything cites: prediction → facts and episodes → events → segment, offset, time (`tests/pipeline.rs`).
 //! 6. Nothing leaves the machine: no socket but the Unix socket and loopback, no model (`tests/http.rs`), until the person
 //!    connects a service, and then to that alone (`tests/github.rs`).
-//! 7. One door: only the daemon opens the store; the CLI and MCP are its clients.
+//! 7. One door: only the daemon opens the store; the CLI and MCP are its clients. Where no daemon runs, `log verify|repair|cat`
+//!    open it under its lock.
 //! 8. Limits on everything that grows: each a named constant with a unit.
 //! 9. The past never sees the future: a prediction depends only on what was learned before it (`tests/leak.rs`).
 //!

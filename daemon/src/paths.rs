@@ -135,6 +135,7 @@ pub fn transcripts(env: &Env, agent: &str) -> Vec<PathBuf> {
         },
         "codex" => vec![env.codex_home.clone().unwrap_or_else(|| home.join(".codex")).join("sessions")],
         "gemini" => vec![env.gemini_home.as_ref().unwrap_or(home).join(".gemini/tmp")],
+        "copilot" => vec![home.join(".copilot/session-state")],
         _ => Vec::new(),
     }
 }

@@ -15,6 +15,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use clone_schema::memory::SoulTokens;
 use clone_schema::{Fault, Position};
 use notify::{RecursiveMode, Watcher};
 use tokio::sync::watch;
@@ -66,6 +67,7 @@ pub fn daemon(env: &Env, paths: &Paths) -> Result<(), Failure> {
     grown.send_replace(log.head());
     let (http_wanted, http) = watch::channel(env.daemon_port.is_some());
     let (progress, rules) = (Arc::new(Progress::default()), config.retention.clone());
+    let soul_tokens = config.memory.soul_tokens;
     let engine = Arc::new(Engine::new(Parts {
         log: log.clone(),
         progress: progress.clone(),
@@ -77,7 +79,15 @@ pub fn daemon(env: &Env, paths: &Paths) -> Result<(), Failure> {
         }),
     }));
     let (stage, stages) = watch::channel(Stage::Loading);
-    let deriving = Deriving { paths: paths.clone(), rules, log: log.clone(), engine: engine.clone(), progress, stage };
+    let deriving = Deriving {
+        paths: paths.clone(),
+        rules,
+        log: log.clone(),
+        engine: engine.clone(),
+        progress,
+        stage,
+        soul_tokens,
+    };
     let (waker, named) = (wake.clone(), thread::Builder::new().name("derive".to_owned()));
     let looping = named.spawn(move || deriving.run_or_end(&waker, &wakes)).map_err(Failure::new)?;
     let following = Following::start(env, paths, &engine).map_err(Failure::new)?;
@@ -115,6 +125,7 @@ struct Deriving {
     engine: Arc<Engine>,
     progress: Arc<Progress>,
     stage: watch::Sender<Stage>,
+    soul_tokens: SoulTokens,
 }
 
 impl Deriving {
@@ -132,7 +143,7 @@ impl Deriving {
 
     fn run(self, wake: &SyncSender<Wake>, wakes: &Receiver<Wake>) -> Result<(), Failure> {
         let started = Instant::now();
-        let opened = open_derived(&self.paths, &self.log, &self.progress);
+        let opened = open_derived(&self.paths, &self.log, &self.progress, self.soul_tokens);
         let (index, derive) = opened.inspect_err(|_| _ = self.stage.send_replace(Stage::Failed))?;
         self.engine.loaded(index, derive.view());
         self.stage.send_replace(Stage::Loaded);
@@ -197,7 +208,12 @@ fn open_log(
 }
 
 /// Opens what is derived; a state that is damaged, or does not fit the log, is set aside and folded anew.
-fn open_derived(paths: &Paths, log: &Log, progress: &Progress) -> Result<(Arc<Index>, Derive), Failure> {
+fn open_derived(
+    paths: &Paths,
+    log: &Log,
+    progress: &Progress,
+    soul_tokens: SoulTokens,
+) -> Result<(Arc<Index>, Derive), Failure> {
     forget::resume(log, paths).map_err(Failure::new)?;
     let mut state = open_state(paths)?;
     if log.is_lost() && !state.1 {
@@ -206,10 +222,10 @@ fn open_derived(paths: &Paths, log: &Log, progress: &Progress) -> Result<(Arc<In
         state = open_state(paths)?;
     }
     let index = Arc::new(Index::open(&paths.index).map_err(Failure::new)?);
-    let derive = match Derive::open(log.clone(), state, index.clone(), paths, progress) {
+    let derive = match Derive::open(log.clone(), state, index.clone(), paths, progress, soul_tokens) {
         Err(DeriveError::State(error)) if error.mend() == Mend::Rebuild => {
             state::set_aside(&paths.state, &error).map_err(Failure::new)?;
-            Derive::open(log.clone(), open_state(paths)?, index.clone(), paths, progress)
+            Derive::open(log.clone(), open_state(paths)?, index.clone(), paths, progress, soul_tokens)
         }
         opened => opened,
     };

@@ -163,17 +163,17 @@ pub fn find(name: &str) -> Option<&'static Operation> {
 /// `POST /api/predictions/predict/`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PredictRequest {
-    /// The agent that asks.
+    /// The agent that asks, such as "Claude Code".
     #[schemars(length(min = 1))]
     pub agent: String,
     /// The exact text that the agent shows the person, or a document that ends in it.
     #[schemars(regex(pattern = r"[^\s]"))]
     pub agent_input: String,
-    /// How many candidates, 1 to 10.
+    /// How many candidates, 1 to 10; 1 where absent.
     #[schemars(range(min = 1, max = 10))]
     #[serde(default = "one", deserialize_with = "whole")]
     pub k: usize,
-    /// From which confidence the caller acts.
+    /// From which confidence the caller acts, and `status` is `auto`; 0.8 where absent.
     #[schemars(range(min = 0.001, max = 1.0))]
     #[serde(default = "threshold")]
     pub threshold: f64,
@@ -229,7 +229,7 @@ pub struct ContinuationRequest {
     /// What the agent last said.
     #[schemars(regex(pattern = r"[^\s]"))]
     pub agent_input: String,
-    /// From which confidence the caller acts.
+    /// From which confidence the caller acts, and `status` is `auto`; 0.8 where absent.
     #[schemars(range(min = 0.001, max = 1.0))]
     #[serde(default = "threshold")]
     pub threshold: f64,
@@ -301,7 +301,7 @@ pub struct ContextRequest {
     pub query: Option<String>,
     /// What `text` may take, 100 to 32000 tokens (default 2000); what always stands is never cut.
     #[schemars(range(min = 100, max = 32000))]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "maybe_whole", skip_serializing_if = "Option::is_none")]
     pub token_budget: Option<usize>,
     /// Only what was recalled from this project.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -309,7 +309,7 @@ pub struct ContextRequest {
 }
 
 /// `POST /api/memory/forget/`: every criterion that is given must hold, and one must be given.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ForgetRequest {
     /// One event; or a fact or an episode, which stands for the events that it rests on.
@@ -321,13 +321,18 @@ pub struct ForgetRequest {
     /// Only of this agent, application or source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<String>,
+    /// Only what came from this source, as the list of sources names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// Only of this project, or of a folder below it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
     /// Only what happened then or later.
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Timestamp>,
     /// Only what happened before.
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Timestamp>,
     /// Only what holds these words, whatever their case.
@@ -449,9 +454,10 @@ pub struct ProfileEdit {
 }
 
 /// `POST /api/memory/forget/verify/`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct VerifyRequest {
     /// The words to look for in every file.
+    #[schemars(regex(pattern = r"[^\s]"))]
     pub text: String,
 }
 
@@ -499,12 +505,12 @@ pub struct SearchRequest {
     #[serde(default, deserialize_with = "maybe_whole", skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
     /// How many to pass over, 0 to 900.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "maybe_whole", skip_serializing_if = "Option::is_none")]
     pub offset: Option<usize>,
 }
 
 /// `POST /api/memory/undo/`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct UndoRequest {
     /// Which note: its id, or its path in the vault.
     pub of: String,
@@ -514,7 +520,7 @@ pub struct UndoRequest {
 }
 
 /// `POST /api/memory/deletions/`: what notes that are gone all at once are.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct DeletionsRequest {
     /// Whether the person deleted them; they come back otherwise.
     pub confirm: bool,
@@ -629,6 +635,10 @@ mod tests {
             assert_eq!(read.as_ref().map(|read| read.k), expected, "{k}");
             assert_eq!(read.and_then(|read| read.recency_minutes), expected.map(|k| k as u32), "{k}");
         }
+        let search = serde_json::from_str::<SearchRequest>(r#"{"query":"q","limit":5.0,"offset":2.0}"#).expect("whole");
+        assert_eq!((search.limit, search.offset), (Some(5), Some(2)));
+        let context = serde_json::from_str::<ContextRequest>(r#"{"token_budget":500.0}"#).expect("whole");
+        assert_eq!(context.token_budget, Some(500));
         let none = serde_json::from_str::<ContextRequest>(r#"{"max_raw":null}"#).expect("null is absent");
         assert_eq!((none.max_raw, none.max_facts), (None, None));
     }

@@ -67,7 +67,7 @@ pub enum Payload {
         session_id: String,
         /// Position of the last event that belongs to the closed stretch.
         upto: u64,
-        /// `stopped`, `idle`, or `full` where a stretch reached its limit.
+        /// `stopped`, `idle`, `topic`, `project` or `agent` where something else began, `full` where a stretch reached its limit.
         reason: String,
     },
     /// An import run finished.

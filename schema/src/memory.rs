@@ -168,6 +168,44 @@ pub struct Profile {
     pub soul: String,
 }
 
+/// The most tokens that the soul card takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "i64", into = "i64")]
+pub struct SoulTokens(usize);
+
+impl SoulTokens {
+    /// The fewest and the most that can be set: a heading and a line, and more than any agent reads each time.
+    pub const BOUNDS: std::ops::RangeInclusive<i64> = 50..=10_000;
+
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> usize {
+        self.0
+    }
+}
+
+impl Default for SoulTokens {
+    fn default() -> Self {
+        Self(600)
+    }
+}
+
+impl TryFrom<i64> for SoulTokens {
+    type Error = String;
+
+    fn try_from(tokens: i64) -> Result<Self, String> {
+        let (low, high) = Self::BOUNDS.into_inner();
+        let within = usize::try_from(tokens).ok().filter(|_| Self::BOUNDS.contains(&tokens));
+        within.map(Self).ok_or_else(|| format!("a soul card takes {low} to {high} tokens, not {tokens}"))
+    }
+}
+
+impl From<SoulTokens> for i64 {
+    fn from(tokens: SoulTokens) -> Self {
+        Self::try_from(tokens.0).unwrap_or(*SoulTokens::BOUNDS.end())
+    }
+}
+
 /// One event as a sentence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Raw {

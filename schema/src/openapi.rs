@@ -1,8 +1,7 @@
 //! `openapi.json`: the table of operations as OpenAPI 3.1, generated and never written by hand.
 //!
 //! Names, methods, paths and scopes come from [`OPERATIONS`]; requests from the types that the daemon reads them into; what
-//! neither knows (queries, replies, one line of prose) from [`routes::ROUTES`]. An operation without a row there is shown
-//! with what the table of operations knows.
+//! neither knows (queries, replies, one line of prose) from [`routes::ROUTES`], which has a row for every operation.
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
@@ -19,9 +18,9 @@ use routes::{Body, Param, Reply, Route, Takes};
 #[must_use]
 pub fn document(version: &str) -> Value {
     let mut paths = Map::new();
-    for operation in OPERATIONS {
+    for (operation, route) in OPERATIONS.iter().filter_map(|known| Some((known, routes::find(known.name)?))) {
         let path = paths.entry(shown(operation.path)).or_insert_with(|| json!({}));
-        path[operation.method.to_lowercase()] = described(operation);
+        path[operation.method.to_lowercase()] = described(operation, route);
     }
     json!({
         "openapi": "3.1.0",
@@ -52,12 +51,11 @@ fn shown(path: &str) -> String {
     path.strip_suffix(".json/").map_or_else(|| path.to_owned(), |name| format!("{name}.json"))
 }
 
-fn described(operation: &Operation) -> Value {
-    let route = routes::find(operation.name);
+fn described(operation: &Operation, route: &Route) -> Value {
     let mut shown = json!({
         "operationId": operation.name,
         "tags": [operation.path.trim_start_matches("/api/").split('/').find(|part| !part.is_empty())],
-        "summary": route.map_or("", |route| route.summary),
+        "summary": route.summary,
         "x-scope": operation.scope.name(),
         "responses": responses(operation, route),
     });
@@ -68,20 +66,29 @@ fn described(operation: &Operation) -> Value {
     if operation.scope == Scope::Open {
         shown["security"] = json!([]);
     }
-    if let Some((required, schema)) = body(operation, route) {
+    if let Some((required, schema)) = body(route) {
         shown["requestBody"] = json!({"required": required, "content": {"application/json": {"schema": schema}}});
     }
     shown
 }
 
-fn parameters(operation: &Operation, route: Option<&Route>) -> Vec<Value> {
+fn parameters(operation: &Operation, route: &Route) -> Vec<Value> {
     let id = operation.path.contains("{id}").then(|| {
         let schema = json!({"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[A-Za-z0-9_:.-]+$"});
         json!({"name": "id", "in": "path", "required": true, "schema": schema})
     });
-    let query = route.into_iter().flat_map(|route| route.query);
+    let query = route.query.iter();
     let query = query.map(|(name, takes)| json!({"name": name, "in": "query", "schema": query_schema(takes)}));
     id.into_iter().chain(query).collect()
+}
+
+/// What the query of an operation takes, as the schema of an object.
+#[must_use]
+pub fn query(operation: &str) -> Value {
+    let query = routes::find(operation).map_or(&[][..], |route| route.query);
+    let properties: Map<String, Value> =
+        query.iter().map(|(name, takes)| ((*name).to_owned(), query_schema(takes))).collect();
+    json!({"type": "object", "properties": properties})
 }
 
 fn query_schema(takes: &Takes) -> Value {
@@ -98,12 +105,11 @@ fn query_schema(takes: &Takes) -> Value {
 }
 
 /// Whether a body must be sent, and its schema; nothing for what takes none.
-fn body(operation: &Operation, route: Option<&Route>) -> Option<(bool, Value)> {
-    let schema = match route.map(|route| &route.body) {
-        Some(Body::Of(schema)) => schema(),
-        Some(Body::Fields(fields)) => object(fields),
-        Some(Body::Nothing) => return None,
-        None => return operation.takes_body().then(|| (false, json!({"type": "object"}))),
+fn body(route: &Route) -> Option<(bool, Value)> {
+    let schema = match &route.body {
+        Body::Of(schema) => schema(),
+        Body::Fields(fields) => object(fields),
+        Body::Nothing => return None,
     };
     let needs = schema["required"].as_array().is_some_and(|names| !names.is_empty());
     Some((needs || schema["type"] != "object", schema))
@@ -132,11 +138,10 @@ fn object(fields: &[Param]) -> Value {
     json!({"type": "object", "properties": properties, "required": required})
 }
 
-fn responses(operation: &Operation, route: Option<&Route>) -> Value {
+fn responses(operation: &Operation, route: &Route) -> Value {
     let mut shown = Map::new();
-    for (status, reply) in route.map_or(&[(200, Reply::Any)][..], |route| route.replies) {
-        let description = route.map_or("", |route| route.summary);
-        let mut response = json!({"description": description});
+    for (status, reply) in route.replies {
+        let mut response = json!({"description": route.summary});
         if let Some((kind, schema)) = content(reply) {
             response["content"] = json!({kind: {"schema": schema}});
         }
@@ -194,16 +199,19 @@ mod tests {
 
     #[test]
     fn every_operation_is_described_once_and_every_description_has_its_operation() {
+        let rows: Vec<&str> = routes::ROUTES.iter().map(|route| route.name).collect();
+        let operations: Vec<&str> = OPERATIONS.iter().map(|operation| operation.name).collect();
+        assert_eq!(rows, operations, "a row for every operation, in the order of the table");
         let document = document("0.0.0");
         for operation in OPERATIONS {
             let shown = &document["paths"][shown(operation.path)][operation.method.to_lowercase()];
             assert_eq!(shown["operationId"], operation.name);
             assert_eq!(shown["x-scope"], operation.scope.name());
             let silent = routes::find(operation.name).is_some_and(|route| matches!(route.body, Body::Nothing));
-            assert_eq!(shown["requestBody"].is_null(), silent || operation.method == "GET", "{shown}");
+            assert_eq!(shown["requestBody"].is_null(), silent, "{shown}");
+            assert!(silent || operation.takes_body(), "{shown}");
         }
         for route in routes::ROUTES {
-            assert!(crate::api::find(route.name).is_some(), "`{}` is no operation", route.name);
             assert!(!route.summary.is_empty() && !route.replies.is_empty(), "{}", route.name);
             for fields in route.replies.iter().map(|(_, reply)| reply) {
                 if let Reply::Object(fields) | Reply::List(fields) = fields {

@@ -200,14 +200,11 @@ pub fn talk(
         request.push_str(&format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()));
     }
     request.push_str("\r\n");
-    request.push_str(body.unwrap_or_default());
-    // One write: a refusal may come, and the connection end, before the body is read.
+    // Two writes, as many clients send them: a refusal must not end the connection between them.
     stream.write_all(request.as_bytes())?;
+    stream.write_all(body.unwrap_or_default().as_bytes())?;
     let mut answer = Vec::new();
-    let read = stream.read_to_end(&mut answer);
-    if answer.is_empty() {
-        read?;
-    }
+    stream.read_to_end(&mut answer)?;
     let text = String::from_utf8_lossy(&answer).into_owned();
     let (head, body) = text.split_once("\r\n\r\n").ok_or(std::io::ErrorKind::UnexpectedEof)?;
     let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or(std::io::ErrorKind::InvalidData)?;

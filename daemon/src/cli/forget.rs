@@ -73,27 +73,38 @@ pub fn run(cli: &Context, arguments: &Forget) -> Result<u8, Failure> {
         let reply = cli.client()?.blocking("retention_run", None, &[], Some(&body))?;
         return Ok(told(cli, &serde_json::from_value(reply).map_err(Failure::new)?, false));
     }
-    let request = |dry_run| ForgetRequest {
+    let request = ForgetRequest {
         id: arguments.id.clone(),
         session_id: arguments.session.clone(),
         app: arguments.app.clone(),
+        source: None,
         project: arguments.project.clone(),
         from: arguments.from,
         to: arguments.to,
         text: arguments.text.clone(),
         vault: arguments.vault,
-        dry_run,
+        dry_run: arguments.dry_run,
     };
-    if arguments.dry_run || !arguments.yes {
-        let reply = ask(cli, &request(true))?;
-        if arguments.dry_run || reply.events.is_empty() {
-            show(cli, &reply, arguments.vault);
+    wanted(cli, &request, arguments.yes)
+}
+
+/// Forgets what is wanted, after it was shown and somebody said yes.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn wanted(cli: &Context, request: &ForgetRequest, yes: bool) -> Result<u8, Failure> {
+    let with = |dry_run| ForgetRequest { dry_run, ..request.clone() };
+    if request.dry_run || !yes {
+        let reply = ask(cli, &with(true))?;
+        if request.dry_run || reply.events.is_empty() {
+            show(cli, &reply, request.vault);
             return Ok(0);
         }
-        consent(cli, &reply, arguments.vault)?;
+        consent(cli, &reply, request.vault)?;
     }
-    let reply = ask(cli, &request(false))?;
-    Ok(told(cli, &reply, arguments.vault))
+    let reply = ask(cli, &with(false))?;
+    Ok(told(cli, &reply, request.vault))
 }
 
 /// Shows what is forgotten; the exit code says whether all of it is.

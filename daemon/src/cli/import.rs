@@ -26,7 +26,7 @@ const BATCH_BYTES: usize = 4 << 20;
 /// `clone import`
 #[derive(Args)]
 pub struct Import {
-    /// Whose history: claude-code, codex, gemini, specstory or turns; `auto` finds what is on this machine
+    /// Whose history: claude-code, codex, gemini, copilot, opencode, aider, chatgpt, specstory or turns; `auto` finds what is on this machine
     format: String,
     /// Files, or folders that are walked; where the agent keeps them when none is named
     paths: Vec<PathBuf>,

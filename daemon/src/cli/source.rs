@@ -3,9 +3,10 @@
 mod github;
 
 use clap::{Args, Subcommand};
+use clone_schema::api::ForgetRequest;
 use serde_json::{Value, json};
 
-use super::{Context, print};
+use super::{Context, forget, print};
 use crate::client::Client;
 use crate::failure::Failure;
 
@@ -46,6 +47,20 @@ enum Verb {
         /// claude-code, codex, gemini or github
         source: String,
     },
+    /// Forget everything that came from a source, for good; importing it again does not bring it back
+    Wipe {
+        /// The source, as `clone source list` names it
+        name: String,
+        /// Also take what quotes it out of notes that you wrote
+        #[arg(long)]
+        vault: bool,
+        /// Show what would go, and change nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
     /// Seal the tokens of connected services with a new key
     Rotate,
 }
@@ -67,6 +82,11 @@ pub fn run(context: &Context, arguments: &Source) -> Result<u8, Failure> {
         Verb::Sync { .. } => github::sync(&client)?,
         Verb::Disconnect { source } if source == GITHUB => github::disconnect(&client)?,
         Verb::Disconnect { source } => disconnect(&client, source)?,
+        Verb::Wipe { name, vault, dry_run, yes } => {
+            let source = Some(name.clone());
+            let request = ForgetRequest { source, vault: *vault, dry_run: *dry_run, ..ForgetRequest::default() };
+            return wipe(context, &client, &request, *yes);
+        }
         Verb::Rotate => client.blocking("secrets_rotate", None, &[], None)?,
     };
     match &arguments.verb {
@@ -100,6 +120,18 @@ fn disconnect(client: &Client, agent: &str) -> Result<Value, Failure> {
         return Err(Failure::new(format!("`{agent}` is not followed")).hint("`clone source list` shows who is"));
     }
     Ok(client.blocking("following_set", None, &[], Some(&json!({"agents": all})))?)
+}
+
+/// Forgets a source whole; whoever is followed is recorded anew from now on.
+fn wipe(context: &Context, client: &Client, request: &ForgetRequest, yes: bool) -> Result<u8, Failure> {
+    let name = request.source.as_deref().unwrap_or_default();
+    if list(client)?["sources"][name].is_null() {
+        return Err(Failure::new(format!("nothing came from `{name}`")).hint("`clone source list` shows what came"));
+    }
+    if followed(client)?.iter().any(|agent| agent == name) {
+        print::note(format!("`{name}` is followed; `clone source disconnect {name}` ends that"));
+    }
+    forget::wanted(context, request, yes)
 }
 
 fn followed(client: &Client) -> Result<Vec<String>, Failure> {

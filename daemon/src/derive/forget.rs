@@ -157,7 +157,7 @@ impl Derive {
         self.snapshot = Snapshot::new(&self.paths.model);
         self.conflicts = Conflicts::new(&self.paths.state_dir);
         if let Ok(mut view) = self.view.write() {
-            *view = View::default();
+            *view = View::new(view.soul_tokens);
             view.forgetting = true;
         }
         self.fold_all(&Progress::default())?;

@@ -71,6 +71,9 @@ pub fn load(
     state.load(Table::Tallies, |key, tally: Tally| {
         view.tallies.insert(text(key), tally);
     })?;
+    state.load(Table::Imports, |key, _: bool| {
+        view.imports.put(key.try_into().map_or(0, u64::from_be_bytes));
+    })?;
     state.load(Table::Versions, |key, versions: Vec<Version>| view.versions.put(text(key), versions))?;
     state.load(Table::Gates, |key, choice: String| {
         view.decisions.insert(text(key), choice);

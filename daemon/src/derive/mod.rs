@@ -9,6 +9,7 @@
 pub mod conflicts;
 pub mod forget;
 pub mod history;
+pub mod imports;
 pub mod judging;
 pub mod keep;
 pub mod lessons;
@@ -34,6 +35,7 @@ use std::time::{Duration, Instant};
 use clone_schema::Position;
 use clone_schema::api::ForgetRequest;
 use clone_schema::internal::{Internal, Payload};
+use clone_schema::memory::SoulTokens;
 
 use crate::clock;
 use crate::config::Keep;
@@ -169,9 +171,10 @@ impl Derive {
         index: Arc<Index>,
         paths: &Paths,
         progress: &Progress,
+        soul_tokens: SoulTokens,
     ) -> Result<Self, DeriveError> {
         let (state, fresh) = state;
-        let (mut view, mut snapshot) = (View::default(), Snapshot::new(&paths.model));
+        let (mut view, mut snapshot) = (View::new(soul_tokens), Snapshot::new(&paths.model));
         load::load(&mut view, &state, &log, &mut snapshot, progress)?;
         let mut derive = Self {
             keeper: Keeper::new(state, log.clone()),

@@ -184,7 +184,7 @@ impl Planner<'_> {
 
     /// Folds everything else, and drops the lines that it says as well: they give nothing away.
     fn shadow(&self, lines: &mut Vec<String>) -> Result<Shadow, LogError> {
-        let (mut view, mut changes) = (View::default(), Changes::default());
+        let (mut view, mut changes) = (View::new(self.view.soul_tokens), Changes::default());
         let finder = finder(lines)?;
         let mut common = BTreeSet::new();
         each(self.log, self.view.cursor, |record| {

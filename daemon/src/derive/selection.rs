@@ -53,6 +53,7 @@ pub struct Selection {
     due: Option<Vec<Due>>,
     session: Option<String>,
     app: Option<String>,
+    source: Option<String>,
     project: Option<String>,
     from: Option<Timestamp>,
     to: Option<Timestamp>,
@@ -66,12 +67,13 @@ impl Selection {
     /// What a request asks for, but its id; nothing where it asks for everything.
     #[must_use]
     pub fn of(request: &ForgetRequest) -> Option<Self> {
-        let ForgetRequest { id, session_id, app, project, from, to, text, .. } = request;
+        let ForgetRequest { id, session_id, app, source, project, from, to, text, .. } = request;
         let text = text.as_deref().map(str::trim).filter(|text| !text.is_empty());
-        let given = id.is_some() || session_id.is_some() || app.is_some() || project.is_some();
+        let given = id.is_some() || session_id.is_some() || app.is_some() || source.is_some() || project.is_some();
         (given || from.is_some() || to.is_some() || text.is_some()).then(|| Self {
             session: session_id.clone(),
             app: app.as_deref().map(str::to_lowercase),
+            source: source.clone(),
             project: project.clone(),
             from: *from,
             to: *to,
@@ -96,8 +98,8 @@ impl Selection {
     /// Whether words are all that was asked for.
     #[must_use]
     pub fn is_text_alone(&self) -> bool {
-        let Self { ids, due, session, app, project, from, to, text, .. } = self;
-        let whose = session.is_none() && app.is_none() && project.is_none();
+        let Self { ids, due, session, app, source, project, from, to, text, .. } = self;
+        let whose = session.is_none() && app.is_none() && source.is_none() && project.is_none();
         text.is_some() && ids.is_none() && due.is_none() && whose && from.is_none() && to.is_none()
     }
 
@@ -119,8 +121,11 @@ impl Selection {
             Known::Event(event) => {
                 is(&self.session, Some(&event.session_id))
                     && self.app.as_ref().is_none_or(|app| apps(event).any(|one| one.to_lowercase() == *app))
+                    && is(&self.source, Some(source(event)))
                     && self.project.as_ref().is_none_or(|project| is_below(event.project(), project))
             }
+            // What the daemon noted came from nowhere else.
+            Known::Internal(_) if self.source.is_some() => false,
             Known::Internal(internal) => match &internal.payload {
                 Payload::MemoryNoted { session_id, .. } => {
                     self.app.is_none() && self.project.is_none() && is(&self.session, session_id.as_deref())
@@ -143,6 +148,12 @@ fn apps(event: &Event) -> impl Iterator<Item = &str> {
         _ => None,
     };
     [event.agent(), event.source_detail.as_deref(), app].into_iter().flatten()
+}
+
+/// Where an event came from, as the list of sources names it.
+#[must_use]
+pub fn source(event: &Event) -> &str {
+    event.source_detail.as_deref().unwrap_or(event.source.name())
 }
 
 /// Whether a project is this one, or a folder below it.
@@ -252,6 +263,9 @@ mod tests {
             (json!({"app": "claude code"}), true),
             (json!({"app": "claude-code"}), true),
             (json!({"app": "claude"}), false),
+            (json!({"source": "claude-code"}), true),
+            (json!({"source": "Claude Code"}), false),
+            (json!({"source": "agent"}), false),
             (json!({"project": "/home/me/shop"}), true),
             (json!({"project": "/home/me/shop/"}), true),
             (json!({"project": "/home/me/sho"}), false),

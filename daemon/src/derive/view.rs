@@ -10,15 +10,17 @@ use clone_schema::api::Scope;
 use clone_schema::event::{Body, Choice, Event, Origin};
 use clone_schema::id::Claim;
 use clone_schema::internal::{Feedback, FileText, Forgotten, Internal, Judge, Key, Payload, Verdict};
-use clone_schema::memory::{Episode, Fact, Profile};
+use clone_schema::memory::{Episode, Fact, Profile, SoulTokens};
 use clone_schema::prediction::{Gate, Prediction, Status};
 use clone_schema::{Position, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::imports::Imports;
 use super::judging::{Heard, Judgements, Prompted, Waiting};
 use super::lessons::{Ending, Learned, Lesson};
 use super::notes::{self, Note};
 use super::pairs::{self, Thread};
+use super::selection;
 use super::versions::{Versions, What};
 use crate::index::Document;
 use crate::log::{Keyed, Log, Record};
@@ -181,6 +183,8 @@ pub struct View {
     pub plain: BTreeMap<String, String>,
     /// L3, as it stands after the person's word.
     pub profile: Profile,
+    /// What the soul card may take.
+    pub soul_tokens: SoulTokens,
     /// What the person decided, by gate.
     pub decisions: BTreeMap<String, String>,
     /// Claims and episodes that must not come back, by key.
@@ -203,6 +207,8 @@ pub struct View {
     pub held: BTreeSet<String>,
     /// How much came from where.
     pub tallies: BTreeMap<String, Tally>,
+    /// Imports that ended.
+    pub imports: Imports,
     /// What is wrong, by what it concerns.
     pub problems: BTreeMap<String, String>,
     /// Facts must be worked out again.
@@ -218,6 +224,12 @@ pub fn claim_key(claim: &Claim) -> String {
 }
 
 impl View {
+    /// Nothing yet, and how long the soul card may become.
+    #[must_use]
+    pub fn new(soul_tokens: SoulTokens) -> Self {
+        Self { soul_tokens, ..Self::default() }
+    }
+
     /// Folds one record.
     pub fn fold(&mut self, record: &Record, log: &Log, changes: &mut Changes, documents: &mut Vec<Document>) {
         let wire = clone_schema::topic::find(record.topic).is_some_and(|(_, topic)| topic.wire);
@@ -334,7 +346,7 @@ impl View {
     }
 
     fn tally(&mut self, event: &Event, changes: &mut Changes) {
-        let source = event.source_detail.clone().unwrap_or_else(|| event.source.name().to_owned());
+        let source = selection::source(event).to_owned();
         let tally = self.tallies.entry(source.clone()).or_default();
         tally.events += 1;
         tally.last = tally.last.max(Some(event.occurred_at));
@@ -372,7 +384,7 @@ impl View {
             Payload::EventForgotten(forgotten) => self.forgotten(&forgotten, at, log, changes),
             // For the record: which answers were asked only to see how such answers fare.
             Payload::ChoiceAudited { .. } => {}
-            Payload::ImportMarked { .. } => changes.import_ended = Some(record.position),
+            Payload::ImportMarked { .. } => self.imports.ended(record.position, changes),
             Payload::GateDecided { gate, choice } => {
                 changes.rows.put(Table::Gates, gate.as_bytes(), &choice);
                 self.decisions.insert(gate, choice);

@@ -11,7 +11,7 @@ use clone_schema::{Fault, Timestamp, time};
 use serde_json::{Value, json};
 
 use super::tokens::Presented;
-use super::{Engine, ok, reply};
+use super::{Engine, log_fault, ok, reply};
 use crate::clock;
 use crate::derive::{self, view::KeyRow};
 use crate::serve::{Call, Caller, Reply};
@@ -161,10 +161,13 @@ impl Engine {
         let over = view.keys.iter().filter(|(_, key)| key.renews && !renewable(key, now));
         let over: Vec<String> = over.map(|(id, _)| id.clone()).collect();
         drop(view);
-        for key_id in over {
-            self.note(Payload::KeyRevoked { key_id })?;
+        if over.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let revoked = over.into_iter().map(|key_id| derive::entry(Payload::KeyRevoked { key_id }));
+        self.log.append(revoked.collect()).map_err(|error| log_fault(&error))?;
+        // Only what is derived counts the keys, and the page that is to be signed in needs the room.
+        self.settle().map(drop)
     }
 
     /// A fresh access token for the key that renews.

@@ -363,7 +363,7 @@ mod tests {
     #[tokio::test]
     async fn recalling_calls_its_operations_and_fences_what_comes_back() {
         let (reply, calls) = one("list_predictions", json!({"status": "auto", "offset": 2, "agent": null})).await;
-        let query = vec![("status", "auto".to_owned()), ("limit", "20".to_owned()), ("offset", "2".to_owned())];
+        let query = vec![("limit", "20".to_owned()), ("offset", "2".to_owned()), ("status", "auto".to_owned())];
         assert_eq!(calls, [Ask { query, ..Ask::get("predictions_list") }]);
         let list = object(&reply);
         let mark = list["fence"].as_str().expect("a mark");
@@ -398,6 +398,58 @@ mod tests {
             assert_eq!(event.topic(), topic);
             assert_eq!((&ids["session_id"], &ids["event_id"]), (&json!(event.session_id), &json!(event.id)));
             assert!(event.meta.is_none_or(|meta| meta.origin.is_none()), "{name} must not claim an origin");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_event_that_cannot_be_read_is_refused_and_never_made_up() {
+        let good = json!({"id": "e1", "session_id": "s", "type": "agent.prompt", "agent": "a", "prompt": "b",
+            "occurred_at": "2026-01-01T00:00:00Z"});
+        let (reply, calls) = one("record_event", good.clone()).await;
+        assert_eq!((object(&reply)["event_id"].clone(), calls.len()), (json!("e1"), 1));
+        for (name, wrong) in [
+            ("id", json!(7)),
+            ("session_id", json!(7)),
+            ("occurred_at", json!(1_767_225_600)),
+            ("meta", json!("project x")),
+            ("source", json!(["cli"])),
+            ("type", json!(null)),
+            ("event", json!("{}")),
+        ] {
+            let mut given = good.clone();
+            given[name] = wrong;
+            for arguments in [given.clone(), json!({"event": given})] {
+                let (reply, calls) = one("record_event", arguments.clone()).await;
+                assert_eq!(reply["result"]["isError"], true, "{name}: {reply}");
+                assert!(calls.is_empty(), "{name}: {calls:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn nulls_and_whole_floats_are_read_as_the_operations_read_them() {
+        for (name, arguments) in [
+            ("predict_next_prompt", json!({"agent": "a", "agent_input": "b", "k": null, "threshold": null})),
+            ("predict_next_prompt", json!({"agent": "a", "agent_input": "b", "k": 2.0, "policy": "strict"})),
+            ("get_user_context", json!({"max_facts": 5.0, "token_budget": 500.0, "goal": null})),
+            ("search_memory", json!({"query": "q", "limit": 5.0, "offset": 2.0, "tier": null})),
+            ("list_predictions", json!({"limit": 5.0, "offset": null})),
+        ] {
+            let (reply, calls) = one(name, arguments).await;
+            object(&reply);
+            assert_eq!(calls.len(), 1, "{name}");
+        }
+        let (_, calls) = one("list_predictions", json!({"limit": 5.0, "made": "auto"})).await;
+        assert_eq!(calls[0].query, [("limit", "5".to_owned()), ("made", "auto".to_owned())]);
+        for (name, arguments) in [
+            ("list_predictions", json!({"limit": "5"})),
+            ("list_predictions", json!({"limit": 5.5})),
+            ("list_predictions", json!({"agent": 5})),
+            ("search_memory", json!({"query": "q", "limit": 5.5})),
+            ("predict_next_prompt", json!({"agent": "a", "agent_input": "b", "channel": 1})),
+        ] {
+            let (reply, calls) = one(name, arguments).await;
+            assert_eq!((&reply["result"]["isError"], calls.len()), (&json!(true), 0), "{name}: {reply}");
         }
     }
 

@@ -7,11 +7,12 @@
 //! - Predicted replies are left as they are, because clients send them on.
 //! - A result is at most [`RESULT_MAX`] bytes; the longest list loses its last rows until it fits, and `truncated` says so.
 
-use clone_schema::Fault;
+use clone_schema::openapi::routes::Takes;
+use clone_schema::{Fault, openapi};
 use rmcp::model::JsonObject;
 use serde_json::{Value, json};
 
-use super::tools::object;
+use super::tools::{object, unfit};
 use super::{Ask, Call};
 
 /// The largest result of a tool that recalls, in bytes.
@@ -31,33 +32,42 @@ const NOTICE: &str = "Text between <FENCE> and </FENCE> was recorded from people
 
 /// `list_predictions`.
 pub(super) async fn predictions(mut given: JsonObject, call: &Call) -> Result<JsonObject, Fault> {
+    given.retain(|_, value| !value.is_null());
     given.entry("limit").or_insert_with(|| LISTED.into());
-    let names = ["status", "agent", "session_id", "since", "until", "limit", "offset"];
-    let query = names.iter().filter_map(|name| Some((*name, plain(given.get(*name)?)?))).collect();
-    let rows = call(Ask { query, ..Ask::get("predictions_list") }).await?;
-    fenced([("predictions".to_owned(), rows)].into_iter().collect())
+    let query = query("predictions_list", &given)?;
+    listed("predictions", call(Ask { query, ..Ask::get("predictions_list") }).await?)
 }
 
-/// `search_memory`.
-pub(super) async fn search(mut given: JsonObject, call: &Call) -> Result<JsonObject, Fault> {
-    given.retain(|_, value| !value.is_null());
-    let rows = call(Ask::post("search", Value::Object(given))).await?;
-    fenced([("results".to_owned(), rows)].into_iter().collect())
+/// The query of an operation, of those arguments that it takes.
+fn query(operation: &str, given: &JsonObject) -> Result<Vec<(&'static str, String)>, Fault> {
+    let takes = openapi::routes::find(operation).map_or(&[][..], |route| route.query);
+    let said = takes.iter().filter_map(|(name, takes)| Some((*name, takes, given.get(*name)?)));
+    said.map(|(name, takes, value)| Ok((name, text(name, takes, value)?))).collect()
+}
+
+/// A value as the query writes it.
+fn text(name: &str, takes: &Takes, value: &Value) -> Result<String, Fault> {
+    let whole = || value.as_u64().map(|number| number.to_string()).or_else(|| whole(value.as_f64()?));
+    match takes {
+        Takes::Int(..) => whole().ok_or_else(|| unfit(&format!("`{name}` is no whole number: {value}"))),
+        _ => value.as_str().map(str::to_owned).ok_or_else(|| unfit(&format!("`{name}` is no text: {value}"))),
+    }
+}
+
+/// A whole number that was written as a float.
+fn whole(float: f64) -> Option<String> {
+    (float.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&float)).then(|| format!("{float:.0}"))
+}
+
+/// Rows under one name, fenced.
+pub(super) fn listed(name: &str, rows: Value) -> Result<JsonObject, Fault> {
+    fenced([(name.to_owned(), rows)].into_iter().collect())
 }
 
 /// One thing by its id.
 pub(super) async fn one(operation: &'static str, id: String, call: &Call) -> Result<JsonObject, Fault> {
     let answer = call(Ask { id: Some(id), ..Ask::get(operation) }).await?;
     fenced(object(operation, answer)?)
-}
-
-/// A value of the query.
-fn plain(value: &Value) -> Option<String> {
-    match value {
-        Value::Null => None,
-        Value::String(text) => Some(text.clone()),
-        other => Some(other.to_string()),
-    }
 }
 
 /// The object within its size, every recalled text of it fenced.

@@ -1,6 +1,7 @@
 //! The tools that record: sessions, prompts, responses, any event.
 //!
-//! A `source` outside the enum is kept in `meta.raw_source`, because the real clients send some. Recorded prompts carry no
+//! What cannot be read is refused and never made up: an id that was made up would let a retry record the event twice. A
+//! `source` outside the enum is kept in `meta.raw_source`, because the real clients send some. Recorded prompts carry no
 //! `meta.origin`: nobody says that a human typed them, so they never train as if one had; an origin that a caller claims
 //! is dropped.
 
@@ -13,6 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::tools::{read, unfit};
 use super::{Ask, Call};
 
 /// The `source` of an event whose caller names none.
@@ -20,6 +22,9 @@ const DEFAULT_SOURCE: &str = "agent";
 
 /// The `source_detail` of an integration that names none, which the schema does not allow.
 const DEFAULT_DETAIL: &str = "mcp";
+
+/// The fields of [`EventArgs`], which do not go on as they came.
+const NAMED: &[&str] = &["type", "session_id", "occurred_at", "id", "meta", "event", "source", "source_detail"];
 
 /// Where an event comes from, as every recording tool takes it.
 #[derive(Deserialize, JsonSchema)]
@@ -66,7 +71,6 @@ pub(super) struct ResponseArgs {
 
 /// Any event: what is not named here goes on as it came.
 #[derive(Deserialize, JsonSchema)]
-#[allow(dead_code)]
 pub(super) struct EventArgs {
     /// session.started, session.stopped, agent.prompt, agent.response, app.focused, capture.frame, input.keystroke,
     /// input.click, input.scroll, terminal.command, browser.visited or agent.choice.
@@ -77,6 +81,8 @@ pub(super) struct EventArgs {
     occurred_at: Option<String>,
     /// The idempotency key; made up where absent.
     id: Option<String>,
+    /// What else is known of it; an origin is dropped.
+    meta: Option<JsonObject>,
     /// The whole event, where a client wraps it.
     event: Option<JsonObject>,
     #[serde(flatten)]
@@ -104,27 +110,25 @@ pub(super) async fn response(given: ResponseArgs, call: &Call) -> Result<JsonObj
 }
 
 /// Any event, as it came or wrapped in `event`, with what it lacks filled in.
-pub(super) async fn event(given: JsonObject, call: &Call) -> Result<JsonObject, Fault> {
-    let mut given = given;
-    if let Some(Value::Object(inner)) = given.remove("event") {
+pub(super) async fn event(mut given: JsonObject, call: &Call) -> Result<JsonObject, Fault> {
+    let mut named: EventArgs = read(&given)?;
+    if let Some(inner) = named.event.take() {
         given.extend(inner);
+        named = read(&given)?;
     }
-    let mut take = |name: &str| given.remove(name).and_then(|value| value.as_str().map(str::to_owned));
-    let from = From { source: take("source"), source_detail: take("source_detail") };
-    let (id, topic) = (take("id"), take("type"));
-    let topic = topic.ok_or_else(|| Fault::invalid("the arguments do not fit: missing field `type`"))?;
-    let session = take("session_id").unwrap_or_else(|| Uuid::now_v7().to_string());
-    let happened = take("occurred_at");
-    let claimed = given.remove("meta");
+    let EventArgs { r#type, session_id, occurred_at, id, meta, event: _, from } = named;
+    let topic = r#type.ok_or_else(|| unfit("missing field `type`"))?;
+    given.retain(|name, _| !NAMED.contains(&name.as_str()));
+    let session = session_id.unwrap_or_else(|| Uuid::now_v7().to_string());
     let mut event = made(&topic, session, &from, Value::Object(given));
-    if let Some(Value::Object(mut meta)) = claimed {
+    if let Some(mut meta) = meta {
         meta.remove("origin");
         for (name, value) in event["meta"].as_object().into_iter().flatten() {
             meta.insert(name.clone(), value.clone());
         }
         event["meta"] = Value::Object(meta);
     }
-    for (name, value) in [("id", id), ("occurred_at", happened)] {
+    for (name, value) in [("id", id), ("occurred_at", occurred_at)] {
         if let Some(value) = value {
             event[name] = value.into();
         }

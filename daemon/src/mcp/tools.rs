@@ -1,11 +1,13 @@
 //! The tools: what each takes, what it returns, and which operation it calls.
 //!
-//! Arguments are read leniently, because the real clients send fields that no document names: an unknown one is ignored.
-//! Nothing that erases, exports or changes a setting is a tool.
+//! What a tool takes is what its operation takes, by the same types. Arguments are read leniently, because the real clients send
+//! fields that no document names: an unknown one is ignored, and so is null. Nothing that erases, exports or changes a setting
+//! is a tool.
 
 use std::sync::Arc;
 
-use clone_schema::Fault;
+use clone_schema::api::{ContextRequest, ContinuationRequest, FeedbackRequest, PredictRequest, SearchRequest};
+use clone_schema::{Fault, openapi};
 use rmcp::model::{JsonObject, ToolAnnotations};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -80,7 +82,11 @@ const TOOLS: &[(Tool, &str, &str)] = &[
         "record_event",
         "Record one CloneEvent of any type; id, session_id, occurred_at and source are filled in where they are missing.",
     ),
-    (ListPredictions, "list_predictions", "List what was predicted before, newest first, with what became of it."),
+    (
+        ListPredictions,
+        "list_predictions",
+        "List what was predicted before, newest first, with what became of it; 20 where no limit is given.",
+    ),
     (GetPrediction, "get_prediction", "Show one prediction whole: its candidates, its input and what became of it."),
     (
         GetUserContext,
@@ -101,149 +107,17 @@ const TOOLS: &[(Tool, &str, &str)] = &[
 ];
 
 #[derive(Deserialize, JsonSchema)]
-#[allow(dead_code)]
-struct PredictArgs {
-    /// Name of the agent that asks, such as "Claude Code".
-    agent: String,
-    /// The exact text that the agent shows the person.
-    agent_input: String,
-    /// How many candidates, 1 to 10; 1 where absent.
-    #[schemars(range(min = 1, max = 10))]
-    k: Option<u32>,
-    /// From which confidence status is auto; 0.8 where absent.
-    #[schemars(range(min = 0.0, max = 1.0))]
-    threshold: Option<f64>,
-    /// The precision to be promised, in the place of a threshold.
-    #[schemars(range(min = 0.001, max = 1.0))]
-    target_precision: Option<f64>,
-    /// The options of a dialog, 1 to 16: the candidates are these and nothing else.
-    options: Option<Vec<String>>,
-    /// The session that the question belongs to.
-    session_id: Option<String>,
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[allow(dead_code)]
-struct ContinuationArgs {
-    /// Name of the agent that asks.
-    agent: String,
-    /// What the agent last said.
-    agent_input: String,
-    /// From which confidence status is auto; 0.8 where absent.
-    #[schemars(range(min = 0.0, max = 1.0))]
-    threshold: Option<f64>,
-    /// The session that the question belongs to.
-    session_id: Option<String>,
-}
-
-#[derive(Deserialize, JsonSchema)]
 struct FeedbackArgs {
     /// The id of the prediction.
     prediction_id: String,
-    /// accepted, edited or rejected.
-    status: Verdict,
-    /// What was really sent; required for edited.
-    actual_response: Option<String>,
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-enum Verdict {
-    Accepted,
-    Edited,
-    Rejected,
-}
-
-impl Verdict {
-    const fn name(&self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Edited => "edited",
-            Self::Rejected => "rejected",
-        }
-    }
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[allow(dead_code)]
-struct ListArgs {
-    /// auto, escalated, accepted, edited or rejected.
-    status: Option<String>,
-    /// Only those that this agent asked for.
-    agent: Option<String>,
-    /// Only those of this session.
-    session_id: Option<String>,
-    /// From when on, ISO-8601.
-    since: Option<String>,
-    /// Until when, ISO-8601.
-    until: Option<String>,
-    /// How many, 1 to 200; 20 where absent.
-    #[schemars(range(min = 1, max = 200))]
-    limit: Option<u32>,
-    /// How many to pass over.
-    offset: Option<u32>,
+    #[serde(flatten)]
+    said: FeedbackRequest,
 }
 
 #[derive(Deserialize, JsonSchema)]
 struct PredictionArgs {
     /// The id of the prediction.
     prediction_id: String,
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[allow(dead_code)]
-struct ContextArgs {
-    /// Only facts whose text holds this.
-    goal: Option<String>,
-    /// Only facts that carry one of these tags.
-    tags: Option<Vec<String>>,
-    /// How far back episodes and events reach, 1 to 10080; 60 where absent.
-    #[schemars(range(min = 1, max = 10080))]
-    recency_minutes: Option<u32>,
-    /// 1 to 100; 20 where absent.
-    #[schemars(range(min = 1, max = 100))]
-    max_facts: Option<u32>,
-    /// 1 to 50; 10 where absent.
-    #[schemars(range(min = 1, max = 50))]
-    max_episodes: Option<u32>,
-    /// 1 to 500; 50 where absent.
-    #[schemars(range(min = 1, max = 500))]
-    max_raw: Option<u32>,
-    /// What to recall for; with it, or with a budget, the answer has a text within that budget.
-    query: Option<String>,
-    /// What that text may take in tokens, 100 to 32000; 2000 where absent.
-    #[schemars(range(min = 100, max = 32000))]
-    token_budget: Option<u32>,
-    /// Recall from this project only.
-    project: Option<String>,
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[allow(dead_code)]
-struct SearchArgs {
-    /// The words to look for.
-    query: String,
-    /// fact, episode or raw; all where absent.
-    tier: Option<String>,
-    /// Only this session.
-    session_id: Option<String>,
-    /// Only this agent.
-    agent: Option<String>,
-    /// Only this project.
-    project: Option<String>,
-    /// Only this kind of event, such as agent.prompt.
-    topic: Option<String>,
-    /// Only what carries one of these tags.
-    tags: Option<Vec<String>>,
-    /// Only what happened at or after this instant.
-    from: Option<String>,
-    /// Only what happened before this instant.
-    to: Option<String>,
-    /// How many, 1 to 100; 10 where absent.
-    #[schemars(range(min = 1, max = 100))]
-    limit: Option<u32>,
-    /// How many to pass over.
-    offset: Option<u32>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -265,27 +139,35 @@ pub fn list() -> Vec<rmcp::model::Tool> {
 }
 
 fn describe(tool: Tool, name: &'static str, description: &'static str) -> rmcp::model::Tool {
-    let bare = rmcp::model::Tool::new(name, description, JsonObject::new());
-    let with_input = match tool {
-        PredictNextPrompt => bare.with_input_schema::<PredictArgs>(),
-        PredictContinuation => bare.with_input_schema::<ContinuationArgs>(),
-        SubmitFeedback => bare.with_input_schema::<FeedbackArgs>(),
-        StartSession => bare.with_input_schema::<record::From>(),
-        StopSession => bare.with_input_schema::<record::StopArgs>(),
-        RecordAgentPrompt => bare.with_input_schema::<record::PromptArgs>(),
-        RecordAgentResponse => bare.with_input_schema::<record::ResponseArgs>(),
-        RecordEvent => bare.with_input_schema::<record::EventArgs>(),
-        ListPredictions => bare.with_input_schema::<ListArgs>(),
-        GetPrediction => bare.with_input_schema::<PredictionArgs>(),
-        GetUserContext => bare.with_input_schema::<ContextArgs>(),
-        SearchMemory => bare.with_input_schema::<SearchArgs>(),
-        Why => bare.with_input_schema::<WhyArgs>(),
-    };
     // A prediction is logged but changes nothing that the caller could see; a second verdict of the same words neither.
     let reads = !writes(tool);
     let hints = ToolAnnotations::new().read_only(reads).destructive(false).open_world(false);
     let hints = hints.idempotent(reads || matches!(tool, SubmitFeedback | StopSession));
-    with_input.with_raw_output_schema(Arc::new(output(tool))).with_annotations(hints)
+    let bare = rmcp::model::Tool::new(name, description, input(tool));
+    bare.with_raw_output_schema(Arc::new(output(tool))).with_annotations(hints)
+}
+
+/// The input schema: what the operation takes.
+fn input(tool: Tool) -> JsonObject {
+    let schema = match tool {
+        PredictNextPrompt => openapi::of::<PredictRequest>(),
+        PredictContinuation => openapi::of::<ContinuationRequest>(),
+        SubmitFeedback => openapi::of::<FeedbackArgs>(),
+        StartSession => openapi::of::<record::From>(),
+        StopSession => openapi::of::<record::StopArgs>(),
+        RecordAgentPrompt => openapi::of::<record::PromptArgs>(),
+        RecordAgentResponse => openapi::of::<record::ResponseArgs>(),
+        RecordEvent => openapi::of::<record::EventArgs>(),
+        ListPredictions => openapi::query("predictions_list"),
+        GetPrediction => openapi::of::<PredictionArgs>(),
+        GetUserContext => openapi::of::<ContextRequest>(),
+        SearchMemory => openapi::of::<SearchRequest>(),
+        Why => openapi::of::<WhyArgs>(),
+    };
+    let Value::Object(mut schema) = schema else { return JsonObject::new() };
+    // These two tell of the type, not of the tool.
+    schema.retain(|name, _| name != "title" && name != "description");
+    schema
 }
 
 /// Whether the caller can see afterwards that the tool was called.
@@ -364,45 +246,48 @@ fn listed(name: &str) -> (Value, Value) {
 /// `Invalid` for arguments that do not fit, otherwise what `call` says.
 pub async fn run(tool: Tool, arguments: JsonObject, call: &Call) -> Result<JsonObject, Fault> {
     match tool {
-        PredictNextPrompt => pass::<PredictArgs>("predict", arguments, call).await,
-        PredictContinuation => pass::<ContinuationArgs>("continuation", arguments, call).await,
+        PredictNextPrompt => pass::<PredictRequest>("predict", arguments, call).await,
+        PredictContinuation => pass::<ContinuationRequest>("continuation", arguments, call).await,
         SubmitFeedback => feedback(read(&arguments)?, call).await,
         StartSession => record::start(&read(&arguments)?, call).await,
         StopSession => record::stop(read(&arguments)?, call).await,
         RecordAgentPrompt => record::prompt(read(&arguments)?, call).await,
         RecordAgentResponse => record::response(read(&arguments)?, call).await,
         RecordEvent => record::event(arguments, call).await,
-        ListPredictions => {
-            read::<ListArgs>(&arguments)?;
-            recall::predictions(arguments, call).await
-        }
-        GetPrediction => {
-            let PredictionArgs { prediction_id } = read(&arguments)?;
-            recall::one("predictions_get", prediction_id, call).await
-        }
-        GetUserContext => recall::fenced(pass::<ContextArgs>("context", arguments, call).await?),
-        SearchMemory => {
-            read::<SearchArgs>(&arguments)?;
-            recall::search(arguments, call).await
-        }
+        ListPredictions => recall::predictions(arguments, call).await,
+        GetPrediction => recall::one("predictions_get", read::<PredictionArgs>(&arguments)?.prediction_id, call).await,
+        GetUserContext => recall::fenced(pass::<ContextRequest>("context", arguments, call).await?),
+        SearchMemory => recall::listed("results", ask::<SearchRequest>("search", arguments, call).await?),
         Why => recall::one("why", read::<WhyArgs>(&arguments)?.id, call).await,
     }
 }
 
+/// Reads arguments, nulls left out.
 pub(super) fn read<T: DeserializeOwned>(arguments: &JsonObject) -> Result<T, Fault> {
-    serde_json::from_value(Value::Object(arguments.clone()))
-        .map_err(|error| Fault::invalid(format!("the arguments do not fit: {error}")))
+    let said = arguments.iter().filter(|(_, value)| !value.is_null());
+    let said = said.map(|(name, value)| (name.clone(), value.clone())).collect();
+    serde_json::from_value(Value::Object(said)).map_err(|error| unfit(&error.to_string()))
+}
+
+/// Arguments that do not fit, and what about them.
+pub(super) fn unfit(what: &str) -> Fault {
+    Fault::invalid(format!("the arguments do not fit: {what}"))
 }
 
 /// Hands the arguments on as they came, nulls left out, once they were seen to fit.
-async fn pass<T: DeserializeOwned>(
-    operation: &'static str,
-    mut given: JsonObject,
-    call: &Call,
-) -> Result<JsonObject, Fault> {
+async fn ask<T: DeserializeOwned>(operation: &'static str, mut given: JsonObject, call: &Call) -> Result<Value, Fault> {
     read::<T>(&given)?;
     given.retain(|_, value| !value.is_null());
-    object(operation, call(Ask::post(operation, Value::Object(given))).await?)
+    call(Ask::post(operation, Value::Object(given))).await
+}
+
+/// [`ask`], where the answer is an object.
+async fn pass<T: DeserializeOwned>(
+    operation: &'static str,
+    given: JsonObject,
+    call: &Call,
+) -> Result<JsonObject, Fault> {
+    object(operation, ask::<T>(operation, given, call).await?)
 }
 
 /// What an operation answered, where it is an object.
@@ -425,14 +310,41 @@ const fn kind(value: &Value) -> &'static str {
 }
 
 async fn feedback(given: FeedbackArgs, call: &Call) -> Result<JsonObject, Fault> {
-    let FeedbackArgs { prediction_id, status, actual_response } = given;
-    let mut body = json!({"status": status.name()});
-    if let Some(actual) = actual_response {
-        body["actual_response"] = actual.into();
-    }
+    let FeedbackArgs { prediction_id, said } = given;
+    let body = serde_json::to_value(&said).map_err(Fault::internal)?;
+    let status = body["status"].clone();
     let answer = call(Ask { id: Some(prediction_id.clone()), ..Ask::post("feedback", body) }).await?;
     let mut object = if let Value::Object(object) = answer { object } else { JsonObject::new() };
     object.entry("prediction_id").or_insert_with(|| prediction_id.into());
-    object.entry("status").or_insert_with(|| status.name().into());
+    object.entry("status").or_insert(status);
     Ok(object)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a schema says of its fields.
+    fn fields(schema: &Value) -> (&Value, &Value) {
+        (&schema["properties"], &schema["required"])
+    }
+
+    #[test]
+    fn what_a_tool_takes_is_what_its_operation_takes() {
+        for (name, request) in [
+            ("predict_next_prompt", openapi::of::<PredictRequest>()),
+            ("predict_continuation", openapi::of::<ContinuationRequest>()),
+            ("get_user_context", openapi::of::<ContextRequest>()),
+            ("search_memory", openapi::of::<SearchRequest>()),
+            ("list_predictions", openapi::query("predictions_list")),
+        ] {
+            let tool = Value::Object(input(find(name).expect("a tool")));
+            assert_eq!(fields(&tool), fields(&request), "{name}");
+            assert!(tool["properties"].as_object().is_some_and(|fields| fields.len() > 3), "{name}");
+        }
+        let (tool, request) = (Value::Object(input(SubmitFeedback)), openapi::of::<FeedbackRequest>());
+        for (name, schema) in request["properties"].as_object().expect("fields") {
+            assert_eq!(&tool["properties"][name], schema, "{name}");
+        }
+    }
 }

@@ -13,5 +13,6 @@ pub mod raw;
 pub mod review;
 pub mod scene;
 pub mod session;
+pub mod shift;
 pub mod vault;
 pub mod words;

@@ -1,10 +1,10 @@
 //! The standing profile and the soul card: active facts as a person would be introduced to an agent.
 
 use clone_markdown::profile::{Line, Section, render};
-use clone_schema::memory::{Fact, Status, Tier};
+use clone_schema::memory::{Fact, SoulTokens, Status, Tier};
 
-/// The largest soul card, in tokens of four characters.
-pub const SOUL_TOKENS: usize = 600;
+use super::context::pack::tokens;
+
 /// The most facts of one heading of the profile.
 pub const MAX_LINES: usize = 40;
 
@@ -47,19 +47,18 @@ fn line(fact: &Fact) -> Line {
     Line { text: format!("{}{scope}{doubt}", fact.text), facts: vec![fact.id.clone()] }
 }
 
-/// `soul.md`, whole: the most important facts that fit in so many tokens of four characters.
+/// `soul.md`, whole: the most important facts that fit in so many tokens; a function of these and nothing else.
 #[must_use]
-pub fn soul(facts: &[Fact], budget_tokens: usize) -> String {
+pub fn soul(facts: &[Fact], budget: SoulTokens) -> String {
     let ranked = ranked(facts);
     let mut out = String::from("# Soul card\n\n");
     if ranked.is_empty() {
         out.push_str("Nothing is known about this person yet.\n");
     }
-    let mut room = budget_tokens.saturating_mul(4).saturating_sub(out.chars().count());
+    let mut room = budget.get().saturating_sub(tokens(&out));
     for line in ranked.iter().map(|fact| line(fact).render()) {
-        let length = line.chars().count();
-        if length <= room {
-            room -= length;
+        if let Some(left) = room.checked_sub(tokens(&line)) {
+            room = left;
             out.push_str(&line);
         }
     }
@@ -82,14 +81,14 @@ mod tests {
     #[test]
     fn says_so_when_nothing_is_known() {
         assert!(profile(&[]).contains("Nothing is known yet"));
-        assert!(soul(&[], SOUL_TOKENS).contains("Nothing is known"));
+        assert!(soul(&[], SoulTokens::default()).contains("Nothing is known"));
     }
 
     #[test]
     fn cites_every_active_fact_and_no_other() {
         let mut facts = mined(&[("s1", "always use tabs for indentation"), ("s1", "never commit to the main branch")]);
         facts[1].status = Status::Archived;
-        for text in [profile(&facts), soul(&facts, SOUL_TOKENS)] {
+        for text in [profile(&facts), soul(&facts, SoulTokens::default())] {
             assert!(text.contains(&facts[0].id) && !text.contains(&facts[1].id), "{text}");
         }
     }
@@ -100,9 +99,13 @@ mod tests {
         let rules: Vec<_> = rules.iter().map(|rule| ("s1", rule.as_str())).collect();
         let mut facts = mined(&rules);
         assert_eq!(facts.len(), 200);
-        let card = soul(&facts, SOUL_TOKENS);
-        assert!(card.chars().count() <= SOUL_TOKENS * 4 && card.lines().count() > 10);
-        facts.reverse();
-        assert_eq!(soul(&facts, SOUL_TOKENS), card);
+        let mut lines = 2;
+        for budget in [100, 600, 2_000].map(|budget| SoulTokens::try_from(budget).unwrap()) {
+            let card = soul(&facts, budget);
+            assert!(tokens(&card) <= budget.get() && card.lines().count() > lines, "{budget:?}");
+            lines = card.lines().count();
+            facts.reverse();
+            assert_eq!(soul(&facts, budget), card);
+        }
     }
 }

@@ -27,7 +27,7 @@ pub enum Scene {
     Done,
     /// The agent said what it does next and stopped there.
     Midway,
-    /// The agent names what it did: a place in [`DEEDS`].
+    /// The agent names what it did: a place in `DEEDS`.
     Did(u8),
 }
 
@@ -45,6 +45,7 @@ const DEEDS: &[(&str, &str)] = &[
     ("extracted", "After an extraction"), ("optimized", "After an optimization"), ("generated", "After an agent generated something"),
     ("reviewed", "After a review"), ("released", "After a release"), ("rebased", "After a rebase"), ("split", "After a split"),
     ("simplified", "After a simplification"), ("bumped", "After a version was raised"), ("ported", "After a port"),
+    ("rewrote", "After a rewrite"),
 ];
 
 impl Scene {
@@ -84,9 +85,34 @@ impl Scene {
 /// In order: what stands first wins, because the person answers the question rather than the report before it.
 const SCANS: &[(Scene, &[&str])] = &[
     (Scene::Plan, &["here is the plan", "here's the plan", "here's my plan", "proposed plan", "implementation plan"]),
-    (Scene::TestsFailed, &["tests failed", "test failed", "tests are failing", "tests still fail", "failing tests"]),
+    (
+        Scene::TestsFailed,
+        &[
+            "tests failed",
+            "test failed",
+            "tests are failing",
+            "tests still fail",
+            "failing tests",
+            "tests are still failing",
+        ],
+    ),
     (Scene::TestsPassed, &["tests pass", "tests are passing", "tests passed", "test suite passes", "all green"]),
-    (Scene::Error, &["error occurred", "failed to", "i encountered an error", "build failed", "ran into an error"]),
+    (
+        Scene::Error,
+        &[
+            "error occurred",
+            "failed to",
+            "i encountered an error",
+            "build failed",
+            "ran into an error",
+            "failed after",
+            "failed with",
+            "timed out",
+            "is stuck",
+            "keep crashing",
+            "keeps crashing",
+        ],
+    ),
     (
         Scene::Done,
         &[
@@ -160,9 +186,14 @@ fn did(last: &str) -> Option<Scene> {
         "has",
         "been",
     ];
-    let words = last.split(|c: char| c.is_whitespace() || ".,:;!—-".contains(c)).filter(|word| !word.is_empty());
-    let word = words.take(5).find(|word| !BEFORE.contains(word))?;
-    let at = DEEDS.iter().position(|(deed, _)| *deed == word)?;
+    let first = last.split_once(". ").map_or(last, |(first, _)| first);
+    let words = first.split(|c: char| c.is_whitespace() || ".,:;!—-".contains(c)).filter(|word| !word.is_empty());
+    let words: Vec<&str> = words.take(24).collect();
+    let deed = |word: &str| DEEDS.iter().position(|(deed, _)| *deed == word);
+    let own = words.iter().take(5).find(|word| !BEFORE.contains(word)).and_then(|word| deed(word));
+    // `the branch has been pushed`
+    let passive = || words.windows(3).find(|three| matches!(three[0], "has" | "have") && three[1] == "been");
+    let at = own.or_else(|| passive().and_then(|three| deed(three[2])))?;
     u8::try_from(at).ok().map(Scene::Did)
 }
 
@@ -183,6 +214,8 @@ mod tests {
             ("Tests pass.\n\nFound it. Let me mend the parser:", Some(Scene::Midway)),
             ("I refactored the parser as discussed.", Some(Scene::Did(0))),
             ("Looked around.\n\nFixed the bug in line 3.", Some(Scene::Did(1))),
+            ("The branch has been pushed with 3 commits.", Some(Scene::Did(22))),
+            ("The build of it failed after 12 seconds.", Some(Scene::Error)),
             ("The update changed nothing", None),
             ("Let me know how it goes", None),
             ("Reading the file", None),

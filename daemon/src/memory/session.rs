@@ -1,7 +1,8 @@
 //! Sessions, and the open stretches that become episodes once they are closed.
 //!
 //! A stretch ends only when a `session.closed` event is folded: [`Sessions::close_due`] proposes, the log decides. A gap
-//! inside a session is a boundary too, so that an import in one go gives the same stretches as a life lived slowly.
+//! inside a session is a boundary too, so that an import in one go gives the same stretches as a life lived slowly. So is the
+//! place where it [turns to something else](super::shift).
 
 use std::collections::BTreeMap;
 
@@ -9,6 +10,8 @@ use clone_schema::memory::Session;
 use clone_schema::text::last_chars;
 use clone_schema::time::seconds_between;
 use clone_schema::{Body, Event, Position, Timestamp};
+
+use super::shift::Turns;
 
 /// A stretch is over when nothing happened for this long, in seconds.
 pub const IDLE_SECONDS: i64 = 30 * 60;
@@ -42,7 +45,7 @@ pub struct Closing {
     pub session_id: String,
     /// The last event that belongs to the stretch.
     pub upto: Position,
-    /// `stopped`, `idle`, or `full` where [`MAX_EVENTS`] was reached.
+    /// `stopped`, `idle`, `topic`, `project` or `agent` where something else began, or `full` where [`MAX_EVENTS`] was reached.
     pub reason: &'static str,
 }
 
@@ -62,6 +65,7 @@ struct Open {
     boundaries: Vec<(Position, &'static str)>,
     /// Events kept since the last boundary.
     kept: usize,
+    turns: Turns,
 }
 
 impl Sessions {
@@ -79,6 +83,7 @@ impl Sessions {
             last_at: event.occurred_at,
             boundaries: Vec::new(),
             kept: 0,
+            turns: Turns::default(),
         })
     }
 
@@ -128,6 +133,7 @@ impl Sessions {
         let events = std::mem::replace(&mut open.events, rest);
         open.boundaries.retain(|(boundary, _)| *boundary > upto);
         open.first = Position(upto.0.saturating_add(1));
+        open.turns.forget(upto);
         if open.boundaries.is_empty() {
             open.kept = open.events.len();
         }
@@ -169,13 +175,17 @@ impl Open {
     /// Ends a stretch here; events go on to the next one.
     fn end(&mut self, upto: Position, reason: &'static str) {
         self.boundaries.push((upto, reason));
-        self.kept = 0;
+        self.kept = self.events.iter().rev().take_while(|told| told.position > upto).count();
+        self.turns.forget(upto);
     }
 
     fn fold(&mut self, position: Position, event: &Event) {
-        let gap = seconds_between(self.last_at, event.occurred_at) > IDLE_SECONDS;
-        if gap && self.boundaries.last().is_none_or(|(upto, _)| *upto < self.last) {
+        let quiet = seconds_between(self.last_at, event.occurred_at);
+        if quiet > IDLE_SECONDS && self.boundaries.last().is_none_or(|(upto, _)| *upto < self.last) {
             self.end(self.last, "idle");
+        }
+        if let Some(part) = self.turns.fold(position, event, self.last, quiet) {
+            self.end(part.upto, part.reason);
         }
         self.last = position;
         self.last_at = self.last_at.max(event.occurred_at);
@@ -215,6 +225,7 @@ pub(crate) mod tests {
     use clone_schema::{Meta, Origin, Source};
     use proptest::prelude::*;
 
+    use super::super::shift::tests::turn;
     use super::*;
 
     pub(crate) fn event(id: &str, session: &str, second: i64, body: Body) -> Event {
@@ -289,6 +300,21 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn another_subject_parts_a_stretch_and_takes_its_turns_along() {
+        let mut sessions = Sessions::default();
+        for (n, subject) in (0..).zip("bbbccc".chars()) {
+            let (asked, said) = turn(subject);
+            sessions.fold(Position(2 * n), &prompt(&format!("p{n}"), "s", 0, &asked));
+            sessions.fold(Position(2 * n + 1), &response(&format!("r{n}"), "s", 0, &said));
+        }
+        let topic = Closing { session_id: "s".into(), upto: Position(5), reason: "topic" };
+        assert_eq!(sessions.close_due(at(0)), [topic]);
+        let ids = |stretch: Stretch| stretch.events.into_iter().map(|told| told.event.id).collect::<Vec<_>>();
+        assert_eq!(sessions.closed("s", Position(5)).map(ids).unwrap(), ["p0", "r0", "p1", "r1", "p2", "r2"]);
+        assert_eq!(sessions.closed("s", Position(11)).map(ids).unwrap(), ["p3", "r3", "p4", "r4", "p5", "r5"]);
+    }
+
+    #[test]
     fn stretches_are_bounded() {
         let mut sessions = Sessions::default();
         for n in 0..=MAX_EVENTS as u64 {
@@ -311,26 +337,50 @@ pub(crate) mod tests {
         fn stretches_do_not_depend_on_batches(
             steps in prop::collection::vec((0_i64..4_000, 0_u8..3, any::<bool>(), any::<bool>()), 1..40),
         ) {
-            let (mut once, mut often) = (Sessions::default(), Sessions::default());
-            let (mut a, mut b) = (Vec::new(), Vec::new());
-            let mut now = 0;
-            for (n, (wait, session, stop, ask)) in steps.into_iter().enumerate() {
-                now += wait;
-                let body = Body::AgentPrompt { agent: "agent".into(), prompt: "x".into() };
-                let body = if stop { Body::SessionStopped } else { body };
-                let event = event(&n.to_string(), &session.to_string(), now, body);
-                if ask {
-                    drain(&mut often, at(now), &mut b);
-                }
-                once.fold(Position(n as u64), &event);
-                often.fold(Position(n as u64), &event);
-            }
-            drain(&mut once, Timestamp::MAX, &mut a);
-            drain(&mut often, Timestamp::MAX, &mut b);
-            a.sort();
-            b.sort();
-            prop_assert_eq!(a, b);
+            let steps = steps.into_iter().map(|(wait, session, stop, ask)| (wait, session, if stop { ' ' } else { 'b' }, ask));
+            same_stretches(steps.collect());
         }
+
+        /// Nor where sessions turn from one subject to another.
+        #[test]
+        fn subjects_do_not_depend_on_batches(
+            steps in prop::collection::vec((prop_oneof![30_i64..60, 700_i64..2_000], 0_u8..2, "[bbbcccd ]", any::<bool>()), 1..60),
+        ) {
+            let subject = |subject: String| subject.chars().next().unwrap_or_default();
+            same_stretches(steps.into_iter().map(|(wait, session, text, ask)| (wait, session, subject(text), ask)).collect());
+        }
+    }
+
+    /// Turns of sessions: how long after the last one, of which session, about what, and whether closings are asked for first; a
+    /// turn about nothing is an end.
+    fn same_stretches(steps: Vec<(i64, u8, char, bool)>) {
+        let (mut once, mut often) = (Sessions::default(), Sessions::default());
+        let (mut a, mut b) = (Vec::new(), Vec::new());
+        let (mut now, mut place) = (0, 0);
+        for (wait, session, subject, ask) in steps {
+            now += wait;
+            if ask {
+                drain(&mut often, at(now), &mut b);
+            }
+            let (asked, said) = turn(subject);
+            let session = session.to_string();
+            let events = if subject == ' ' {
+                vec![event(&place.to_string(), &session, now, Body::SessionStopped)]
+            } else {
+                let (ask, answer) = (place.to_string(), format!("{place} answered"));
+                vec![prompt(&ask, &session, now, &asked), response(&answer, &session, now + 20, &said)]
+            };
+            for event in events {
+                once.fold(Position(place), &event);
+                often.fold(Position(place), &event);
+                place += 1;
+            }
+        }
+        drain(&mut once, Timestamp::MAX, &mut a);
+        drain(&mut often, Timestamp::MAX, &mut b);
+        a.sort();
+        b.sort();
+        assert_eq!(a, b);
     }
 
     fn drain(sessions: &mut Sessions, now: Timestamp, into: &mut Vec<Vec<u64>>) {

@@ -1,11 +1,14 @@
 //! Reads a request body within its cap and its time.
 //!
 //! A body over the cap is read on and thrown away for a while before the refusal is sent: a client that is still
-//! writing when the connection closes sees a reset instead of the 413.
+//! writing when the connection closes sees a reset instead of the 413. A small body of a request that was refused by its head is
+//! read for the same reason.
 
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
+use axum::http::HeaderMap;
+use axum::http::header::EXPECT;
 use clone_schema::Fault;
 use clone_schema::api::Operation;
 use clone_schema::fault::Kind;
@@ -19,6 +22,12 @@ pub const MAX_INGEST_BODY: usize = 8 << 20;
 
 /// How much of a body over its cap is read and thrown away, in bytes.
 const MAX_DISCARDED: usize = 16 << 20;
+
+/// The largest body of a request refused by its head that is read and thrown away, in bytes.
+pub const MAX_REFUSED: usize = 64 << 10;
+
+/// How long the body of a request refused by its head is waited for.
+pub const REFUSED_TIME: Duration = Duration::from_secs(1);
 
 /// How long a whole body may take.
 pub const BODY_TIME: Duration = Duration::from_secs(15);
@@ -95,6 +104,26 @@ async fn collect(mut body: Body, cap: usize) -> Result<Bytes, BodyError> {
     if seen > cap { Err(BodyError::TooLarge(cap)) } else { Ok(Bytes::from(kept)) }
 }
 
+/// Reads a small body of a request that its head refused and throws it away, so that a client that writes head and body
+/// apart can read why, and go on over the same connection.
+///
+/// A client that sent `Expect` waits with its body for a word that it will not get.
+pub async fn discard(headers: &HeaderMap, body: Body, limit: Duration) {
+    let announced = axum::body::HttpBody::size_hint(&body).lower();
+    if !headers.contains_key(EXPECT) && usize::try_from(announced).is_ok_and(|announced| announced <= MAX_REFUSED) {
+        // Nothing depends on how it went: what is left unread ends the connection.
+        let _ = tokio::time::timeout(limit, drain(body)).await;
+    }
+}
+
+async fn drain(mut body: Body) {
+    let mut seen = 0_usize;
+    while seen <= MAX_REFUSED {
+        let Some(Ok(frame)) = body.frame().await else { return };
+        seen = seen.saturating_add(frame.into_data().map_or(0, |data| data.len()));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::pin::Pin;
@@ -122,6 +151,16 @@ mod tests {
         let limit = Duration::from_millis(10);
         let error = read(Body::new(Never), 4, limit).await.expect_err("must time out");
         assert_eq!(error.status(), 408);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_waited_with_or_too_large_is_not_waited_for() {
+        let (none, forever) = (HeaderMap::new(), Duration::MAX);
+        let expects = HeaderMap::from_iter([(EXPECT, axum::http::HeaderValue::from_static("100-continue"))]);
+        discard(&expects, Body::new(Never), forever).await;
+        discard(&none, Body::from(vec![b' '; MAX_REFUSED + 1]), forever).await;
+        discard(&none, Body::from("{}"), forever).await;
+        discard(&none, Body::new(Never), Duration::from_millis(10)).await;
     }
 
     struct Never;

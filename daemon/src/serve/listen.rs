@@ -410,6 +410,38 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_refusal_waits_for_a_small_body_and_the_connection_goes_on() {
+        let pipes = Pipes::open(routes::router(handler(None), Door::Socket), Limits::default());
+        for (head, expected) in [
+            ("POST /nope HTTP/1.1\r\nHost: localhost\r\n", "HTTP/1.1 404"),
+            ("PUT /health/ HTTP/1.1\r\nHost: localhost\r\n", "HTTP/1.1 405"),
+            ("POST /api/voice HTTP/1.1\r\nHost: localhost\r\n", "HTTP/1.1 404"),
+            ("POST /api/memory/search/ HTTP/1.1\r\nHost: elsewhere\r\n", "HTTP/1.1 403"),
+            ("POST /api/memory/search/ HTTP/1.1\r\nHost: localhost\r\nClone-Version: 0.0.0\r\n", "HTTP/1.1 409"),
+            ("POST /api/memory/search/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n", "HTTP/1.1 415"),
+        ] {
+            let mut stream = pipes.join();
+            stream.write_all(format!("{head}Content-Length: 2\r\n\r\n").as_bytes()).await.expect("the head");
+            let early = tokio::time::timeout(Duration::from_millis(20), stream.read_u8()).await;
+            assert!(early.is_err(), "{head}: answered before the body was sent");
+            stream.write_all(b"{}").await.expect("the body");
+            let text = reply(&mut stream).await;
+            assert!(text.starts_with(expected), "{head}: {text}");
+            assert!(talk(&mut stream, LAST).await.starts_with("HTTP/1.1 200"), "{head}: the connection goes on");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_does_not_wait_for_a_body_that_never_comes() {
+        let pipes = Pipes::open(door(None), Limits::default());
+        for more in ["Content-Length: 2", "Content-Length: 1000000", "Content-Length: 2\r\nExpect: 100-continue"] {
+            let request = format!("POST /nope HTTP/1.1\r\nHost: localhost\r\n{more}\r\n\r\n");
+            let text = talk(&mut pipes.join(), request.as_bytes()).await;
+            assert!(text.starts_with("HTTP/1.1 404"), "{more}: {text}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_refusal_that_is_no_mcp_says_what_to_send() {
         let pipes = Pipes::open(door(None), Limits::default());
         let request =

@@ -114,6 +114,22 @@ async fn answer(State(desk): State<Desk>, request: Request) -> Response {
 
 /// Checks a request and reads its body.
 async fn take(desk: &Desk, head: &Parts, body: Body) -> Result<Call, Box<Response>> {
+    let mut call = match admit(desk, head) {
+        Ok(call) => call,
+        Err(refusal) => {
+            body::discard(&head.headers, body, desk.body_time.min(body::REFUSED_TIME)).await;
+            return Err(refusal);
+        }
+    };
+    if call.operation.takes_body() {
+        let read = body::read(body, body::cap(call.operation), desk.body_time).await.map_err(broken)?;
+        call.body = if read.is_empty() { Bytes::from_static(b"{}") } else { read };
+    }
+    Ok(call)
+}
+
+/// Checks the head of a request; the call has no body yet.
+fn admit(desk: &Desk, head: &Parts) -> Result<Call, Box<Response>> {
     let authority = head.uri.authority().map(|authority| authority.as_str());
     let parts = guard::Parts { door: desk.door, authority, headers: &head.headers };
     guard::address(&parts).map_err(refused)?;
@@ -124,12 +140,7 @@ async fn take(desk: &Desk, head: &Parts, body: Body) -> Result<Call, Box<Respons
     if matches!(answers(operation), Answers::Feed) {
         feed::resume(&mut query, head.headers.get("last-event-id").and_then(|last| last.to_str().ok()));
     }
-    let body = match operation.takes_body() {
-        true => body::read(body, body::cap(operation), desk.body_time).await.map_err(broken)?,
-        false => Bytes::new(),
-    };
-    let body = if body.is_empty() && operation.takes_body() { Bytes::from_static(b"{}") } else { body };
-    Ok(Call { operation, id, query, body, caller })
+    Ok(Call { operation, id, query, body: Bytes::new(), caller })
 }
 
 /// Runs the handler on its own task, which lives on when the client hangs up, holds its seat until it is done, and whose

@@ -10,13 +10,12 @@ use std::io::{self, BufRead, Read};
 use std::path::Path;
 
 use clone_schema::event::{ChoiceKind, Outcome};
-use clone_schema::text::head;
 use clone_schema::{Body, Origin, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::lines::{Line, Lines};
-use super::{Answer, Format, Item, Tally, instant};
+use super::{Answer, Format, Item, Tally, about, instant};
 
 /// The agent's name in events.
 const AGENT: &str = Format::Gemini.agent();
@@ -24,8 +23,6 @@ const AGENT: &str = Format::Gemini.agent();
 const MAX_SEEN: usize = 4096;
 /// How many bytes the single object of an older version may have.
 const MAX_OBJECT_BYTES: u64 = 64 * 1024 * 1024;
-/// How many bytes of what a tool was about to do are kept.
-const MAX_ABOUT_BYTES: usize = 500;
 /// What the tool answers itself when the person says no to a tool.
 const REFUSED: &str = "User did not allow tool call";
 
@@ -291,12 +288,6 @@ fn texts(content: &Value) -> String {
 
 fn is_refused(call: &Value) -> bool {
     call["status"] == "cancelled" && call["result"].to_string().contains(REFUSED)
-}
-
-fn about(args: &Value) -> String {
-    let told = ["command", "file_path", "url", "pattern"].iter().find_map(|name| args[name].as_str());
-    let told = told.map_or_else(|| args.to_string(), str::to_owned);
-    head(&told, MAX_ABOUT_BYTES).to_owned()
 }
 
 #[cfg(test)]

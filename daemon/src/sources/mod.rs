@@ -9,10 +9,12 @@ mod aider;
 mod chatgpt;
 mod claude_code;
 mod codex;
+mod copilot;
 mod follow;
 mod gemini;
 pub mod github;
 mod lines;
+mod opencode;
 mod specstory;
 mod tail;
 mod turns;
@@ -23,8 +25,10 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use clone_schema::event::{Choice, ChoiceKind, Outcome};
+use clone_schema::text::head;
 use clone_schema::{Body, Event, Meta, Origin, Source, Timestamp, time};
 use serde::Deserialize;
+use serde_json::Value;
 
 use self::lines::Line;
 
@@ -40,6 +44,8 @@ pub const MAX_REASONS: usize = 64;
 pub const MAX_TEXT_BYTES: usize = 1024 * 1024;
 /// How much of the name of an unknown kind is told, in characters.
 const MAX_KIND_CHARS: usize = 40;
+/// How many bytes of what a tool was about to do are kept.
+const MAX_ABOUT_BYTES: usize = 500;
 /// How the name of a compressed transcript ends.
 const COMPRESSED: &str = ".jsonl.zst";
 
@@ -79,6 +85,10 @@ pub enum Format {
     Codex,
     /// Gemini CLI's session files, and the single object of its older versions.
     Gemini,
+    /// What `opencode export` writes of a session.
+    OpenCode,
+    /// Copilot CLI's session logs.
+    Copilot,
     /// Markdown exports of SpecStory (Cursor, Copilot, Codex, Gemini, Claude).
     Specstory,
     /// One exchange per line: `{user, session, turn, ts, agent, agent_prompt, reply, kind}`.
@@ -87,8 +97,17 @@ pub enum Format {
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 7] =
-        [Self::ClaudeCode, Self::Codex, Self::Aider, Self::ChatGpt, Self::Gemini, Self::Specstory, Self::Turns];
+    pub const ALL: [Self; 9] = [
+        Self::ClaudeCode,
+        Self::Codex,
+        Self::Aider,
+        Self::ChatGpt,
+        Self::Gemini,
+        Self::OpenCode,
+        Self::Copilot,
+        Self::Specstory,
+        Self::Turns,
+    ];
 
     /// The agents whose transcripts can be followed while they grow.
     pub const FOLLOWED: [Self; 3] = [Self::ClaudeCode, Self::Codex, Self::Gemini];
@@ -108,6 +127,8 @@ impl Format {
             Self::Aider => "aider",
             Self::ChatGpt => "chatgpt",
             Self::Gemini => "gemini",
+            Self::OpenCode => "opencode",
+            Self::Copilot => "copilot",
             Self::Specstory => "specstory",
             Self::Turns => "turns",
         }
@@ -122,6 +143,8 @@ impl Format {
             Self::ChatGpt => "ChatGPT",
             Self::Codex => "Codex",
             Self::Gemini => "Gemini CLI",
+            Self::OpenCode => "OpenCode",
+            Self::Copilot => "Copilot",
             Self::Specstory | Self::Turns => "",
         }
     }
@@ -142,6 +165,8 @@ impl Format {
             }
             Self::Aider => name == ".aider.chat.history.md",
             Self::ChatGpt => name == "conversations.json",
+            Self::OpenCode => name.ends_with(".json"),
+            Self::Copilot => name == "events.jsonl",
             Self::Specstory => name.ends_with(".md"),
         }
     }
@@ -308,6 +333,8 @@ pub fn read(format: Format, path: &Path, filter: &Filter, out: &mut dyn FnMut(Ev
         Format::ChatGpt => chatgpt::read(&mut input, &mut tally),
         Format::Codex => codex::read(&mut input, &mut tally),
         Format::Gemini => gemini::read(&mut input, path, &mut tally),
+        Format::OpenCode => opencode::read(&mut input, &mut tally),
+        Format::Copilot => copilot::read(&mut input, &mut tally),
         Format::Specstory => specstory::read(&mut input, path, &mut tally),
         Format::Turns => turns::read(&mut input, &mut tally),
     }
@@ -424,6 +451,13 @@ impl Tally<'_> {
         let item = Item { id, session, at, cwd, project, key: format!("{session}:start") };
         self.emit(item, Origin::Unknown, Body::SessionStarted);
     }
+}
+
+/// What a tool was about to do: the command, the file or the address where there is one, else the start of its input.
+fn about(input: &Value) -> String {
+    let told = ["command", "file_path", "filePath", "url", "pattern"].iter().find_map(|name| input[name].as_str());
+    let told = told.map_or_else(|| input.to_string(), str::to_owned);
+    head(&told, MAX_ABOUT_BYTES).to_owned()
 }
 
 /// Cuts every text to its limit.

@@ -39,11 +39,13 @@ pub enum Table {
     Tallies,
     /// Path in the vault, of deleted notes too → the versions of the note. Owner: `derive`.
     Versions,
+    /// Position of `import.marked` → true, of the newest. Owner: `derive`.
+    Imports,
 }
 
 impl Table {
     /// Every table but `meta`.
-    pub const DATA: [Self; 16] = [
+    pub const DATA: [Self; 17] = [
         Self::Sessions,
         Self::Pairs,
         Self::Labels,
@@ -60,6 +62,7 @@ impl Table {
         Self::Gates,
         Self::Tallies,
         Self::Versions,
+        Self::Imports,
     ];
 
     /// Whether the keys are positions and the table is read a stretch at a time.
@@ -89,6 +92,7 @@ impl Table {
             Self::Gates => "gates",
             Self::Tallies => "tallies",
             Self::Versions => "versions",
+            Self::Imports => "imports",
         }
     }
 

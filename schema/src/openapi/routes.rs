@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::of;
 use crate::api::{
-    ContextRequest, ContinuationRequest, FeedbackRequest, PAGE_MAX, PredictBatchRequest, PredictRequest,
-    PromoteRequest, SearchRequest,
+    ContextRequest, ContinuationRequest, DeletionsRequest, FeedbackRequest, ForgetRequest, PAGE_MAX,
+    PredictBatchRequest, PredictRequest, PromoteRequest, SearchRequest, UndoRequest, VerifyRequest,
 };
 use crate::prediction::Mute;
 
@@ -214,7 +214,8 @@ const LIMIT_200: (&str, Takes) = ("limit", Takes::Int(1, 200));
 const STATUSES: &[&str] = &["pending", "auto", "escalated", "accepted", "edited", "rejected"];
 const FROM: (&str, Takes) = ("from", Takes::Int(0, 1 << 53));
 
-const fn get(
+/// A row of an operation that takes no body.
+const fn bare(
     name: &'static str,
     summary: &'static str,
     query: &'static [(&'static str, Takes)],
@@ -229,16 +230,15 @@ const fn post(name: &'static str, summary: &'static str, body: Body, replies: &'
 
 /// Every description, in the order of the table of operations.
 pub const ROUTES: &[Route] = &[
-    get("health", "Whether the daemon runs", &[], &[(200, Reply::Object(HEALTH))]),
-    get("status", "What runs, what it holds and what is wrong", &[], &[(200, Reply::Object(STATUS))]),
-    get("monitoring", "The same as the status", &[], &[(200, Reply::Object(STATUS))]),
+    bare("health", "Whether the daemon runs", &[], &[(200, Reply::Object(HEALTH))]),
+    bare("status", "What runs, what it holds and what is wrong", &[], &[(200, Reply::Object(STATUS))]),
     post(
         "doctor",
         "Check everything with a live round trip",
         Body::Nothing,
         &[(200, Reply::Object(&[("checks", LIST)]))],
     ),
-    get(
+    bare(
         "me",
         "Who the credential is",
         &[],
@@ -256,7 +256,7 @@ pub const ROUTES: &[Route] = &[
         Body::Fields(&[("refresh", TEXT)]),
         &[(200, Reply::Object(ACCESS))],
     ),
-    get("keys_list", "List the API keys", &[], &[(200, Reply::List(KEY))]),
+    bare("keys_list", "List the API keys", &[], &[(200, Reply::List(KEY))]),
     post(
         "keys_create",
         "Make an API key; it is shown once",
@@ -266,16 +266,16 @@ pub const ROUTES: &[Route] = &[
             Reply::Object(&[("id", TEXT), ("key", TEXT), ("label", TEXT), ("scope", TEXT), ("created_at", INSTANT)]),
         )],
     ),
-    get("keys_get", "One API key", &[], &[(200, Reply::Object(KEY))]),
-    get("keys_revoke", "End an API key at once", &[], &[(204, Reply::Nothing)]),
+    bare("keys_get", "One API key", &[], &[(200, Reply::Object(KEY))]),
+    bare("keys_revoke", "End an API key at once", &[], &[(204, Reply::Nothing)]),
     post(
         "events_ingest",
         "Record 1 to 1000 CloneEvents; one bad event never fails the batch",
         Body::Of(|| serde_json::from_str(EVENTS).unwrap_or_default()),
         &[(200, Reply::Object(INGESTED)), (201, Reply::Object(INGESTED))],
     ),
-    get("events_get", "One event", &[], &[(200, Reply::Object(EVENT))]),
-    get(
+    bare("events_get", "One event", &[], &[(200, Reply::Object(EVENT))]),
+    bare(
         "events_list",
         "Events of every topic, in the order of the log",
         &[
@@ -288,25 +288,25 @@ pub const ROUTES: &[Route] = &[
         ],
         &[(200, Reply::Object(&[("events", LIST), ("next", INT), ("more", BOOL), ("head", INT)]))],
     ),
-    get(
+    bare(
         "events_stream",
         "Events as they are appended",
         &[FROM, ("topic", Takes::Topic), SINCE, UNTIL],
         &[(200, Reply::Stream)],
     ),
-    get(
+    bare(
         "sessions_list",
         "The 50 newest sessions",
         &[],
         &[(200, Reply::List(&[("id", TEXT), ("started_at", TEXT), ("event_count", INT)]))],
     ),
-    get(
+    bare(
         "sessions_events",
         "The events of a session, oldest first",
         &[("limit", Takes::Int(1, 2000)), OFFSET],
         &[(200, Reply::List(EVENT))],
     ),
-    get(
+    bare(
         "raw_list",
         "Events as sentences, newest first",
         &[("limit", Takes::Int(1, 500)), OFFSET, ("session_id", Takes::Text)],
@@ -318,23 +318,23 @@ pub const ROUTES: &[Route] = &[
         Body::Fields(&[("text", NOT_BLANK), ("session_id?", TEXT_OR_NULL)]),
         &[(201, Reply::Object(RAW))],
     ),
-    get("raw_get", "One event as a sentence", &[], &[(200, Reply::Object(RAW))]),
-    get("episodes_list", "Episodes, newest first", &[LIMIT_200, OFFSET], &[(200, Reply::List(EPISODE))]),
+    bare("raw_get", "One event as a sentence", &[], &[(200, Reply::Object(RAW))]),
+    bare("episodes_list", "Episodes, newest first", &[LIMIT_200, OFFSET], &[(200, Reply::List(EPISODE))]),
     post(
         "episodes_add",
         "Tell an episode that nobody recorded",
         Body::Fields(NEW_EPISODE),
         &[(201, Reply::Object(EPISODE))],
     ),
-    get("episodes_get", "One episode", &[], &[(200, Reply::Object(EPISODE))]),
+    bare("episodes_get", "One episode", &[], &[(200, Reply::Object(EPISODE))]),
     post(
         "episodes_edit",
         "Change how an episode is told; what is absent stays",
         Body::Fields(EPISODE_EDIT),
         &[(200, Reply::Object(EPISODE))],
     ),
-    get("episodes_delete", "Take an episode away; it is not told again", &[], &[(204, Reply::Nothing)]),
-    get(
+    bare("episodes_delete", "Take an episode away; it is not told again", &[], &[(204, Reply::Nothing)]),
+    bare(
         "facts_list",
         "Facts, newest first",
         &[
@@ -348,15 +348,15 @@ pub const ROUTES: &[Route] = &[
         &[(200, Reply::List(FACT))],
     ),
     post("facts_add", "State a fact", Body::Fields(NEW_FACT), &[(201, Reply::Object(FACT))]),
-    get("facts_get", "One fact", &[], &[(200, Reply::Object(FACT))]),
+    bare("facts_get", "One fact", &[], &[(200, Reply::Object(FACT))]),
     post(
         "facts_edit",
         "Change what a fact says; what is absent stays",
         Body::Fields(FACT_EDIT),
         &[(200, Reply::Object(FACT))],
     ),
-    get("facts_delete", "Withdraw a fact; it is not inferred again", &[], &[(204, Reply::Nothing)]),
-    get(
+    bare("facts_delete", "Withdraw a fact; it is not inferred again", &[], &[(204, Reply::Nothing)]),
+    bare(
         "profile_get",
         "The profile and the soul card",
         &[],
@@ -368,7 +368,7 @@ pub const ROUTES: &[Route] = &[
         Body::Fields(&[("body?", TEXT_OR_NULL), ("soul?", TEXT_OR_NULL)]),
         &[(200, Reply::Object(&[("body", TEXT), ("soul", TEXT)]))],
     ),
-    get(
+    bare(
         "profile_delete",
         "Compile profile and soul card afresh, without what the person wrote",
         &[],
@@ -384,7 +384,7 @@ pub const ROUTES: &[Route] = &[
         )],
     ),
     post("search", "Search memory by words", Body::Of(of::<SearchRequest>), &[(200, Reply::List(FOUND))]),
-    get(
+    bare(
         "memory_history",
         "The versions of a note, newest first",
         &[("of", Takes::Text)],
@@ -402,10 +402,10 @@ pub const ROUTES: &[Route] = &[
     post(
         "memory_undo",
         "Put an earlier version of a note back",
-        Body::Fields(&[("of", TEXT), ("to?", INT)]),
+        Body::Of(of::<UndoRequest>),
         &[(200, Reply::Object(&[("path", TEXT), ("to", INT)]))],
     ),
-    get(
+    bare(
         "deletions_list",
         "Notes that are gone from the vault all at once and wait for a word",
         &[],
@@ -414,29 +414,19 @@ pub const ROUTES: &[Route] = &[
     post(
         "deletions_decide",
         "Say whether notes that are gone all at once were meant to be",
-        Body::Fields(&[("confirm", BOOL)]),
+        Body::Of(of::<DeletionsRequest>),
         &[(200, Reply::Object(&[("notes", INT), ("deleted", BOOL)]))],
     ),
     post(
         "forget",
         "Forget events and all that rests on them, for good; every criterion that is given must hold",
-        Body::Fields(&[
-            ("id?", TEXT_OR_NULL),
-            ("session_id?", TEXT_OR_NULL),
-            ("app?", TEXT_OR_NULL),
-            ("project?", TEXT_OR_NULL),
-            ("from?", INSTANT),
-            ("to?", INSTANT),
-            ("text?", TEXT_OR_NULL),
-            ("vault?", BOOL),
-            ("dry_run?", BOOL),
-        ]),
+        Body::Of(of::<ForgetRequest>),
         &[(200, Reply::Object(FORGOTTEN))],
     ),
     post(
         "forget_verify",
         "Look for words in every file, decoded",
-        Body::Fields(&[("text", NOT_BLANK)]),
+        Body::Of(of::<VerifyRequest>),
         &[(200, Reply::Object(&[("remains", LIST)]))],
     ),
     post(
@@ -445,14 +435,14 @@ pub const ROUTES: &[Route] = &[
         Body::Fields(&[("trust_clock?", BOOL)]),
         &[(200, Reply::Object(FORGOTTEN))],
     ),
-    get("raw_forget", "Forget one event", &[], &[(204, Reply::Nothing)]),
+    bare("raw_forget", "Forget one event", &[], &[(204, Reply::Nothing)]),
     post(
         "sync",
         "Wait until everything recorded so far is derived",
         Body::Nothing,
         &[(200, Reply::Object(&[("derived_upto", INT), ("facts", INT), ("episodes", INT)]))],
     ),
-    get("promote_list", "What waits for the person, oldest first", &[], &[(200, Reply::List(WAITING))]),
+    bare("promote_list", "What waits for the person, oldest first", &[], &[(200, Reply::List(WAITING))]),
     post(
         "promote_decide",
         "Decide about a fact or a gate",
@@ -471,7 +461,7 @@ pub const ROUTES: &[Route] = &[
         Body::Nothing,
         &[(200, Reply::Object(&[("derived_upto", INT), ("facts", INT), ("waiting", INT)]))],
     ),
-    get(
+    bare(
         "memory_stats",
         "Counts and last updates of each tier",
         &[("since", Takes::Time)],
@@ -496,13 +486,22 @@ pub const ROUTES: &[Route] = &[
         Body::Of(verdict),
         &[(200, Reply::Object(&[("id", TEXT), ("status", TEXT), ("actual_response", TEXT_OR_NULL)]))],
     ),
-    get(
+    bare(
         "predictions_stats",
         "Counts by the documented formulas, and what a person verified",
         WINDOW,
         &[(200, Reply::Object(STATS))],
     ),
-    get(
+    bare(
+        "predictions_backtest",
+        "The person's own history, each reply predicted before it was learned, or how far that is",
+        &[SINCE, UNTIL, ("agent", Takes::Text)],
+        &[
+            (200, Reply::Object(&[("state", r#"{"const":"done"}"#), ("report", OBJECT)])),
+            (202, Reply::Object(&[("state", r#"{"const":"running"}"#), ("done", INT), ("of", INT)])),
+        ],
+    ),
+    bare(
         "predictions_list",
         "Predictions, newest first",
         &[
@@ -518,21 +517,21 @@ pub const ROUTES: &[Route] = &[
         ],
         &[(200, Reply::List(PREDICTION))],
     ),
-    get("predictions_get", "One prediction whole", &[], &[(200, Reply::Object(PREDICTION))]),
-    get(
+    bare("predictions_get", "One prediction whole", &[], &[(200, Reply::Object(PREDICTION))]),
+    bare(
         "why",
         "What a prediction, fact or episode rests on",
         &[],
         &[(200, Reply::Object(&[("what", TEXT), ("id", TEXT), ("facts", LIST), ("episodes", LIST), ("events", LIST)]))],
     ),
-    get("auto_get", "Whether answers may be automatic", &[], &[(200, Reply::Object(AUTO))]),
+    bare("auto_get", "Whether answers may be automatic", &[], &[(200, Reply::Object(AUTO))]),
     post(
         "auto_set",
         "Allow or end automatic answers everywhere",
         Body::Fields(&[("auto", r#"{"enum":["on","off"]}"#)]),
         &[(200, Reply::Object(AUTO))],
     ),
-    get("mute_get", "Where answers are never automatic", &[], &[(200, Reply::Object(MUTE))]),
+    bare("mute_get", "Where answers are never automatic", &[], &[(200, Reply::Object(MUTE))]),
     post("mute_set", "Mute agents, projects and hours", Body::Of(of::<Mute>), &[(200, Reply::Object(MUTE))]),
     post(
         "import_batch",
@@ -545,7 +544,7 @@ pub const ROUTES: &[Route] = &[
         ]),
         &[(201, Reply::Object(&[("marked", BOOL)]))],
     ),
-    get(
+    bare(
         "following_get",
         "Which agents are followed, and what came of it",
         &[],
@@ -557,14 +556,14 @@ pub const ROUTES: &[Route] = &[
         Body::Fields(&[("agents", r#"{"type":"array","items":{"enum":["claude-code","codex","gemini"]}}"#)]),
         &[(200, Reply::Object(&[("agents", LIST), ("following", ANY)]))],
     ),
-    get("github_get", "Whether GitHub is connected, and what was read", &[], &[(200, Reply::Object(GITHUB))]),
+    bare("github_get", "Whether GitHub is connected, and what was read", &[], &[(200, Reply::Object(GITHUB))]),
     post(
         "github_connect",
         "Connect GitHub with a token, or begin the device flow where none is given",
         Body::Fields(&[("token?", TEXT_OR_NULL)]),
         &[(200, Reply::Object(GITHUB))],
     ),
-    get("github_disconnect", "Take the token away; what was read stays", &[], &[(200, Reply::Object(GITHUB))]),
+    bare("github_disconnect", "Take the token away; what was read stays", &[], &[(200, Reply::Object(GITHUB))]),
     post("github_sync", "Read GitHub now", Body::Nothing, &[(200, Reply::Object(GITHUB))]),
     post(
         "secrets_rotate",
@@ -572,28 +571,29 @@ pub const ROUTES: &[Route] = &[
         Body::Nothing,
         &[(200, Reply::Object(&[("secrets", INT)]))],
     ),
-    get("sources_list", "What events come from", &[], &[(200, Reply::List(SOURCE))]),
-    get(
+    bare("sources_list", "What events come from", &[], &[(200, Reply::List(SOURCE))]),
+    bare(
         "warmstart_sources",
         "What a new home can be filled from, and what came",
         &[],
         &[(200, Reply::Object(&[("sources", LIST), ("imports", LIST), ("oauth", OBJECT)]))],
     ),
-    get(
+    bare(
         "jobs_list",
         "Work in the background: what runs, and what ended",
         &[LIMIT_200, OFFSET],
         &[(200, Reply::List(&[("id", TEXT), ("kind", TEXT), ("status", TEXT), ("detail", OBJECT)]))],
     ),
+    bare("monitoring", "The same as the status", &[], &[(200, Reply::Object(STATUS))]),
     post(
         "mcp",
         "MCP over Streamable HTTP",
         Body::Of(|| serde_json::from_str(JSON_RPC).unwrap_or_default()),
         &[(200, Reply::Any), (202, Reply::Nothing)],
     ),
-    get("mcp_health", "Whether MCP is served", &[], &[(200, Reply::Object(HEALTH))]),
-    get("openapi", "This document", &[], &[(200, Reply::Object(&[("openapi", TEXT), ("paths", OBJECT)]))]),
-    get(
+    bare("mcp_health", "Whether MCP is served", &[], &[(200, Reply::Object(HEALTH))]),
+    bare("openapi", "This document", &[], &[(200, Reply::Object(&[("openapi", TEXT), ("paths", OBJECT)]))]),
+    bare(
         "server_card",
         "What a registry shows of the MCP server",
         &[],

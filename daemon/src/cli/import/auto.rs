@@ -25,7 +25,10 @@ pub(super) fn standard(context: &Context, format: Format) -> Result<Vec<PathBuf>
     folders.retain(|folder| folder.is_dir());
     if folders.is_empty() {
         let failure = Failure::usage(format!("no {} history where it is kept", format.name()));
-        return Err(failure.hint("name the files, or folders of them"));
+        return Err(failure.hint(match format {
+            Format::OpenCode => "write a session out with `opencode export ID > session.json`, and name that file",
+            _ => "name the files, or folders of them",
+        }));
     }
     Ok(folders)
 }
@@ -35,7 +38,7 @@ pub(super) fn run(context: &Context, arguments: &Import) -> Result<u8, Failure> 
     if !arguments.paths.is_empty() {
         return Err(Failure::usage("`auto` takes no paths").hint("name the format to import files of your choice"));
     }
-    let found: Vec<Found> = Format::FOLLOWED.into_iter().filter_map(|format| look(context, format)).collect();
+    let found: Vec<Found> = Format::ALL.into_iter().filter_map(|format| look(context, format)).collect();
     if context.json && !arguments.yes {
         let told = |found: &Found| json!({"format": found.format.name(), "folders": found.paths, "files": found.files, "bytes": found.bytes});
         print::value(&json!(found.iter().map(told).collect::<Vec<_>>()));
@@ -50,7 +53,8 @@ pub(super) fn run(context: &Context, arguments: &Import) -> Result<u8, Failure> 
         if arguments.dry_run || !(arguments.yes || agreed(&format!("import {name}? [y/N] "))) {
             continue;
         }
-        let watch = arguments.watch || (!arguments.yes && agreed(&format!("and follow {name} from now on? [y/N] ")));
+        let asks = || !arguments.yes && agreed(&format!("and follow {name} from now on? [y/N] "));
+        let watch = Format::FOLLOWED.contains(&one.format) && (arguments.watch || asks());
         let (include, exclude) = (arguments.include.clone(), arguments.exclude.clone());
         let import =
             Import { format: name.to_owned(), paths: one.paths, include, exclude, dry_run: false, watch, yes: false };

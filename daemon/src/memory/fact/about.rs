@@ -159,6 +159,8 @@ fn mine(rest: &str) -> Option<About> {
     ];
     let (name, value, change) =
         IS.iter().find_map(|(is, change)| thing.split_once(is).map(|(n, v)| (n, v, *change)))?;
+    let ends = [", ", " so ", " because ", "; "];
+    let value = &value[..ends.iter().filter_map(|end| value.find(end)).min().unwrap_or(value.len())];
     let (value, late) = strip_now(value);
     let name = normal(name);
     let words: Vec<&str> = name.split(' ').collect();

@@ -120,6 +120,7 @@ fn value(text: &str) -> Option<String> {
     let head = [", ", " because", " since ", " as ", " after ", " when ", " and ", " for ", " in ", " so ", " but "];
     let cut = head.iter().filter_map(|mark| text.find(mark)).min().unwrap_or(text.len());
     let text = &text[..cut];
+    let text = ENDS.iter().find_map(|end| text.strip_suffix(end)).unwrap_or(text);
     if text.contains(['/', '\\', '@', '{', '(', '`', '=', '_']) {
         return None;
     }
@@ -325,7 +326,7 @@ fn replaced(text: &str) -> Option<Change> {
         " are history",
         " are over",
     ] {
-        if let Some((old, behind)) = text.split_once(mark) {
+        if let Some((old, behind)) = text.split_once(mark).filter(|(old, _)| !old.contains(", ")) {
             let new = split_thought(behind).1;
             let old = value(old).filter(|old| slot::known(old).is_some() || new.is_some())?;
             let new = new.and_then(|thought| thought.strip_suffix(" is in").map_or_else(|| stated_now(thought), value));
@@ -416,16 +417,14 @@ fn among_known(text: &str) -> Option<Change> {
     }
     let found = slot::all(text);
     match found.as_slice() {
-        [a, b] if a.2.attribute == b.2.attribute && a.2.value != b.2.value => {
-            let (first, second) = (is_old(&normal_text, a.0, a.1), is_old(&normal_text, b.0, b.1));
-            let (old, new) = if second && !first {
-                (b, a)
-            } else if first && !second {
-                (a, b)
-            } else {
-                return None;
-            };
-            Some(Change { old: Some(old.2.value.clone()), new: Some(new.2.value.clone()) })
+        [first, .., last]
+            if first.2.value != last.2.value && found.iter().all(|one| one.2.attribute == first.2.attribute) =>
+        {
+            let (olds, news): (Vec<_>, Vec<_>) = found.iter().partition(|one| is_old(&normal_text, one.0, one.1));
+            match (olds.as_slice(), news.as_slice()) {
+                ([old, ..], [new]) => Some(Change { old: Some(old.2.value.clone()), new: Some(new.2.value.clone()) }),
+                _ => None,
+            }
         }
         [only] if only.2.single => one_known(&normal_text, only),
         _ => None,
@@ -454,7 +453,7 @@ fn one_known(text: &str, only: &(usize, usize, slot::Slot)) -> Option<Change> {
 fn is_old(text: &str, from: usize, to: usize) -> bool {
     #[rustfmt::skip]
     const BEFORE: &[&str] = &[
-        "from", "instead of", "rather than", "than", "over", "off", "off of", "of", "dropped", "dropping",
+        "from", "or", "nor", "instead of", "rather than", "than", "over", "off", "off of", "of", "dropped", "dropping",
         "ditched", "ditching", "goodbye", "bye", "retired", "retiring", "replaced", "replaces", "replacing",
         "abandoned", "done with", "left", "leaving", "no more", "not", "no longer use", "no longer using",
         "stopped using", "stop using", "used to use", "used to be", "used to be on", "swapped", "swapped out",
@@ -505,6 +504,7 @@ mod tests {
             ("everything goes through pnpm these days, we are done with npm", Some("npm"), Some("pnpm")),
             ("goodbye npm, hello pnpm", Some("npm"), Some("pnpm")),
             ("i'm all in on vitest these days", None, Some("vitest")),
+            ("from now on uv instead of pip or poetry", Some("pip"), Some("uv")),
             ("our database is postgres now, mysql is gone", Some("mysql"), Some("postgres")),
         ];
         for (text, old, new) in table {

@@ -51,7 +51,7 @@ const STARTS: &[&str] = &[
     "moving forward ", "as a rule: ", "house rule: ", "standing rule: ", "rule: ", "rule of thumb: ", "general rule: ", "my rule: ",
     "new rule: ", "please make it a habit to ", "make it a habit to ", "please make a habit of ", "make a habit of ", "please get into the habit of ",
     "as a habit ", "as a general thing ", "as a general principle ", "as a general policy ", "as a standing rule ", "as a matter of principle ",
-    "under no circumstances ", "for every change ", "as a general rule ", "starting today ", "generally ",
+    "for every change ", "as a general rule ", "starting today ", "generally ",
 ];
 
 /// How a part is said to be wanted or not; whether it stands by itself; whether a thing may follow without a verb.
@@ -92,20 +92,21 @@ const SAID: &[(&str, bool, bool, bool)] = &[
     ("no more ", false, false, true), ("not a single ", false, false, true), ("no ", false, false, true), ("only use ", true, false, true),
     ("just use ", true, false, true), ("only ", true, false, true),
     ("don't ", false, false, false), ("do not ", false, false, false), ("dont ", false, false, false), ("stop the ", false, false, true),
+    ("i ", true, false, false), ("we ", true, false, false),
+    ("i ", true, false, false), ("we ", true, false, false),
 ];
 
 /// Words that only tie a part to the others.
 const TIES: &[&str] = &["please ", "pls ", "and ", "but ", "so ", "also ", "yes ", "ok ", "okay ", "hey ", "again "];
 
 /// How a part begins that only says what the one before it is not, or what comes after it.
-const NOT_ALONE: &[&str] = &["not ", "no longer ", "then ", "rather than ", "instead of "];
+const NOT_ALONE: &[&str] = &["i mean ", "not ", "no longer ", "then ", "rather than ", "instead of "];
 
 /// Conditions that may stand before the word that makes a rule.
 const CONDITIONS: &[&str] = &["when ", "if ", "for ", "before ", "after ", "in ", "with ", "whenever ", "while "];
 
 /// Conditions that make a rule of the order behind them.
-const WHENEVER: &[&str] =
-    &["whenever ", "every time you ", "each time you ", "every time i ", "any time you ", "anytime you "];
+const WHENEVER: &[&str] = &["whenever ", "every time you ", "each time you ", "any time you ", "anytime you "];
 
 /// How such an order begins.
 #[rustfmt::skip]
@@ -133,9 +134,9 @@ pub(super) fn clauses(sentence: &str) -> Vec<Clause> {
         let chosen = CHOICES.iter().any(|choice| part.starts_with(choice));
         let instead = alternative || parts.get(at + 1).is_some_and(|next| next.starts_with("never "));
         // `whenever the schema changes, add a migration`: the condition is a part of its own.
-        let after = at > 0 && WHENEVER.iter().any(|condition| parts[at - 1].starts_with(condition)) && rules.is_empty();
-        let rule =
-            clause(part, firm || chosen && instead || after && !part.starts_with("i ") && !part.starts_with("it "));
+        let after = at > 0 && rules.is_empty() && is_condition(parts[at - 1]) && !part.starts_with("i ");
+        let rule = clause(part, firm || chosen && instead || after);
+        let rule = rule.map(|rule| Clause { bare: rule.bare && (!after || firm), ..rule });
         alternative = rule.as_ref().is_some_and(|rule| !rule.positive);
         rules.extend(rule);
     }
@@ -156,6 +157,8 @@ fn is_verdict(part: &str) -> bool {
         "stick to that",
         "stick with it",
         "stick with that",
+        "whatever ",
+        "wherever ",
     ];
     if KEPT.iter().any(|kept| part.starts_with(kept)) {
         return true;
@@ -172,6 +175,13 @@ fn is_verdict(part: &str) -> bool {
 /// Parts that say nothing.
 const EMPTY: &[&str] =
     &["please", "pls", "thanks", "thank you", "thx", "yes", "no", "ok", "okay", "as always", "as ever"];
+
+/// Whether a part says when a rule holds; what is about to be done once is no such condition.
+fn is_condition(part: &str) -> bool {
+    const ONCE: &[&str] =
+        &["done with", "finished", "ready", "you get to", "you have time", "you can", "you like", "you want", " that"];
+    WHENEVER.iter().any(|condition| part.starts_with(condition)) && !ONCE.iter().any(|once| part.contains(once))
+}
 
 /// How what is wanted in the place of something is said: `never print, use the logger`.
 const CHOICES: &[&str] = &["use ", "prefer ", "go through ", "go with ", "i want ", "i prefer ", "only "];
@@ -240,7 +250,7 @@ fn clause(part: &str, firm: bool) -> Option<Clause> {
         }
     }
     // `by default` may as well be about the product: only a verb of work makes it a rule.
-    let general = strip_end(&mut order, &[" in general", " by default"]);
+    let general = strip_end(&mut order, &[" in general", " by default", " generally"]);
     (own, bare) = (own || general, bare && !general);
     let closed = strip_end(&mut order, ENDS);
     (own, bare) = (own || closed, bare || closed);
@@ -275,7 +285,9 @@ fn compared<'a>(order: &'a str, part: &str) -> &'a str {
 
 /// `whenever you draw a diagram use mermaid`: the condition, and the order.
 fn whenever(part: &str) -> Option<(&str, &str)> {
-    WHENEVER.iter().find(|condition| part.starts_with(**condition))?;
+    if !is_condition(part) {
+        return None;
+    }
     let at = ORDERS
         .iter()
         .filter_map(|verb| part.match_indices(verb).find(|(at, _)| !part[..*at].ends_with(" you")).map(|(at, _)| at))

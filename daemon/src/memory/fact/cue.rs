@@ -342,6 +342,13 @@ impl Said<'_> {
         };
         let attribute = verb.or_else(|| thing.then_some("practice"))?;
         let value = normal(order);
+        // `use that one first` points at something that was said elsewhere.
+        let words: Vec<&str> = value.split(' ').collect();
+        let points = |at: usize| words.get(at).is_some_and(|word| POINTING.contains(word));
+        let ends = points(words.len() - 1) && !value.ends_with(" one");
+        if !thing && words.len() <= 5 && condition.is_empty() && (points(1) || ends) {
+            return None;
+        }
         // A verb says what to do with something.
         if !value.split(' ').skip(usize::from(!thing)).any(|word| !is_vague(word)) {
             return None;
@@ -354,6 +361,9 @@ impl Said<'_> {
         Some(cue)
     }
 }
+
+/// Words that stand for something else.
+const POINTING: &[&str] = &["it", "them", "that", "this", "those", "these", "one", "ones", "him", "her"];
 
 /// What an order wants left out: `never skip X` wants X.
 fn shunned(order: &str) -> Option<&str> {
@@ -408,6 +418,7 @@ fn is_thing(order: &str) -> bool {
     let count = order.split_whitespace().count();
     let is_finite = |word: &str| FINITE.contains(&word) && !(EVERY.contains(&first) && GOES.contains(&word));
     (1..=10).contains(&count)
+        && first.starts_with(char::is_alphabetic)
         && first.chars().all(|c| c.is_alphanumeric() || "-'.+#_".contains(c))
         && !OTHERS.contains(&first)
         && !order.split_whitespace().any(is_finite)
@@ -613,6 +624,8 @@ mod tests {
             ("whenever you draw a diagram use mermaid", "tool", "use mermaid whenever you draw a diagram", true),
             ("house style: no semicolons", "practice", "semicolons", false),
             ("this repo is on yarn", "js package manager", "yarn", true),
+            ("i indent with tabs, always, whatever the language allows", "indentation", "tabs", true),
+            ("i prefer german replies generally", "language of answers", "german", true),
             ("ich bevorzuge kurze Antworten", "practice", "kurze antworten", true),
             ("the staging host is now s4, no longer s3", "practice", "the staging host is s4", true),
             ("from now on keep lines under 100 columns", "line length", "100", true),
@@ -680,6 +693,10 @@ mod tests {
             "常に表示してください",
             "앞으로 이동해줘",
             "それは必ず失敗する",
+            "if a tool has a dry run flag, use that one first, every time",
+            "under no circumstances do i want this run on my behalf",
+            "every time I save, the page reloads twice",
+            "whenever you're done with that, start on the csv import",
             "hide inactive products by default",
             "I want the code to be easier to read in general",
             "Now when you turn around the camera no longer follows your view",

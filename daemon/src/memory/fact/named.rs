@@ -101,7 +101,8 @@ impl Named {
         tools.truncate(MAX_TOLD);
         let tools = tools.into_iter().filter_map(move |(name, support)| {
             let claim = claim("skill", "works with", name);
-            let mut fact = support.fact(claim, format!("Works with {name}"), prompts, Tier::Tentative)?;
+            let mut fact =
+                support.fact(claim, format!("Has projects that involve {name}"), prompts, Tier::Tentative)?;
             fact.importance = tentative(f64::from(support.sessions()) / 20.0);
             Some(fact)
         });
@@ -171,7 +172,7 @@ mod tests {
 
     #[test]
     fn tools_and_tongues() {
-        assert_eq!(named("please look at the terraform module and fix it"), ["Works with Terraform"]);
+        assert_eq!(named("please look at the terraform module and fix it"), ["Has projects that involve Terraform"]);
         assert_eq!(named("haz un push de los cambios que hay en el proyecto"), ["Writes to agents in Spanish"]);
     }
 }

@@ -206,7 +206,7 @@ fn terms() -> &'static Phrases<Term> {
 /// overlap.
 pub(super) fn all(text: &str) -> Vec<(usize, usize, Slot)> {
     let padded = format!(" {} ", normal(text));
-    let mut every: Vec<_> = terms().find(&padded).filter(|(_, term, _)| term.len() > 2).collect();
+    let mut every: Vec<_> = terms().find(&padded).filter(|(_, term, _)| term.len() > 2 || *term == "uv").collect();
     every.sort_by_key(|(at, term, _)| (std::cmp::Reverse(term.len()), *at));
     let mut found: Vec<(usize, usize, Slot)> = Vec::new();
     for (at, term, stands) in every {
@@ -285,12 +285,17 @@ fn tongue(order: &str) -> Option<Slot> {
     #[rustfmt::skip]
     const ANSWERS: &[&str] = &[
         "answer", "respond", "reply", "speak", "talk", "write to me", "communicate", "responde", "antworte",
-        "réponds", "answer me", "write", "respond to me", "reply to me", "talk to me", "speak to me", "antworten", "escribe",
+        "réponds", "answer me", "write", "respond to me", "reply to me", "talk to me", "speak to me", "answers", "replies", "responses", "explanations", "antworten", "escribe",
     ];
     let switched = ["switch to ", "go back to ", "change to "].iter().find_map(|lead| order.strip_prefix(lead));
     if let Some((language, when)) = switched.and_then(|rest| rest.split_once(' '))
         && TONGUES.contains(&language)
         && ["answer", "reply", "respond", "talk", "speak", "explain"].iter().any(|verb| when.contains(verb))
+    {
+        return Some(Slot { attribute: "language of answers".to_owned(), value: language.to_owned(), single: true });
+    }
+    if let Some((language, "answers" | "replies" | "responses" | "explanations")) = order.split_once(' ')
+        && TONGUES.contains(&language)
     {
         return Some(Slot { attribute: "language of answers".to_owned(), value: language.to_owned(), single: true });
     }
@@ -338,7 +343,7 @@ fn as_said(mut slot: Slot, order: &str) -> Slot {
 /// The slot of a value that stands without a verb: `pnpm for everything here`, `double quotes in python`.
 pub(super) fn named(order: &str) -> Option<Slot> {
     const BEHIND: &[&str] =
-        &["for", "in", "on", "everywhere", "only", "please", "syntax", "here", "style", "to", "over"];
+        &["for", "in", "on", "everywhere", "only", "please", "syntax", "here", "style", "to", "over", "it"];
     let order = normal(order);
     let (slot, behind) = leading(&order)?;
     let next = behind.split(' ').next().unwrap_or_default();
@@ -358,7 +363,7 @@ fn leading(text: &str) -> Option<(Slot, &str)> {
 fn purpose(mut slot: Slot, behind: &str) -> Slot {
     #[rustfmt::skip]
     const PLAIN: &[&str] = &[
-        "everything", "all", "anything", "whatever", "this", "the", "my", "our", "packages", "package", "dependencies", "installs",
+        "everything", "all", "anything", "whatever", "this", "the", "my", "our", "packages", "package", "indent", "indents", "dependencies", "installs",
         "installing", "indentation", "indenting", "code", "strings", "tests", "testing", "unit", "formatting",
         "linting", "styling", "notes", "tickets", "issues", "ci", "deploys", "deployment", "hosting", "commits",
         "variables", "names", "components", "editing", "any", "new", "projects", "me", "us", "work", "containers",
