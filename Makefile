@@ -1,6 +1,6 @@
 # Each target is one line of work; `make run` and `make test` need nothing but Rust.
 
-.PHONY: run test test-recorder lint update interop interop-mcp interop-mcap conformance github-shapes schemathesis kills disk-full power-cut failing-sync fuzz states sabotage bench curve lives racing-saves follow hooks latency numbers
+.PHONY: run test test-recorder lint update interop interop-mcp interop-mcap conformance github-shapes keychain schemathesis kills disk-full power-cut failing-sync fuzz states sabotage bench curve lives racing-saves follow hooks latency numbers
 
 # Builds, starts a daemon in a demo home, imports the shipped sample, shows what it learned and predicts. The tests are
 # built along, because they widen the features of the dependencies: built apart, `make test` would build those again.
@@ -35,6 +35,10 @@ conformance:
 # Requests made up from openapi.json (PyPI `schemathesis`) against a scratch daemon; CASES=… per operation, SEED=….
 schemathesis:
 	cargo build --quiet -p clone-daemon && python3 -m venv target/schemathesis && target/schemathesis/bin/pip install --quiet schemathesis && python3 tests/rigs/schemathesis.py target/debug/clone target/schemathesis/bin/st $${CASES:-200} $${SEED:-1}
+
+# The keychain of the system, in a session of its own.
+keychain:
+	{ command -v gnome-keyring-daemon && command -v dbus-run-session; } >/dev/null || apt-get install -y gnome-keyring dbus; dbus-run-session -- sh -c 'echo test | gnome-keyring-daemon --unlock --components=secrets --daemonize --replace >/dev/null && cargo test -p clone-daemon --features keychain --lib secrets:: -- --nocapture'
 
 # Every answer of the small GitHub in the tests against the official description (npm `@octokit/openapi`).
 github-shapes:

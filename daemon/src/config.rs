@@ -8,6 +8,7 @@ use clone_schema::prediction::{Mute, Policy};
 use serde::{Deserialize, Serialize};
 
 use crate::outside::Base;
+use crate::secrets::Store;
 
 /// Everything that can be set in the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +28,8 @@ pub struct Config {
     pub log: Log,
     /// Where GitHub is.
     pub github: Github,
+    /// Where tokens are kept.
+    pub secrets: Secrets,
     /// How much of a topic is kept, by its name; all of every topic that is not named.
     pub retention: BTreeMap<String, Keep>,
 }
@@ -96,6 +99,14 @@ impl Default for Github {
         let (Ok(api), Ok(web)) = (base("https://api.github.com"), base("https://github.com")) else { unreachable!() };
         Self { api, web, client_id: None, scopes: "read:user".to_owned() }
     }
+}
+
+/// `[secrets]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Secrets {
+    /// `auto` (the default), `keychain` or `file`.
+    pub store: Store,
 }
 
 /// `[log]`
@@ -218,6 +229,8 @@ mod tests {
         }
         let github = Config::parse("[github]\napi = \"http://127.0.0.1:1/\"\nclient_id = \"x\"").unwrap().github;
         assert_eq!((github.api.as_str(), github.web.as_str()), ("http://127.0.0.1:1", "https://github.com"));
+        assert_eq!(Config::parse("[secrets]\nstore = \"keychain\"").unwrap().secrets.store, Store::Keychain);
+        assert!(Config::parse("[secrets]\nstore = \"cloud\"").unwrap_err().starts_with("line 2:"));
         let told = Config::parse("[github]\napi = \"http://api.github.com\"").unwrap_err();
         assert!(told.starts_with("line 2: `http://api.github.com` must be `https://`"), "{told}");
         let told = Config::parse("\n[predict]\ngates = 1").unwrap_err();

@@ -81,6 +81,12 @@ impl Paths {
         }
     }
 
+    /// Whether everything lies in one folder, as a home of its own does: a demo, a test, a second one.
+    #[must_use]
+    pub fn in_one_folder(&self) -> bool {
+        self.config.parent() == Some(&self.state_dir)
+    }
+
     fn standard(env: &Env, home: &Path) -> Self {
         let (config, data, state) = if cfg!(target_os = "macos") {
             let library = home.join("Library");
@@ -163,6 +169,7 @@ mod tests {
         let env = Env { home: Some("/u".into()), ..Env::default() };
         let paths = Paths::of(&env).unwrap();
         assert_eq!(paths.vault, Path::new("/u/Clone"));
+        assert!(!paths.in_one_folder() && Paths::under(Path::new("/h")).in_one_folder());
         if cfg!(not(target_os = "macos")) {
             assert_eq!(paths.socket, Path::new("/u/.local/state/clone/run/clone.sock"));
         }

@@ -19,7 +19,7 @@ use crate::clock;
 use crate::config;
 use crate::outside::{Outside, OutsideError, Response};
 use crate::paths::Paths;
-use crate::secrets::{Sealed, Secret, SecretsError};
+use crate::secrets::{Secret, Secrets, SecretsError, Store};
 use crate::serve::{Call, Reply};
 use crate::sources::Filter;
 use crate::sources::github::{Account, Answer, Device, Halt, Memory, NAME, Polled, Question, Walk};
@@ -34,7 +34,7 @@ const HEADERS: [(&str, &str); 2] = [("accept", "application/vnd.github+json"), (
 /// The connection to GitHub.
 pub struct Github {
     outside: Outside,
-    secrets: Sealed,
+    secrets: Secrets,
     state: Mutex<State>,
     woken: Condvar,
 }
@@ -59,8 +59,12 @@ struct State {
 impl Github {
     /// The connection of this home; nothing is opened yet.
     #[must_use]
-    pub fn new(paths: &Paths) -> Self {
-        let secrets = Sealed::new(&paths.secrets, &paths.secrets_keys);
+    pub fn new(paths: &Paths, config: &config::Config) -> Self {
+        let store = match config.secrets.store {
+            Store::Auto if paths.in_one_folder() => Store::File,
+            store => store,
+        };
+        let secrets = Secrets::new(store, &paths.secrets, &paths.secrets_keys);
         Self { outside: Outside::default(), secrets, state: Mutex::default(), woken: Condvar::new() }
     }
 

@@ -84,7 +84,7 @@ impl Engine {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let Parts { log, progress, wake, config, paths, key_made } = parts;
-        let github = github::Github::new(&paths);
+        let github = github::Github::new(&paths, &config);
         Self {
             log,
             derived: OnceLock::new(),

@@ -3,7 +3,7 @@
 //! Keys stand one a line, the newest first. The newest seals; the others still open, and what an older one opened is sealed
 //! anew at once. Against a copy of the settings alone this is safe; against the same user on the same machine nothing is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -36,6 +36,9 @@ pub struct Sealed {
 struct Held {
     version: u32,
     secrets: BTreeMap<String, String>,
+    /// Names of secrets that the keychain holds, so that nobody is asked to unlock it for nothing.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    in_keychain: BTreeSet<String>,
 }
 
 impl Sealed {
@@ -77,6 +80,30 @@ impl Sealed {
             self.write_keys(&keys)?;
         }
         held.secrets.insert(name.to_owned(), seal(name, secret, &keys[0])?);
+        held.in_keychain.remove(name);
+        self.write(&held)
+    }
+
+    /// Whether the keychain holds the secret of this name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sealed::get`].
+    pub fn in_keychain(&self, name: &str) -> Result<bool, SecretsError> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(self.read()?.in_keychain.contains(name))
+    }
+
+    /// Remembers that the keychain holds the secret of this name, and holds it no more itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sealed::set`].
+    pub fn gave_to_keychain(&self, name: &str) -> Result<(), SecretsError> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.read()?;
+        held.secrets.remove(name);
+        held.in_keychain.insert(name.to_owned());
         self.write(&held)
     }
 
@@ -88,7 +115,7 @@ impl Sealed {
     pub fn remove(&self, name: &str) -> Result<bool, SecretsError> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut held = self.read()?;
-        let there = held.secrets.remove(name).is_some();
+        let there = held.secrets.remove(name).is_some() | held.in_keychain.remove(name);
         if there {
             self.write(&held)?;
         }
@@ -125,7 +152,7 @@ impl Sealed {
 
     fn read(&self) -> Result<Held, SecretsError> {
         let Some(text) = private(&self.file)? else {
-            return Ok(Held { version: VERSION, secrets: BTreeMap::new() });
+            return Ok(Held { version: VERSION, secrets: BTreeMap::new(), in_keychain: BTreeSet::new() });
         };
         let held = serde_json::from_str::<Held>(&text).ok().filter(|held| held.version == VERSION);
         held.ok_or_else(|| SecretsError::Damaged(self.file.clone()))
