@@ -217,8 +217,8 @@ impl View {
 
     /// Compiles profile and soul card afresh; what a person wrote into them stays, merged with what is new.
     fn refresh_profile(&mut self, log: &Log, told: &mut Told) {
-        let active: Vec<Fact> = self.facts.values().filter(|fact| fact.status == Status::Active).cloned().collect();
-        let compiled = [(PROFILE, profile::profile(&active)), (SOUL, profile::soul(&active, self.soul_tokens))];
+        let facts = || self.facts.values();
+        let compiled = [(PROFILE, profile::profile(facts())), (SOUL, profile::soul(facts(), self.soul_tokens))];
         for (path, text) in &compiled {
             self.tell_file(path, text, log, told);
         }

@@ -19,7 +19,7 @@ const HEADINGS: &[(&str, &[&str])] = &[
 
 /// `profile.md`, whole.
 #[must_use]
-pub fn profile(facts: &[Fact]) -> String {
+pub fn profile<'a>(facts: impl IntoIterator<Item = &'a Fact>) -> String {
     let ranked = ranked(facts);
     if ranked.is_empty() {
         return render("Profile", "Nothing is known yet: no active fact rests on anything this person typed.", &[]);
@@ -49,7 +49,7 @@ fn line(fact: &Fact) -> Line {
 
 /// `soul.md`, whole: the most important facts that fit in so many tokens; a function of these and nothing else.
 #[must_use]
-pub fn soul(facts: &[Fact], budget: SoulTokens) -> String {
+pub fn soul<'a>(facts: impl IntoIterator<Item = &'a Fact>, budget: SoulTokens) -> String {
     let ranked = ranked(facts);
     let mut out = String::from("# Soul card\n\n");
     if ranked.is_empty() {
@@ -66,9 +66,9 @@ pub fn soul(facts: &[Fact], budget: SoulTokens) -> String {
 }
 
 /// The active facts by importance, then id: an order that only changes when a fact does.
-fn ranked(facts: &[Fact]) -> Vec<&Fact> {
+fn ranked<'a>(facts: impl IntoIterator<Item = &'a Fact>) -> Vec<&'a Fact> {
     let mut active: Vec<_> =
-        facts.iter().filter(|fact| fact.status == Status::Active && fact.tier != Tier::Candidate).collect();
+        facts.into_iter().filter(|fact| fact.status == Status::Active && fact.tier != Tier::Candidate).collect();
     active.sort_by(|a, b| b.importance.total_cmp(&a.importance).then_with(|| a.id.cmp(&b.id)));
     active
 }

@@ -273,7 +273,8 @@ impl Disk {
                     others.extend((!name.as_encoded_bytes().starts_with(TEMP_PREFIX.as_bytes())).then(|| entry.ino()));
                     continue;
                 };
-                match self.found(&path, &entry.path(), &note_of, &mut look.changed) {
+                let before = self.known.remove(&path);
+                match found(&path, &entry.path(), before, &note_of, &mut look.changed) {
                     Ok((signature, found)) => {
                         look.files.insert(path.clone(), found.clone());
                         known.insert(path, (signature, found));
@@ -298,26 +299,6 @@ impl Disk {
         look.aside.retain(|path| !look.files.contains_key(path));
         look.troubles.sort_by(|a, b| a.path.cmp(&b.path));
         look
-    }
-
-    fn found(
-        &self,
-        path: &str,
-        full: &Path,
-        note_of: &impl Fn(&[u8]) -> Option<String>,
-        changed: &mut BTreeMap<String, Vec<u8>>,
-    ) -> Result<(Signature, Found), String> {
-        let meta = std::fs::symlink_metadata(full).map_err(|error| error.to_string())?;
-        let signature = signature(&meta);
-        match self.known.get(path) {
-            Some((known, found)) if !known.is_fresh && is_same(known, &signature) => Ok((signature, found.clone())),
-            _ => {
-                let bytes = read(full)?;
-                let found = Found { hash: hash(&bytes), note: note_of(&bytes) };
-                changed.insert(path.to_owned(), bytes);
-                Ok((signature, found))
-            }
-        }
     }
 
     /// Whether nothing at all is at this path; what cannot be told is not gone.
@@ -598,6 +579,27 @@ impl Disk {
                     Err(_) => {}
                 }
             }
+        }
+    }
+}
+
+/// What stands in a file: as it was before where its times and size say so, else as its bytes say.
+fn found(
+    path: &str,
+    full: &Path,
+    before: Option<(Signature, Found)>,
+    note_of: &impl Fn(&[u8]) -> Option<String>,
+    changed: &mut BTreeMap<String, Vec<u8>>,
+) -> Result<(Signature, Found), String> {
+    let meta = std::fs::symlink_metadata(full).map_err(|error| error.to_string())?;
+    let signature = signature(&meta);
+    match before {
+        Some((known, found)) if !known.is_fresh && is_same(&known, &signature) => Ok((signature, found)),
+        _ => {
+            let bytes = read(full)?;
+            let found = Found { hash: hash(&bytes), note: note_of(&bytes) };
+            changed.insert(path.to_owned(), bytes);
+            Ok((signature, found))
         }
     }
 }
