@@ -126,11 +126,12 @@ fn a_flipped_or_cut_file_of_the_index_changes_no_answer() {
     assert!(rebuilt > 0, "not one damage was noticed");
 }
 
-/// Writes over a file in place and keeps its length.
-fn smear(path: &Path) {
-    let length = usize::try_from(path.metadata().unwrap().len()).unwrap();
-    let mut file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+/// Writes over a file in place and keeps its length; says whether it was still there.
+fn smear(path: &Path) -> bool {
+    let Ok(mut file) = std::fs::OpenOptions::new().write(true).open(path) else { return false };
+    let length = usize::try_from(file.metadata().unwrap().len()).unwrap();
     file.write_all(&vec![0xa5; length]).unwrap();
+    true
 }
 
 /// Events after the damage.
@@ -175,10 +176,11 @@ fn survives(damage: impl Fn(&Home)) {
 
 #[test]
 fn a_state_overwritten_under_a_running_daemon_costs_nothing() {
-    survives(|home| smear(&home.path("state.redb")));
+    survives(|home| assert!(smear(&home.path("state.redb"))));
 }
 
 #[test]
 fn an_index_overwritten_under_a_running_daemon_costs_nothing() {
-    survives(|home| index_files(home).iter().for_each(|path| smear(path)));
+    // The daemon may notice while the next file is written over, and take the rest away.
+    survives(|home| assert!(index_files(home).iter().filter(|path| smear(path)).count() > 0));
 }

@@ -78,6 +78,8 @@ const SETTLE: Duration = Duration::from_secs(2);
 /// Where the answer to a wish to forget goes.
 type Told = SyncSender<Result<Forgot, String>>;
 
+/// How often an index is mended in one turn: what wrote over its files may still be at it when the first mend is done.
+const MENDS_MAX: u32 = 5;
 /// What `status` says meanwhile.
 const BUILDING_INDEX: &str = "the search index was damaged and is built again from the log; nothing is lost, searches \
     answer again when it is done; wait";
@@ -340,14 +342,14 @@ impl Derive {
         next.saturating_duration_since(Instant::now())
     }
 
+    /// One turn of the loop; an index that turns out damaged is built again first, as often as [`MENDS_MAX`].
     fn step(&mut self, settle: bool) -> Result<(), DeriveError> {
-        self.mend_index()?;
-        match self.try_step(settle) {
-            Err(DeriveError::Index(_)) if self.index.is_suspect() => {
-                self.mend_index()?;
-                self.try_step(settle)
+        let mut mends = 0;
+        loop {
+            match self.mend_index().and_then(|()| self.try_step(settle)) {
+                Err(DeriveError::Index(_)) if self.index.is_suspect() && mends < MENDS_MAX => mends += 1,
+                done => return done,
             }
-            done => done,
         }
     }
 
