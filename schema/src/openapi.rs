@@ -176,7 +176,8 @@ fn failures(operation: &Operation) -> Vec<(&'static str, &'static str)> {
     if operation.scope != Scope::Open || operation.name == "token_refresh" {
         all.push(("401", "no good credential"));
     }
-    if operation.path.contains("{id}") {
+    // A note is named in the query or the body.
+    if operation.path.contains("{id}") || matches!(operation.name, "memory_history" | "memory_undo") {
         all.push(("404", "there is nothing of this id"));
     }
     if operation.method != "GET" {

@@ -17,6 +17,7 @@ import time
 READY_SECONDS = 600
 REPLY_SECONDS = 600
 STEP_ANSWERS = 4000  # a few tenths of a second
+IDLE_SECONDS = 5
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -32,9 +33,13 @@ class Client:
         self.sock.settimeout(REPLY_SECONDS)
         self.sock.connect(self.path)
         self.connections += 1
+        self.used = time.monotonic()
 
     def send(self, method, path, body=b""):
         """(status, body as bytes); `body` is bytes too, so that making it costs the clock nothing."""
+        if time.monotonic() - self.used > IDLE_SECONDS:  # the daemon hangs up on who says nothing for long
+            self.close()
+            self.connect()
         head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
         head += "Content-Type: application/json\r\n\r\n" if body else "\r\n"
         self.sock.sendall(head.encode() + body)
@@ -51,6 +56,7 @@ class Client:
         if headers.get("connection", "").lower() == "close":
             self.close()
             self.connect()
+        self.used = time.monotonic()
         return int(lines[0].split()[1]), b"".join(parts)
 
     def more(self):

@@ -88,6 +88,7 @@ const OBJECT: &str = r#"{"type":"object"}"#;
 const ANY: &str = "{}";
 const INSTANT: &str = r#"{"type":"string","format":"date-time"}"#;
 const LABEL: &str = r#"{"type":"string","minLength":1,"maxLength":200,"pattern":"[^\\s]"}"#;
+const LABEL_OR_NULL: &str = r#"{"type":["string","null"],"minLength":1,"maxLength":200,"pattern":"[^\\s]"}"#;
 const SCOPE: &str = r#"{"enum":["read","predict","write","admin",null]}"#;
 const EVENTS: &str = r#"{"type":"array","minItems":1,"maxItems":1000,"items":{}}"#;
 
@@ -247,7 +248,7 @@ pub const ROUTES: &[Route] = &[
     post(
         "token_create",
         "Sign a page in",
-        Body::Fields(&[("label?", LABEL), ("scope?", SCOPE)]),
+        Body::Fields(&[("label?", LABEL_OR_NULL), ("scope?", SCOPE)]),
         &[(201, Reply::Object(ACCESS))],
     ),
     post(
