@@ -134,11 +134,12 @@ def measure(daemon, count, edits):
     moved = is_found(client, name(count // 2)) and held == 0
     steps.step("checkout of the first branch", lambda: git(vault, "checkout", "-q", "one"))
     found = {"steps": steps.figures, "edit": edit(daemon, client, count, edits), "known": known, "moved": moved}
+    rig.row("from save to found (p50, p99, worst)", *rig.latencies(found["edit"], 0))
     status = client.json("GET", "/api/monitoring/status/")
     found.update(facts=status["counts"]["facts"], problems=status["problems"][:5], idle=daemon.idle(20))
     daemon.end()
     found["start_seconds"] = daemon.start()
-    daemon.client().json("POST", "/api/memory/sync/", {})
+    speed.settled(daemon.client())
     found["start_and_look_rss_mb"] = daemon.memory()[0]
     return found
 
@@ -166,7 +167,6 @@ def main():
         found = measure(daemon, options.notes, options.edits)
     finally:
         daemon.remove()
-    rig.row("from save to found (p50, p99, worst)", *rig.latencies(found["edit"], 0))
     rig.row("idle: CPU, bytes written", f"{found['idle']['cpu_percent']:.2f} %", found["idle"]["written_bytes"])
     rig.row("start", f"{found['start_seconds']:.2f} s", f"{found['start_and_look_rss_mb']:.0f} MB")
     rig.row("facts, sampled notes found", found["facts"], f"{found['known']}/50")
