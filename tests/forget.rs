@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use clone_daemon::derive::forget::STORES;
 use clone_daemon::paths::Paths;
 use clone_daemon::remains;
+use clone_schema::text::hex;
 use serde_json::{Value, json};
 
 use crate::support::{Daemon, Home, prompt, response, until};
@@ -340,8 +341,7 @@ fn what_is_left_is_looked_for_in_the_case_in_which_it_was_said() {
     ingest(&daemon, &[prompt("said", "s", &lines.join("\n"), &at(1))]);
     for (number, line) in lines.iter().enumerate() {
         std::fs::write(home.path(&format!("plain-{number}")), line).unwrap();
-        let hex: String = line.bytes().map(|byte| format!("{byte:02x}")).collect();
-        std::fs::write(home.path(&format!("hex-{number}")), hex).unwrap();
+        std::fs::write(home.path(&format!("hex-{number}")), hex(line.as_bytes())).unwrap();
     }
     let answer = forget(&daemon, &json!({"session_id": "s"}));
     assert_eq!((&answer["lines"], &answer["searched"]), (&json!(3), &json!(3)), "{answer}");

@@ -17,7 +17,7 @@
 //! | [`mod@derive`] | the one loop: fold events → write files → index → cursor; the snapshot of what was learned | the five above |
 //! | [`engine`] | one method per operation | the same, `derive`'s view, `backtest`, `outside`, `remains`, `scrub`, `secrets`, `sources`, `serve`'s seam |
 //! | [`sources`], [`scrub`] | foreign transcripts and GitHub's answers to events; secrets out of them | `schema` |
-//! | [`outside`], [`mod@secrets`] | the one door out, opened by a connection alone; its tokens, sealed | nothing |
+//! | [`outside`], [`mod@secrets`] | the one door out, opened by a connection alone; its tokens, sealed | `schema` |
 //! | [`remains`] | finds words in every file of a home, decoded: what is left after `forget` | `schema`, `index` |
 //! | [`serve`] | one table of operations on the Unix socket and loopback TCP | its own seam, `mcp` |
 //! | [`client`], [`mcp`], [`cli`] | the typed client; MCP over stdio and HTTP; the command line | `client`; `cli` names `log` where no daemon runs |

@@ -7,6 +7,7 @@
 use clone_schema::api::Scope;
 use clone_schema::fault::Kind;
 use clone_schema::internal::{Key, Payload};
+use clone_schema::text::hex;
 use clone_schema::{Fault, Timestamp, time};
 use serde_json::{Value, json};
 
@@ -230,7 +231,7 @@ fn scope(body: &Value) -> Result<Scope, Fault> {
 /// A secret that nobody can guess, after a word that says what it is.
 fn secret(prefix: &str) -> Result<String, Fault> {
     let bytes = clock::random().map_err(Fault::internal)?;
-    Ok(bytes.iter().fold(prefix.to_owned(), |text, byte| format!("{text}{byte:02x}")))
+    Ok(format!("{prefix}{}", hex(&bytes)))
 }
 
 fn hashed(secret: &str) -> String {

@@ -8,6 +8,7 @@
 //! - A result is at most [`RESULT_MAX`] bytes; the longest list loses its last rows until it fits, and `truncated` says so.
 
 use clone_schema::openapi::routes::Takes;
+use clone_schema::text::hex;
 use clone_schema::{Fault, openapi};
 use rmcp::model::JsonObject;
 use serde_json::{Value, json};
@@ -86,7 +87,7 @@ pub(super) fn fenced(mut object: JsonObject) -> Result<JsonObject, Fault> {
 fn mark() -> Result<String, Fault> {
     let mut bytes = [0; 6];
     getrandom::fill(&mut bytes).map_err(Fault::internal)?;
-    Ok(bytes.iter().fold("recalled-".to_owned(), |mark, byte| format!("{mark}{byte:02x}")))
+    Ok(format!("recalled-{}", hex(&bytes)))
 }
 
 fn fence(name: &str, value: &mut Value, mark: &str) {

@@ -94,7 +94,13 @@ impl Secrets {
                 Err(error) => tracing::info!("a secret is kept in the sealed file: {error}"),
             }
         }
-        self.sealed.set(name, secret)
+        let older = self.sealed.in_keychain(name)?;
+        self.sealed.set(name, secret)?;
+        // A keychain that cannot be used keeps nobody from connecting: that is what the file is for.
+        if let Err(error) = if older { self.keychain.remove(name) } else { Ok(false) } {
+            tracing::warn!("the older secret `{name}` stays in the keychain: {error}");
+        }
+        Ok(())
     }
 
     /// Takes a secret away; whether there was one.
@@ -172,9 +178,15 @@ mod tests {
         let told = secrets(Store::Keychain).set("github", &secret).unwrap_err().to_string();
         assert!(told.contains("keychain") && told.contains("store = \"file\""), "{told}");
         secrets(Store::Auto).set("github", &secret).unwrap();
-        assert_eq!(secrets(Store::File).get("github").unwrap(), Some(secret));
+        assert_eq!(secrets(Store::File).get("github").unwrap(), Some(secret.clone()));
         secrets(Store::Auto).sealed.gave_to_keychain("github").unwrap();
         assert!(matches!(secrets(Store::Auto).get("github"), Err(SecretsError::Keychain(_))));
         assert!(matches!(secrets(Store::Auto).remove("github"), Err(SecretsError::Keychain(_))));
+        secrets(Store::File).set("github", &secret).unwrap();
+        assert_eq!(
+            secrets(Store::File).get("github").unwrap(),
+            Some(secret),
+            "though the older one cannot be taken away"
+        );
     }
 }

@@ -10,7 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use clone_schema::text::hex_byte;
+use clone_schema::text::{hex, unhex};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use serde::{Deserialize, Serialize};
 
@@ -132,11 +132,12 @@ impl Sealed {
         let mut held = self.read()?;
         let mut keys = self.keys()?;
         keys.insert(0, random_key()?);
-        self.write_keys(&keys)?;
         for (name, text) in &mut held.secrets {
             let (secret, _) = self.open(name, text, &keys)?;
             *text = seal(name, &secret, &keys[0])?;
         }
+        // Only now, or every rotation that fails would leave one more key behind.
+        self.write_keys(&keys)?;
         self.write(&held)?;
         self.write_keys(&keys[..1])?;
         Ok(held.secrets.len())
@@ -236,14 +237,6 @@ fn replace(path: &Path, text: &str) -> Result<(), SecretsError> {
     write().map_err(|error| SecretsError::File { path: path.to_owned(), error })
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    text.as_bytes().chunks(2).map(hex_byte).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -329,6 +322,19 @@ mod tests {
         assert!(after.len() == 1 && after != before);
         assert_eq!(sealed.get("github").unwrap(), Some(secret("gho_canary")));
         assert_eq!(sealed.get("other").unwrap(), Some(secret("second")));
+    }
+
+    #[test]
+    fn a_rotation_that_fails_leaves_the_keys_as_they_were() {
+        let home = Home::new();
+        let sealed = home.sealed();
+        sealed.set("github", &secret("gho_canary")).unwrap();
+        home.put_keys(&["ab".repeat(KEY_BYTES)]);
+        let before = (home.keys(), home.held());
+        for _ in 0..3 {
+            assert!(matches!(sealed.rotate(), Err(SecretsError::NoKey { .. })));
+            assert_eq!((home.keys(), home.held()), before);
+        }
     }
 
     #[test]
