@@ -44,7 +44,7 @@ const LATE_COMMIT_SECONDS: i64 = 90 * 86_400;
 const OVERLAP_SECONDS: i64 = 86_400;
 /// From when a walk is due again, in seconds: an hour.
 const STALE_SECONDS: i64 = 3_600;
-/// Failures in a row after which one repository or thread is passed over.
+/// Failures in a row on one repository or thread after which it is passed over.
 const ITEM_FAILURES: u32 = 3;
 /// The first wait after a failure, in seconds; it doubles up to an hour.
 const FAILED_SECONDS: i64 = 60;
@@ -66,6 +66,8 @@ pub struct Memory {
     /// What went wrong last, for the person.
     pub problem: Option<String>,
     failures: u32,
+    /// The repository or thread on which it failed last, and how often in a row.
+    stuck: Option<(String, u32)>,
     id: Option<u64>,
     etags: BTreeMap<String, Tag>,
     /// When the walk began that is not at its end yet.
@@ -229,7 +231,9 @@ impl<'a> Walk<'a> {
     #[must_use]
     pub fn new(base: &'a str, filter: &'a Filter, mut memory: Memory) -> Self {
         (memory.needs_reauth, memory.not_before) = (false, None);
-        let (step, path) = (Step::Me, "/user".to_owned());
+        // What waits was listed before the person excluded its repository.
+        memory.threads.retain(|thread, _| thread.rsplit_once('#').is_some_and(|(name, _)| filter.takes(name)));
+        let (step, path) = (Step::Me, Account::PATH.to_owned());
         Self { base, filter, memory, step, path, pages: 0, tag: None, questions: 0, counts: Counts::default() }
     }
 
@@ -266,7 +270,11 @@ impl<'a> Walk<'a> {
         self.pages += 1;
         self.memory.began.get_or_insert(now);
         match verdict(answer, now) {
-            Verdict::Good => self.read(answer, now, out)?,
+            Verdict::Good => match self.read(answer, out) {
+                Ok(()) if self.path.is_empty() => self.finish(now),
+                Ok(()) => {}
+                Err(why) => self.fails(why, now)?,
+            },
             Verdict::Unchanged => self.finish(now),
             // Whoever has no account reads nothing.
             Verdict::Skip(why) if self.step == Step::Me => {
@@ -282,22 +290,34 @@ impl<'a> Walk<'a> {
                 return Err(Halt::Reauth);
             }
             Verdict::Wait(until) => return Err(self.wait(until)),
-            // One item on which GitHub fails each time does not keep the others away.
-            Verdict::Broken if self.is_item() && self.memory.failures >= ITEM_FAILURES => {
-                self.memory.failures = 0;
-                self.counts.skip("GitHub fails on it");
-                self.finish(now);
-            }
-            Verdict::Broken => return Err(self.broken(&format!("GitHub answered {}", answer.status), now)),
-        }
-        if self.path.is_empty() {
-            self.finish(now);
+            Verdict::Broken => self.fails(&format!("GitHub answered {}", answer.status), now)?,
         }
         let tired = (self.questions >= QUESTIONS_MAX).then(|| time::after_seconds(now, FAILED_SECONDS));
         match reserved(answer, now).max(tired).filter(|_| self.step != Step::End) {
             Some(until) => Err(self.wait(until)),
             None => Ok(()),
         }
+    }
+
+    /// Takes that the last question has no answer, or none that can be read.
+    ///
+    /// One repository or thread on which that happens each time does not keep the others away: it is passed over.
+    ///
+    /// # Errors
+    ///
+    /// Anything else is asked again later; the memory says when.
+    pub fn fails(&mut self, why: &str, now: Timestamp) -> Result<(), Halt> {
+        if let Some(item) = self.item().map(str::to_owned) {
+            let times = self.memory.stuck.as_ref().filter(|(on, _)| *on == item).map_or(0, |(_, times)| *times);
+            if times >= ITEM_FAILURES {
+                self.memory.failures = 0;
+                self.counts.skip("GitHub fails on it");
+                self.finish(now);
+                return Ok(());
+            }
+            self.memory.stuck = Some((item, times + 1));
+        }
+        Err(self.broken(why, now))
     }
 
     fn wait(&mut self, until: Timestamp) -> Halt {

@@ -3,33 +3,32 @@
 use super::*;
 
 impl Walk<'_> {
-    /// Reads a page; `path` is the next of the same list afterwards, or empty.
-    pub(super) fn read(&mut self, answer: &Answer, now: Timestamp, out: &mut dyn FnMut(Event)) -> Result<(), Halt> {
+    /// Reads a page, or says why it is none; `path` is the next of the same list afterwards, or empty.
+    pub(super) fn read(&mut self, answer: &Answer, out: &mut dyn FnMut(Event)) -> Result<(), &'static str> {
         let page = std::mem::take(&mut self.path);
         if self.pages == 1 {
             self.tag = answer.header("etag").map(|etag| Tag { path: page, etag: etag.to_owned() });
         }
         let more = self.more(answer);
         match self.step.clone() {
-            Step::Me => self.me(answer, now)?,
+            Step::Me => self.me(answer)?,
             Step::Repositories => {
-                let items = self.items(answer, now)?;
-                let new = self.repositories(&items, out);
+                let new = self.repositories(&items(answer)?, out);
                 // The newest push comes first: behind a page that is known whole, everything is.
                 self.path = more.filter(|_| new || !self.memory.listed).unwrap_or_default();
             }
             Step::Commits(repository) => {
                 let person = self.person();
-                for item in self.items(answer, now)? {
+                for item in items(answer)? {
                     let made = read(&item).and_then(|commit| events::commit(&commit, &repository, person));
                     events::count(made, &mut self.counts, out);
                 }
                 self.path = more.unwrap_or_default();
             }
-            Step::List(list) => self.list(list, answer, more, now, out)?,
+            Step::List(list) => self.list(list, answer, more, out)?,
             Step::Thread(thread, part) => {
                 let person = self.person();
-                for item in self.items(answer, now)? {
+                for item in items(answer)? {
                     let made = read(&item).and_then(|comment| events::comment(&comment, part.kind(), &thread, person));
                     events::count(made, &mut self.counts, out);
                 }
@@ -54,21 +53,12 @@ impl Walk<'_> {
         path.map(str::to_owned)
     }
 
-    fn items(&mut self, answer: &Answer, now: Timestamp) -> Result<Vec<Value>, Halt> {
-        let read = match serde_json::from_slice(&answer.body) {
-            Ok(Value::Array(items)) => Some(items),
-            Ok(found) => serde_json::from_value(found).ok().map(|Found { items }| items),
-            Err(_) => None,
-        };
-        read.ok_or_else(|| self.broken("GitHub answered with no list", now))
-    }
-
     fn person(&self) -> Person {
         Person(self.memory.id.unwrap_or_default())
     }
 
-    fn me(&mut self, answer: &Answer, now: Timestamp) -> Result<(), Halt> {
-        let me = Account::read(answer).map_err(|why| self.broken(why, now))?;
+    fn me(&mut self, answer: &Answer) -> Result<(), &'static str> {
+        let me = Account::read(answer)?;
         if self.memory.id.is_some_and(|id| id != me.id) {
             self.memory = Memory::default();
         }
@@ -113,12 +103,11 @@ impl Walk<'_> {
         list: List,
         answer: &Answer,
         more: Option<String>,
-        now: Timestamp,
         out: &mut dyn FnMut(Event),
-    ) -> Result<(), Halt> {
+    ) -> Result<(), &'static str> {
         let from = self.memory.cursors.get(list.name()).copied();
         let (mut newest, mut full) = (from, false);
-        for item in self.items(answer, now)? {
+        for item in items(answer)? {
             let issue = match read::<wire::Issue>(&item) {
                 Ok(issue) => issue,
                 Err(reason) => {
@@ -176,9 +165,12 @@ impl Walk<'_> {
         self.memory.login.as_deref().unwrap_or_default()
     }
 
-    /// Whether one repository or thread is read, and not a list of them.
-    pub(super) fn is_item(&self) -> bool {
-        matches!(self.step, Step::Commits(_) | Step::Thread(..))
+    /// The one repository or thread that is read; nothing where a list of them is.
+    pub(super) fn item(&self) -> Option<&str> {
+        match &self.step {
+            Step::Commits(item) | Step::Thread(item, _) => Some(item),
+            _ => None,
+        }
     }
 
     /// The kind of list whose first page is asked for with a tag.
@@ -207,7 +199,15 @@ impl Walk<'_> {
             }
             _ => {}
         }
-        self.step = self.following();
+        let next = self.following();
+        let left = std::mem::replace(&mut self.step, next);
+        // A thread has several parts; how often it failed is known until the last.
+        if let (Step::Commits(item) | Step::Thread(item, _), Some((on, _))) = (&left, &self.memory.stuck)
+            && item == on
+            && self.item() != Some(item)
+        {
+            self.memory.stuck = None;
+        }
         (self.path, self.pages) = (self.path_of(&self.step), 0);
         if self.step == Step::End {
             self.end(now);
@@ -261,7 +261,7 @@ impl Walk<'_> {
 
     fn path_of(&self, step: &Step) -> String {
         match step {
-            Step::Me => "/user".to_owned(),
+            Step::Me => Account::PATH.to_owned(),
             Step::Repositories => "/user/repos?sort=pushed&direction=desc&per_page=100".to_owned(),
             Step::Commits(repository) => self.commits(repository),
             Step::List(list) => list.path(self.login(), self.memory.cursors.get(list.name()).copied()),
@@ -284,6 +284,16 @@ impl Walk<'_> {
         let since = read.map(|at| format!("&since={:.0}", time::after_seconds(at, -LATE_COMMIT_SECONDS)));
         format!("/repos/{repository}/commits?author={}&per_page=100{}", self.login(), since.unwrap_or_default())
     }
+}
+
+/// The items of a page.
+fn items(answer: &Answer) -> Result<Vec<Value>, &'static str> {
+    let read = match serde_json::from_slice(&answer.body) {
+        Ok(Value::Array(items)) => Some(items),
+        Ok(found) => serde_json::from_value(found).ok().map(|Found { items }| items),
+        Err(_) => None,
+    };
+    read.ok_or("GitHub answered with no list")
 }
 
 /// An item of ours of one of theirs.

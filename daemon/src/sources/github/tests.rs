@@ -220,25 +220,77 @@ fn every_whole_walk_moves_the_instant_from_which_comments_are_new() {
 
 #[test]
 fn one_repository_on_which_github_always_fails_keeps_nothing_else_away() {
-    let (mut memory, mut found, mut walks) = (Memory::default(), Vec::new(), 0);
+    let broken =
+        |path: &str| path.starts_with("/repos/me/one/commits").then(|| Answer { status: 500, ..Answer::default() });
+    let (memory, found, walks) = walks(Memory::default(), broken);
+    assert_eq!((walks, memory.failures, memory.problem.as_deref()), (4, 0, None));
+    let lost = ["github:commit:c1", "github:commit:c2", "github:commit:c3"];
+    let rest: Vec<&str> = EVERYTHING.into_iter().filter(|id| !lost.contains(id)).collect();
+    assert_eq!(ids(&found), rest);
+}
+
+/// Walks until one is whole; answers where `answer` has none are the world's. What was read, and how many walks it took.
+fn walks(mut memory: Memory, answer: impl Fn(&str) -> Option<Answer>) -> (Memory, Vec<Event>, usize) {
+    let (mut found, mut walks) = (Vec::new(), 0);
     while memory.synced_at.is_none() {
         walks += 1;
-        assert!(walks < 10, "it goes on for ever");
+        assert!(walks < 20, "it goes on for ever");
         let filter = Filter::default();
-        let (mut one, mut world) = (Walk::new(BASE, &filter, memory.clone()), World::default());
+        let (mut one, mut world) = (Walk::new(BASE, &filter, memory), World::default());
         while let Some(question) = one.question() {
-            let fails = question.path.starts_with("/repos/me/one/commits");
-            let answer = if fails { Answer { status: 500, ..Answer::default() } } else { world.answer(&question) };
+            let answer = answer(&question.path).unwrap_or_else(|| world.answer(&question));
             if one.take(&answer, now(), &mut |event| found.push(event)).is_err() {
                 break;
             }
         }
         memory = one.memory().clone();
     }
-    assert_eq!((walks, memory.failures, memory.problem.as_deref()), (4, 0, None));
-    let lost = ["github:commit:c1", "github:commit:c2", "github:commit:c3"];
-    let rest: Vec<&str> = EVERYTHING.into_iter().filter(|id| !lost.contains(id)).collect();
-    assert_eq!(ids(&found), rest);
+    (memory, found, walks)
+}
+
+#[test]
+fn a_repository_without_a_list_or_a_thread_of_which_every_part_fails_is_passed_over_too() {
+    let failing = |part: &'static str, answer: Answer| move |path: &str| path.starts_with(part).then(|| answer.clone());
+    for (part, lost) in [
+        ("/repos/me/two/commits", vec!["github:commit:c5"]),
+        ("/repos/me/one/pulls/2/", vec!["github:review-comment:6", "github:review:7"]),
+    ] {
+        for answer in [good(&json!({"message": "none"}), Vec::new()), Answer { status: 502, ..Answer::default() }] {
+            let (memory, found, walks) = walks(Memory::default(), failing(part, answer));
+            let rest: Vec<&str> = EVERYTHING.into_iter().filter(|id| !lost.contains(id)).collect();
+            assert_eq!((walks, memory.stuck, ids(&found)), (4, None, rest), "{part}");
+        }
+    }
+}
+
+#[test]
+fn failures_elsewhere_do_not_count_for_a_repository_and_its_own_are_forgotten_once_it_is_read() {
+    let filter = Filter::default();
+    let mut memory = Memory::default();
+    for _ in 0..4 {
+        let mut offline = Walk::new(BASE, &filter, memory);
+        assert!(offline.fails("cannot reach GitHub", now()).is_err());
+        memory = offline.memory().clone();
+    }
+    assert_eq!((memory.failures, &memory.stuck), (4, &None));
+    let mut world = World { instead: Some((4, 502)), ..World::default() };
+    let (memory, _, halt) = walk(&mut world, &filter, memory);
+    assert!(world.asked[3].starts_with("/repos/me/one/commits"), "{:?}", world.asked);
+    assert_eq!((halt.is_some(), memory.stuck.clone()), (true, Some(("me/one".to_owned(), 1))));
+    let (memory, events, walks) = walks(memory, |_| None);
+    assert_eq!((walks, memory.stuck), (1, None));
+    assert!(ids(&events).contains(&"github:commit:c1"));
+}
+
+#[test]
+fn a_walk_that_left_a_list_before_its_end_is_not_whole_though_its_last_answer_is_304() {
+    let filter = Filter::default();
+    let memory = Memory { cut: true, ..walk(&mut World::default(), &filter, Memory::default()).0 };
+    let memory = Memory { cut: true, synced_at: None, ..walk(&mut World::default(), &filter, memory).0 };
+    let mut world = World::default();
+    let (memory, ..) = walk(&mut world, &filter, memory);
+    assert!(world.asked.last().is_some_and(|path| path.starts_with("/search/issues")), "{:?}", world.asked);
+    assert_eq!((memory.synced_at, memory.cut), (None, false));
 }
 
 #[test]
@@ -264,6 +316,22 @@ fn an_excluded_repository_is_neither_asked_for_nor_recorded() {
     let mut world = World::default();
     let (_, events, _) = walk(&mut world, &filter, Memory::default());
     assert_eq!(ids(&events), ["github:comment:4", "github:commit:c5", "github:repository:2"]);
+    assert!(world.asked.iter().all(|path| !path.contains("/me/one/")), "{:?}", world.asked);
+}
+
+#[test]
+fn a_thread_that_waits_is_not_read_once_its_repository_is_excluded() {
+    // The first of the threads is refused, so that all of them wait.
+    let mut whole = World::default();
+    walk(&mut whole, &Filter::default(), Memory::default());
+    let first = whole.asked.iter().position(|path| path.contains("/comments")).unwrap() + 1;
+    let mut world = World { instead: Some((first, 403)), ..World::default() };
+    let (memory, ..) = walk(&mut world, &Filter::default(), Memory::default());
+    assert_eq!(memory.threads.keys().collect::<Vec<_>>(), ["me/one#1", "me/one#2", "them/lib#7"]);
+    let filter = Filter { include: Vec::new(), exclude: vec!["me/one".to_owned()] };
+    let mut world = World::default();
+    let (_, events, _) = walk(&mut world, &filter, memory);
+    assert_eq!(ids(&events), ["github:comment:4"]);
     assert!(world.asked.iter().all(|path| !path.contains("/me/one/")), "{:?}", world.asked);
 }
 
