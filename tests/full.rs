@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 use crate::support::{Daemon, Home, prompt, until};
 
 /// Sets the limit on the size of the files that this process may write; says whether the tool for it is there.
-fn limit_files(daemon: &Daemon, bytes: &str) -> bool {
+pub fn limit_files(daemon: &Daemon, bytes: &str) -> bool {
     let (pid, limit) = (daemon.pid().to_string(), format!("--fsize={bytes}:"));
     Command::new("prlimit").args(["--pid", &pid, &limit]).status().is_ok_and(|status| status.success())
 }
 
 /// A prompt of so many bytes that do not compress away.
-fn long(id: &str, bytes: usize) -> Value {
+pub fn long(id: &str, bytes: usize) -> Value {
     let words: String =
         (0..bytes / 16).map(|i| format!("{:016x}", (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
     prompt(id, "full", &words, "2026-01-01T00:00:00Z")

@@ -5,6 +5,7 @@ use std::process::{Output, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::full::{limit_files, long};
 use crate::support::github::{GitHub, TOKEN};
 use crate::support::{Daemon, Home, until};
 
@@ -72,7 +73,7 @@ fn ids(events: &[Value]) -> Vec<&str> {
 
 /// Whether any file below this folder holds these bytes, as they are or as hexadecimal digits.
 fn holds(folder: &std::path::Path, words: &str) -> Vec<String> {
-    let hex: String = words.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hex = clone_schema::text::hex(words.as_bytes());
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap().flatten() {
         let path = entry.path();
@@ -328,4 +329,103 @@ fn nothing_is_asked_before_somebody_connects_and_plain_http_leads_nowhere_else()
     let refused = home.command().arg("daemon").output().unwrap();
     let told = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(!refused.status.success() && told.contains("must be `https://`"), "{told}");
+}
+
+/// What GitHub told while the log took nothing is asked for again: a cursor never leads what is recorded.
+#[test]
+fn what_the_log_refuses_is_read_again() {
+    let github = GitHub::start();
+    let home = home(&github, "");
+    let daemon = home.start();
+    connected(&home, &daemon);
+    {
+        let mut world = github.world();
+        let words = long("words", 100_000)["prompt"].clone();
+        let pushed = world.commit("aa6", words.as_str().unwrap(), 1);
+        world.add("/repos/user1/dates/commits", pushed);
+        world.lists.get_mut("/user/repos").unwrap()[0]["pushed_at"] = "2026-01-06T00:00:00Z".into();
+    }
+    if !limit_files(&daemon, "32768") {
+        eprintln!("SKIPPED: what_the_log_refuses_is_read_again (no prlimit)");
+        return;
+    }
+    let told = home.json(&["source", "sync", "github"]);
+    assert!(told["problem"].is_string() && told["not_before"].is_string(), "{told}");
+    assert!(limit_files(&daemon, "unlimited"));
+    daemon.kill();
+    // The wait after a failure is over.
+    let kept = std::fs::read_to_string(home.path("github.json")).unwrap();
+    let mut kept: Value = serde_json::from_str(&kept).unwrap();
+    assert!(kept["problem"].is_string(), "{kept}");
+    (kept["not_before"], kept["synced_at"]) = (Value::Null, Value::Null);
+    std::fs::write(home.path("github.json"), kept.to_string()).unwrap();
+    let daemon = home.start();
+    let read = || Some(daemon.get("/api/sources/github/").body).filter(|told| told["syncs"].as_u64() > Some(0));
+    let told = until(read).expect("GitHub is read");
+    assert_eq!((&told["problem"], &told["read"]["recorded"]), (&Value::Null, &json!(1)), "{told}");
+    assert!(ids(&events(&daemon)).contains(&"github:commit:aa6"));
+}
+
+/// What the message about a lost key says works: connect again, or end the connection.
+#[test]
+fn without_its_key_a_connection_is_told_of_and_made_anew_or_ended() {
+    for ends in [false, true] {
+        let github = GitHub::start();
+        let home = home(&github, "");
+        let daemon = home.start();
+        connected(&home, &daemon);
+        daemon.stop();
+        std::fs::write(home.path("secrets.keys"), format!("{}\n", "ab".repeat(32))).unwrap();
+        let daemon = home.start();
+        let problems = || Some(daemon.get("/api/monitoring/status/").body["problems"].to_string());
+        let told = until(|| problems().filter(|told| told.contains("connect again"))).expect("it is told");
+        assert!(told.contains("secrets.keys"), "{told}");
+        if ends {
+            let gone = home.json(&["source", "disconnect", "github"]);
+            assert_eq!((&gone["connected"], &gone["problem"]), (&json!(false), &Value::Null), "{gone}");
+        } else {
+            assert_eq!(connected(&home, &daemon)["problem"], Value::Null);
+        }
+        assert_eq!(problems().as_deref(), Some("[]"));
+    }
+}
+
+/// Whoever asks for a walk during one that ends for good waits for no other.
+#[test]
+fn asked_for_during_a_walk_that_ends_in_a_refusal_a_sync_ends_too() {
+    let github = GitHub::start();
+    let home = home(&github, "");
+    let daemon = home.start();
+    connected(&home, &daemon);
+    let sync = || daemon.post("/api/sources/github/sync/", &json!({})).body;
+    let told = || daemon.get("/api/sources/github/").body;
+    let mut world = github.world();
+    sync();
+    until(|| Some(told()).filter(|told| told["syncing"] == true)).expect("a walk begins");
+    let asked = sync();
+    world.revoked = true;
+    drop(world);
+    let over = until(|| Some(told()).filter(|told| told["syncs"].as_u64() >= asked["done_at"].as_u64()));
+    assert_eq!(over.expect("it ends")["needs_reauth"], true);
+}
+
+/// A token that arrives after the person ended the connection, or began another, connects nothing.
+#[test]
+fn a_code_that_is_entered_too_late_connects_nothing() {
+    let github = GitHub::start();
+    let home = home(&github, "client_id = \"Iv1.test\"\n");
+    let daemon = home.start();
+    assert!(daemon.post("/api/sources/github/", &json!({})).body["device"].is_object());
+    let mut world = github.world();
+    world.device = [json!({"access_token": TOKEN, "token_type": "bearer", "scope": "read:user"})].into();
+    let came = github.came();
+    until(|| (github.came() > came).then_some(())).expect("it asks whether the code was entered");
+    assert_eq!(daemon.call("DELETE", "/api/sources/github/", None).status, 200);
+    drop(world);
+    // The thread that reads is done with the first when it asks about the second.
+    github.world().device.push_back(json!({"error": "access_denied"}));
+    let output = home.run(&["source", "connect", "github"]);
+    assert!(!output.status.success() && told_error(&output).contains("you refused it"), "{output:?}");
+    assert_eq!(daemon.get("/api/sources/github/").body["connected"], false);
+    assert!(!home.path("secrets.sealed").exists());
 }

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -19,6 +20,8 @@ type Answer = (u16, Vec<(String, String)>, Value);
 pub struct GitHub {
     pub base: String,
     world: Arc<Mutex<World>>,
+    /// Questions that came; whoever holds the world keeps them from being answered.
+    came: Arc<AtomicUsize>,
 }
 
 /// What it holds and what it was asked.
@@ -63,14 +66,20 @@ impl GitHub {
         };
         world.fill();
         let world = Arc::new(Mutex::new(world));
-        let served = world.clone();
+        let came = Arc::new(AtomicUsize::new(0));
+        let served = (world.clone(), came.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let world = served.clone();
-                std::thread::spawn(move || serve(stream, &world));
+                let (world, came) = served.clone();
+                std::thread::spawn(move || serve(stream, &world, &came));
             }
         });
-        Self { base, world }
+        Self { base, world, came }
+    }
+
+    /// Questions that came, answered or not.
+    pub fn came(&self) -> usize {
+        self.came.load(Ordering::SeqCst)
     }
 
     pub fn world(&self) -> std::sync::MutexGuard<'_, World> {
@@ -276,10 +285,11 @@ impl World {
     }
 }
 
-fn serve(stream: TcpStream, world: &Mutex<World>) {
+fn serve(stream: TcpStream, world: &Mutex<World>, came: &AtomicUsize) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut stream = stream;
     while let Some(asked) = read(&mut reader) {
+        came.fetch_add(1, Ordering::SeqCst);
         let (status, headers, body) = {
             let mut world = world.lock().unwrap();
             let answer = world.answer(&asked);

@@ -35,6 +35,8 @@ const HEADERS: [(&str, &str); 2] = [("accept", "application/vnd.github+json"), (
 pub struct Github {
     outside: Outside,
     secrets: Secrets,
+    /// Connections begin and end one at a time: a keychain may wait for the person, and `state` does not wait for it.
+    changing: Mutex<()>,
     state: Mutex<State>,
     woken: Condvar,
 }
@@ -43,6 +45,8 @@ pub struct Github {
 #[derive(Default)]
 struct State {
     loaded: bool,
+    /// Why what is kept of it cannot be read.
+    broken: Option<String>,
     connected: bool,
     memory: Memory,
     /// Grows with every connecting and disconnecting: a walk of before keeps nothing.
@@ -65,12 +69,29 @@ impl Github {
             store => store,
         };
         let secrets = Secrets::new(store, &paths.secrets, &paths.secrets_keys);
-        Self { outside: Outside::default(), secrets, state: Mutex::default(), woken: Condvar::new() }
+        let (changing, state) = (Mutex::default(), Mutex::default());
+        Self { outside: Outside::default(), secrets, changing, state, woken: Condvar::new() }
+    }
+
+    fn change(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A walk, and what became of what it read.
+struct Reading<'a> {
+    walk: Walk<'a>,
+    /// The connection that it reads for.
+    turn: u64,
+    /// How far everything that was read is in the log.
+    saved: Memory,
+    /// Whether the log refused what was read last.
+    refused: bool,
+    answer: IngestReply,
 }
 
 /// `POST /api/sources/github/`
@@ -100,22 +121,21 @@ impl Engine {
 
     /// Connects with a token, or begins the device flow and answers with its code.
     fn github_connect(&self, body: Connecting) -> Result<Reply, Fault> {
-        self.github_loaded()?;
         match body.token {
             Some(token) => {
                 let token = Secret::new(&token).ok_or_else(|| {
                     Fault::invalid("'token' is no token: it is empty, too long, or holds spaces")
                         .hint("make one at github.com/settings/tokens")
                 })?;
-                self.github_accept(&token)?;
+                self.github_accept(&token, None)?;
             }
             None => self.github_device()?,
         }
         self.github_get()
     }
 
-    /// Asks whose token it is, and keeps it.
-    fn github_accept(&self, token: &Secret) -> Result<(), Fault> {
+    /// Asks whose token it is, and keeps it; one that came of a device flow only while that one waits.
+    fn github_accept(&self, token: &Secret, flow: Option<&Device>) -> Result<(), Fault> {
         let question = Question { path: Account::PATH.to_owned(), etag: None };
         let answer = self.github_ask(&question, token).map_err(|error| unreachable_fault(&error))?;
         if answer.status == 401 {
@@ -130,8 +150,12 @@ impl Engine {
         let login = account.login.clone();
         let memory = account.memory();
         {
-            let mut state = self.github.state();
+            let _turn = self.github.change();
+            if flow.is_some_and(|flow| !self.github.state().waits_for(flow)) {
+                return Ok(());
+            }
             self.github.secrets.set(NAME, token).map_err(|error| secrets_fault(&error))?;
+            let mut state = self.github.state();
             keep(&self.paths.github, &memory);
             *state = State { loaded: true, connected: true, memory, wanted: true, ..state.over() };
         }
@@ -153,19 +177,20 @@ impl Engine {
             Fault::new(fault::Kind::Conflict, why)
                 .hint("look at `client_id` under `[github]`, and whether its app has the device flow on")
         })?;
+        let turn = self.github.change();
         let mut state = self.github.state();
         (state.device, state.told) = (Some(device), None);
-        drop(state);
+        drop((state, turn));
         self.github_wake();
         Ok(())
     }
 
     /// Ends the connection: the token goes, what was read stays.
     fn github_disconnect(&self) -> Result<Reply, Fault> {
-        self.github_loaded()?;
         {
-            let mut state = self.github.state();
+            let _turn = self.github.change();
             let there = self.github.secrets.remove(NAME).map_err(|error| secrets_fault(&error))?;
+            let mut state = self.github.state();
             if !there && state.device.is_none() {
                 return Err(Fault::new(fault::Kind::Conflict, "GitHub is not connected")
                     .hint("`clone source connect github` connects it"));
@@ -214,7 +239,7 @@ impl Engine {
 
     /// What is said of GitHub.
     pub(super) fn github_told(&self) -> Value {
-        let broken = self.github_loaded().err().map(|fault| fault.message);
+        let _told = self.github_loaded();
         let state = self.github.state();
         let memory = &state.memory;
         let device = state.device.as_ref().map(|device| {
@@ -223,7 +248,8 @@ impl Engine {
         json!({
             "connected": state.connected, "login": memory.login, "scopes": memory.scopes,
             "needs_reauth": memory.needs_reauth, "last_synced_at": memory.synced_at, "syncing": state.walking,
-            "syncs": state.walks, "not_before": memory.not_before, "problem": broken.or_else(|| memory.problem.clone()), "read": state.read,
+            "syncs": state.walks, "not_before": memory.not_before,
+            "problem": state.broken.as_ref().or(memory.problem.as_ref()), "read": state.read,
             "device": device, "device_ended": state.told,
         })
     }
@@ -231,18 +257,28 @@ impl Engine {
     /// What the person must do about it, for `status`.
     pub(super) fn github_problem(&self) -> Option<String> {
         let state = self.github.state();
-        state.memory.problem.clone().filter(|_| state.connected).map(|problem| format!("github: {problem}"))
+        let problem = state.memory.problem.as_ref().filter(|_| state.connected);
+        state.broken.as_ref().or(problem).map(|problem| format!("github: {problem}"))
     }
 
-    /// Looks once at what is kept of the connection.
+    /// Looks at what is kept of the connection, until that is known.
     fn github_loaded(&self) -> Result<(), Fault> {
-        let mut state = self.github.state();
-        if !state.loaded {
-            state.connected = self.github.secrets.get(NAME).map_err(|error| secrets_fault(&error))?.is_some();
-            let kept = std::fs::read(&self.paths.github).ok().filter(|_| state.connected);
-            state.memory = kept.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-            state.loaded = true;
+        if self.github.state().loaded {
+            return Ok(());
         }
+        let token = self.github.secrets.get(NAME);
+        let mut state = self.github.state();
+        // A connection that began or ended meanwhile knows better.
+        if state.loaded {
+            return Ok(());
+        }
+        let token = token.map_err(|error| {
+            state.broken = Some(error.to_string());
+            secrets_fault(&error)
+        })?;
+        (state.loaded, state.connected, state.broken) = (true, token.is_some(), None);
+        let kept = std::fs::read(&self.paths.github).ok().filter(|_| state.connected);
+        state.memory = kept.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
         Ok(())
     }
 
@@ -265,11 +301,11 @@ impl Engine {
 
     /// Does what is due: asks whether the code was entered, or reads GitHub; `going` says whether to go on.
     pub fn github_step(&self, going: &dyn Fn() -> bool) {
-        if let Err(fault) = self.github_loaded() {
-            self.trouble(NAME, &format!("github: {fault}"));
+        self.github_poll();
+        // Where what is kept cannot be read, `status` says so.
+        if self.github_loaded().is_err() {
             return;
         }
-        self.github_poll();
         let (memory, turn) = {
             let mut state = self.github.state();
             if !state.connected || !state.memory.due(clock::now(), state.wanted) {
@@ -279,15 +315,18 @@ impl Engine {
             (state.memory.clone(), state.turn)
         };
         let going = || going() && self.github.state().turn == turn;
-        let walked = self.github_walk(memory, &going);
+        let (memory, read) = self.github_walk(memory, turn, &going);
         let mut state = self.github.state();
         if state.turn != turn {
             return;
         }
         (state.walking, state.walks) = (false, state.walks + 1);
-        let (memory, read) = walked;
         keep(&self.paths.github, &memory);
         (state.memory, state.read) = (memory, read);
+        // Who asked for another walk meanwhile is told how this one ended, where no other follows.
+        if state.wanted && !state.memory.due(clock::now(), true) {
+            (state.wanted, state.walks) = (false, state.walks + 1);
+        }
     }
 
     /// Asks whether the person entered the code.
@@ -306,75 +345,90 @@ impl Engine {
         let over = match polled {
             Polled::Waiting => {
                 let mut state = self.github.state();
-                // Another may have begun meanwhile.
-                if state.device.as_ref().is_some_and(|waiting| waiting.user_code == device.user_code) {
+                if state.waits_for(&device) {
                     state.device = Some(device);
                 }
                 return;
             }
             Polled::Over(why) => why,
-            Polled::Token(token) => match Secret::new(&token).map(|token| self.github_accept(&token)) {
+            Polled::Token(token) => match Secret::new(&token).map(|token| self.github_accept(&token, Some(&device))) {
                 Some(Ok(())) => return,
                 Some(Err(fault)) => fault.to_string(),
                 None => "GitHub gave a token that no header can carry".to_owned(),
             },
         };
         let mut state = self.github.state();
-        (state.device, state.told) = (None, Some(over));
+        if state.waits_for(&device) {
+            (state.device, state.told) = (None, Some(over));
+        }
     }
 
     /// Walks through GitHub; how far it came and what it read.
-    fn github_walk(&self, memory: Memory, going: &dyn Fn() -> bool) -> (Memory, Value) {
+    fn github_walk(&self, memory: Memory, turn: u64, going: &dyn Fn() -> bool) -> (Memory, Value) {
         let filter = Filter { include: Vec::new(), exclude: self.excluded() };
-        let mut walk = Walk::new(self.config.github.api.as_str(), &filter, memory);
-        let mut answer = IngestReply::default();
-        let failed = self.github_questions(&mut walk, &mut answer, going).err();
-        let mut memory = walk.memory().clone();
+        let walk = Walk::new(self.config.github.api.as_str(), &filter, memory);
+        let saved = walk.memory().clone();
+        let mut reading = Reading { walk, turn, saved, refused: false, answer: IngestReply::default() };
+        let failed = self.github_questions(&mut reading, going).err();
+        let read = self.github_mark(&reading.walk, &reading.answer);
+        // What the log did not take is read again.
+        let mut memory = if reading.refused { reading.saved } else { reading.walk.memory().clone() };
         if let Some(why) = failed {
             tracing::info!("GitHub: {why}");
             memory.failed(&why, clock::now());
         }
-        (memory, self.github_mark(&walk, &answer))
+        (memory, read)
     }
 
     /// Asks one question after the other until the walk ends, halts or is told to.
-    fn github_questions(
-        &self,
-        walk: &mut Walk<'_>,
-        answer: &mut IngestReply,
-        going: &dyn Fn() -> bool,
-    ) -> Result<(), String> {
+    fn github_questions(&self, reading: &mut Reading<'_>, going: &dyn Fn() -> bool) -> Result<(), String> {
         let token = self.github.secrets.get(NAME).map_err(|error| error.to_string())?;
         let token = token.ok_or_else(|| "the token is gone; connect again".to_owned())?;
         let mut asked = 0;
-        while let Some(question) = walk.question() {
-            let got = self.github_ask(&question, &token).map_err(|error| error.to_string())?;
+        while let Some(question) = reading.walk.question() {
+            let got = self.github_ask(&question, &token);
             // What came too late for a connection that ended is not recorded.
             if !going() {
                 return Ok(());
             }
-            if let Some(halt) = self.github_take(walk, &got, answer)? {
+            let halt = match got {
+                Ok(got) => self.github_take(reading, &got)?,
+                Err(error) => reading.walk.fails(&error.to_string(), clock::now()).err(),
+            };
+            if let Some(halt) = halt {
                 tracing::info!("GitHub: {halt}");
                 return Ok(());
             }
             asked += 1;
             if asked % SAVE_EVERY == 0 {
-                keep(&self.paths.github, walk.memory());
+                self.github_save(reading);
             }
         }
         Ok(())
     }
 
+    /// Remembers how far a walk came, while its connection is the one that holds.
+    fn github_save(&self, reading: &mut Reading<'_>) {
+        reading.saved = reading.walk.memory().clone();
+        let state = self.github.state();
+        if state.turn == reading.turn {
+            keep(&self.paths.github, &reading.saved);
+        }
+    }
+
     /// Records what an answer holds before the walk is remembered to have read it.
-    fn github_take(&self, walk: &mut Walk<'_>, got: &Answer, answer: &mut IngestReply) -> Result<Option<Halt>, String> {
+    fn github_take(&self, reading: &mut Reading<'_>, got: &Answer) -> Result<Option<Halt>, String> {
         let mut events: Vec<Event> = Vec::new();
-        let halt = walk.take(got, clock::now(), &mut |event| events.push(event)).err();
+        let halt = reading.walk.take(got, clock::now(), &mut |event| events.push(event)).err();
         if !events.is_empty() {
             let mut batch = IngestReply::default();
-            self.record_events(events, &mut batch).map_err(|fault| fault.to_string())?;
-            answer.accepted += batch.accepted;
-            answer.duplicates += batch.duplicates;
-            answer.forgotten += batch.forgotten;
+            self.record_events(events, &mut batch).map_err(|fault| {
+                reading.refused = true;
+                fault.to_string()
+            })?;
+            reading.answer.accepted += batch.accepted;
+            reading.answer.duplicates += batch.duplicates;
+            reading.answer.forgotten += batch.forgotten;
         }
         Ok(halt)
     }
@@ -409,6 +463,11 @@ impl Engine {
 }
 
 impl State {
+    /// Whether this device flow is the one that waits; another may have begun meanwhile, or none may be wanted any more.
+    fn waits_for(&self, flow: &Device) -> bool {
+        self.device.as_ref().is_some_and(|waiting| waiting.user_code == flow.user_code)
+    }
+
     /// What comes after a connection began or ended: the walks before it keep nothing.
     fn over(&self) -> Self {
         Self { turn: self.turn + 1, walks: self.walks + u64::from(self.walking), ..Self::default() }
