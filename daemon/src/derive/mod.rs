@@ -9,6 +9,7 @@
 pub mod conflicts;
 pub mod forget;
 pub mod history;
+mod holders;
 pub mod imports;
 pub mod judging;
 pub mod keep;
