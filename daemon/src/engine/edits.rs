@@ -103,7 +103,7 @@ impl Engine {
         let ended_at = asked.ended_at.unwrap_or(started_at);
         ordered(started_at, ended_at)?;
         let told = Episode {
-            id: format!("epi_{}", &blake3::hash(event.as_bytes()).to_hex()[..16]),
+            id: clone_schema::id::episode("", &event),
             title: line("title", title)?,
             started_at,
             ended_at,
