@@ -41,7 +41,6 @@ impl Engine {
             "episodes_delete" => self.episodes_delete(id),
             "profile_set" => self.profile_set(&body(call)?),
             "profile_delete" => self.profile_delete(),
-            "retention_run" => self.retention_run(&body(call)?),
             other => Err(Fault::internal(format!("operation `{other}` has no method"))),
         }
     }
