@@ -122,6 +122,8 @@ fn an_episode_is_told_changed_and_taken_away_and_a_rebuild_keeps_it() {
     for key in ["title", "summary", "started_at", "ended_at", "tags", "open_ends"] {
         assert_eq!(made.body[key], body[key], "{key}");
     }
+    let first = made.body["evidence"][0]["id"].as_str().unwrap();
+    assert_eq!(made.body["id"], clone_schema::id::episode("", first), "as the id of any other episode");
     let path = format!("/api/memory/episodes/{}/", made.body["id"].as_str().unwrap());
     let changed = patch(&daemon, &path, &json!({"title": "A long walk", "summary": "It rained."}));
     assert_eq!(

@@ -432,7 +432,11 @@ fn what_was_forgotten_stays_so_where_the_list_of_it_is_lost() {
 fn what_a_rule_keeps_no_longer_is_forgotten_and_nothing_else_is() {
     let home = Home::new();
     let daemon = home.start();
-    assert_eq!(daemon.post("/api/memory/retention/", &json!({})).status, 400, "there is no rule");
+    let refused = daemon.post("/api/memory/retention/", &json!({}));
+    assert_eq!(refused.status, 400, "there is no rule");
+    assert!(refused.body["hint"].as_str().is_some_and(|hint| hint.contains("max_days")), "{}", refused.body);
+    let refused = daemon.post("/api/memory/forget/", &json!({})).body;
+    assert!(refused["hint"].as_str().is_some_and(|hint| hint.contains("source")), "{refused}");
     daemon.stop();
     let rules = "[retention.\"agent.prompt\"]\nmax_days = 400\n[retention.\"agent.response\"]\nmax_mb = 1\n";
     std::fs::write(home.path("config.toml"), rules).unwrap();

@@ -374,7 +374,8 @@ pub struct ForgetReply {
     pub yours: Vec<String>,
     /// Quarantined files that went along.
     pub quarantined: usize,
-    /// Lines that stood nowhere else, by which every file can be searched.
+    /// Lines that stood nowhere else, by which every file can be searched; of what goes, only the first 20,000 lines are
+    /// held against what stays.
     #[serde(default)]
     pub lines: usize,
     /// With how many of them every file was searched; none in a dry run, or where there is no such line.

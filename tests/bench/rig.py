@@ -83,23 +83,34 @@ class Feed:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.connect(path)
         self.sock.sendall(b"GET /api/events/stream/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        self.lines = self.sock.makefile("rb")
-        if b" 200 " not in self.lines.readline():
+        self.rest = b""
+        if b" 200 " not in (self.line(time.monotonic() + READY_SECONDS) or b""):
             raise RuntimeError("there is no stream of events")
+
+    def line(self, until):
+        """The next line; None when it is not whole by then, and what came of it stays for the next call."""
+        # Not `makefile`: a file made of a socket reads nothing more once it has timed out.
+        while b"\n" not in self.rest:
+            left = until - time.monotonic()
+            if left <= 0:
+                return None
+            self.sock.settimeout(left)
+            try:
+                more = self.sock.recv(65536)
+            except TimeoutError:
+                return None
+            if not more:
+                raise ConnectionError("the daemon hung up")
+            self.rest += more
+        line, _, self.rest = self.rest.partition(b"\n")
+        return line
 
     def waits_for(self, word, seconds):
         """Whether an event that holds this word is recorded within so many seconds."""
         word, until = word.encode(), time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            self.sock.settimeout(left)
-            try:
-                line = self.lines.readline()
-            except TimeoutError:
-                return False
+        while (line := self.line(until)) is not None:
             if word in line:
                 return True
-            if not line:
-                raise ConnectionError("the daemon hung up")
         return False
 
 

@@ -25,6 +25,8 @@ use crate::paths::Paths;
 
 /// Tombstones in one event.
 const STONES_PER_EVENT: usize = 1_000;
+/// What to do where nothing says what to forget.
+pub const CRITERIA: &str = "give one or more of id, session_id, app, source, project, from, to, text";
 /// Folders inside each other that are looked through for files that go.
 const DEPTH_MAX: usize = 12;
 
@@ -65,13 +67,29 @@ pub struct Forgot {
     pub marks: Vec<String>,
 }
 
+/// Why nothing was forgotten, or not all of it yet.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Whoever asks must change something first: what is wrong, and what to do about it.
+    Asked(String, &'static str),
+    /// It could not be done; what was begun is gone on with by itself.
+    Failed(String),
+}
+
+impl From<DeriveError> for Refusal {
+    fn from(error: DeriveError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
 impl Derive {
     /// Forgets what is wanted, or says what would go.
     ///
     /// The door is shut before the log is read to its end: what is answered meanwhile would rest on what goes.
-    pub(super) fn forget(&mut self, request: &ForgetRequest) -> Result<Forgot, String> {
-        let selection = Selection::of(request).ok_or("say what is to be forgotten")?;
-        self.forget_barred(selection, request, "person").map_err(|error| error.to_string())
+    pub(super) fn forget(&mut self, request: &ForgetRequest) -> Result<Forgot, Refusal> {
+        let nothing = || Refusal::Asked("nothing says what to forget".to_owned(), CRITERIA);
+        let selection = Selection::of(request).ok_or_else(nothing)?;
+        Ok(self.forget_barred(selection, request, "person")?)
     }
 
     /// Forgets what is selected while nobody is answered; `by` is `person` or `retention`.
@@ -82,14 +100,12 @@ impl Derive {
         by: &str,
     ) -> Result<Forgot, DeriveError> {
         // Its journal would be written over.
-        if self.emptied || self.log.erasure().is_some() {
-            self.go_on_forgetting()?;
-        }
+        self.go_on_forgetting()?;
         if !request.dry_run {
             self.bar(true);
         }
         let forgot = self.forget_selected(selection, request, by);
-        if self.log.erasure().is_none() && !self.emptied {
+        if !self.log.is_erasing() && !self.emptied {
             self.bar(false);
         }
         forgot

@@ -9,6 +9,7 @@
 pub mod conflicts;
 pub mod forget;
 pub mod history;
+mod holders;
 pub mod imports;
 pub mod judging;
 pub mod keep;
@@ -26,6 +27,7 @@ pub mod snapshot;
 pub mod vault;
 pub mod versions;
 pub mod view;
+mod wish;
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
@@ -45,12 +47,13 @@ use crate::memory::vault::disk::{Blocked, Disk};
 use crate::paths::Paths;
 use crate::state::{Batch, Mend, State, StateError};
 use conflicts::Conflicts;
-use forget::Forgot;
+use forget::{Forgot, Refusal};
 use keep::{Keeper, Kept};
 use progress::Progress;
 use retain::Retention;
 use snapshot::Snapshot;
 use view::{Changes, View};
+use wish::Wish;
 
 /// Events folded under one write lock, so that readers wait no longer than this takes.
 const FOLD_EVENTS: usize = 16;
@@ -76,7 +79,7 @@ const RETRY: Duration = Duration::from_secs(1);
 const SETTLE: Duration = Duration::from_secs(2);
 
 /// Where the answer to a wish to forget goes.
-type Told = SyncSender<Result<Forgot, String>>;
+pub type Told = SyncSender<Result<Forgot, Refusal>>;
 
 /// How often an index is mended in one turn: what wrote over its files may still be at it when the first mend is done.
 const MENDS_MAX: u32 = 5;
@@ -151,8 +154,8 @@ pub struct Derive {
     /// What the last look could not read; nothing is written there and nothing there is deleted.
     blocked: Blocked,
     paths: Paths,
-    /// What is to be forgotten next.
-    wishes: Vec<(Box<ForgetRequest>, Told)>,
+    /// What is to go next.
+    wishes: Vec<Wish>,
     /// Everything derived was thrown away and is not folded anew yet.
     emptied: bool,
     /// When files may be written again, after the system refused one.
@@ -272,30 +275,32 @@ impl Derive {
     pub fn run(mut self, wakes: &Receiver<Wake>) {
         stand_back();
         loop {
-            let mut waiting = Vec::new();
-            let mut shutdown = false;
-            match wakes.recv_timeout(self.patience()) {
-                Ok(wake) => shutdown = self.note(wake, &mut waiting),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => shutdown = true,
-            }
-            while let Ok(wake) = wakes.try_recv() {
-                shutdown |= self.note(wake, &mut waiting);
-            }
-            let outcome = self.step(!waiting.is_empty() || shutdown);
-            self.report_and_retry(&outcome);
-            for settled in waiting {
-                let answer = outcome.as_ref().map(|()| self.cursor()).map_err(ToString::to_string);
-                let _gone = settled.send(answer);
-            }
-            for (wish, told) in std::mem::take(&mut self.wishes) {
-                let _gone = told.send(self.forget(&wish));
-            }
-            if shutdown {
+            let first = match wakes.recv_timeout(self.patience()) {
+                Ok(wake) => Some(wake),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => Some(Wake::Shutdown),
+            };
+            if self.turn(first.into_iter().chain(wakes.try_iter())) {
                 self.keep_learned(Snapshot::is_stale);
                 return;
             }
         }
+    }
+
+    /// Takes what woke it, does what is due, and answers whoever waits; says whether it is to end.
+    fn turn(&mut self, wakes: impl Iterator<Item = Wake>) -> bool {
+        let (mut waiting, mut shutdown) = (Vec::new(), false);
+        for wake in wakes {
+            shutdown |= self.note(wake, &mut waiting);
+        }
+        let outcome = self.step(!waiting.is_empty() || shutdown);
+        self.report_and_retry(&outcome);
+        for settled in waiting {
+            let answer = outcome.as_ref().map(|()| self.cursor()).map_err(ToString::to_string);
+            let _gone = settled.send(answer);
+        }
+        self.grant(&outcome);
+        shutdown
     }
 
     fn note(&mut self, wake: Wake, waiting: &mut Vec<SyncSender<Result<Position, String>>>) -> bool {
@@ -309,14 +314,10 @@ impl Derive {
                 self.write_at = None;
                 waiting.push(settled);
             }
-            Wake::Deletions(meant, decided) => {
-                let answer = self.decide(meant).map_err(|error| error.to_string());
-                self.vault_at = Some(Instant::now());
-                let _gone = decided.send(answer);
-            }
-            Wake::Delete(path, deleted) => drop(deleted.send(self.delete(&path))),
-            Wake::Retain(trust_clock, told) => drop(told.send(self.retain(trust_clock))),
-            Wake::Forget(wish, told) => self.wishes.push((wish, told)),
+            Wake::Deletions(meant, decided) => self.wishes.push(Wish::Decide(meant, decided)),
+            Wake::Delete(path, deleted) => self.wishes.push(Wish::Delete(path, deleted)),
+            Wake::Retain(trust_clock, told) => self.wishes.push(Wish::Retain(trust_clock, told)),
+            Wake::Forget(request, told) => self.wishes.push(Wish::Forget(request, told)),
             Wake::Shutdown => return true,
         }
         false
@@ -355,9 +356,7 @@ impl Derive {
 
     fn try_step(&mut self, settle: bool) -> Result<(), DeriveError> {
         let now = Instant::now();
-        if self.emptied || self.log.erasure().is_some() {
-            self.go_on_forgetting()?;
-        }
+        self.go_on_forgetting()?;
         self.pass(settle)?;
         if now >= self.tick_at {
             self.tick_at = now + TICK;

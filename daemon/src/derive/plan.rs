@@ -22,6 +22,8 @@ use crate::memory::vault::{Author, hash};
 const SCAN: usize = 1_000;
 /// Lines of what is forgotten by which it is looked for, at most.
 const PHRASES_MAX: usize = 5_000;
+/// Lines of what is forgotten that are held against all that stays, at most: an automaton is made of them.
+const LINES_MAX: usize = 4 * PHRASES_MAX;
 /// How often what follows from what follows is looked for.
 const ROUNDS: usize = 5;
 /// Bytes of an id that nobody writes by chance.
@@ -125,6 +127,34 @@ pub fn plan(log: &Log, view: &View, selection: &Selection, vault: bool) -> Resul
     Ok(plan)
 }
 
+/// Lines by which what is forgotten is known again; no more than [`LINES_MAX`].
+struct Lines {
+    /// The words that were asked for: whatever else is cut, they are looked for.
+    asked: Option<String>,
+    others: BTreeSet<String>,
+}
+
+impl Lines {
+    fn new(asked: Option<&str>) -> Self {
+        Self { asked: asked.map(str::to_owned), others: BTreeSet::new() }
+    }
+
+    fn take(&mut self, said: &str) {
+        let most = LINES_MAX - usize::from(self.asked.is_some());
+        for line in phrases(said).filter(|line| self.asked.as_ref() != Some(line)) {
+            if self.others.len() >= most {
+                return;
+            }
+            self.others.insert(line);
+        }
+    }
+
+    /// Those that were asked for, then the others in their order.
+    fn listed(self) -> Vec<String> {
+        self.asked.into_iter().chain(self.others).collect()
+    }
+}
+
 struct Planner<'a> {
     log: &'a Log,
     view: &'a View,
@@ -159,8 +189,7 @@ pub(super) fn each(log: &Log, until: Position, mut take: impl FnMut(&Record)) ->
 impl Planner<'_> {
     /// Takes what was asked for; gives the lines by which it is known again.
     fn select(&mut self, selection: &Selection) -> Result<Vec<String>, LogError> {
-        let (mut lines, mut found) = (BTreeSet::new(), Vec::new());
-        lines.extend(selection.text().map(str::to_owned));
+        let (mut lines, mut found) = (Lines::new(selection.text()), Vec::new());
         each(self.log, self.view.cursor, |record| {
             let Some(known) = Known::of(record).filter(|known| selection.takes(record, known)) else { return };
             let text = match &known {
@@ -169,7 +198,7 @@ impl Planner<'_> {
             };
             if !matches!(&known, Known::Internal(internal) if matches!(internal.payload, Payload::PredictionMade { .. }))
             {
-                lines.extend(phrases(&said(&known)));
+                lines.take(&said(&known));
             }
             found.push((record.position.0, record.topic, record.id.clone(), text));
         })?;
@@ -179,7 +208,7 @@ impl Planner<'_> {
             self.plan.gone.insert(position, topic);
             self.ids.insert(id);
         }
-        Ok(lines.into_iter().collect())
+        Ok(lines.listed())
     }
 
     /// Folds everything else, and drops the lines that it says as well: they give nothing away.
@@ -413,4 +442,26 @@ fn finder(lines: &[String]) -> Result<AhoCorasick, LogError> {
 #[must_use]
 pub fn may_go(log: &Log, doomed: &Doomed, bytes: &[u8]) -> bool {
     doomed.holds.contains(&log.keyed(Of::Bytes, hash(bytes).as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_bounded_and_the_words_that_were_asked_for_come_first() {
+        for (asked, others) in [(None, LINES_MAX), (Some("zebra"), LINES_MAX - 1)] {
+            let mut lines = Lines::new(asked);
+            for number in 0..LINES_MAX + 10 {
+                lines.take(&format!("the line of number {number:06}\nthe line of number 000000\nshort"));
+            }
+            let listed = lines.listed();
+            assert_eq!(listed.first().map(String::as_str), asked.or(Some("the line of number 000000")));
+            assert_eq!(listed.len(), LINES_MAX);
+            assert_eq!(listed.last(), Some(&format!("the line of number {:06}", others - 1)));
+        }
+        let mut lines = Lines::new(Some("a line that is said"));
+        lines.take("a line that is said\na line that is said");
+        assert_eq!(lines.listed(), ["a line that is said"]);
+    }
 }

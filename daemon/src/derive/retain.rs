@@ -9,7 +9,7 @@ use clone_schema::Position;
 use clone_schema::api::ForgetRequest;
 use clone_schema::internal::Payload;
 
-use super::forget::Forgot;
+use super::forget::{Forgot, Refusal};
 use super::plan::each;
 use super::retention::{Due, Moment, Weigher};
 use super::selection::Selection;
@@ -23,6 +23,11 @@ const EVERY: Duration = Duration::from_secs(86_400);
 const CLOCK: &str = "retention.clock";
 /// What `status` says where the clock is not believed.
 const PROBLEM: &str = "retention:";
+/// What to do then.
+const SET_CLOCK: &str = "set it right, or say `clone forget --retention --trust-clock` if it is";
+/// What to do where there is no rule.
+const WRITE_RULE: &str =
+    "write one, such as `[retention.\"agent.prompt\"]` with `max_days = 400`, and restart the daemon";
 
 /// How much of which topic is kept, and what is known of the time.
 #[derive(Default)]
@@ -54,17 +59,18 @@ impl Derive {
     }
 
     /// Looks at the rules now, for somebody who may say that the clock is right.
-    pub(super) fn retain(&mut self, trust_clock: bool) -> Result<Forgot, String> {
+    pub(super) fn retain(&mut self, trust_clock: bool) -> Result<Forgot, Refusal> {
         if self.retention.rules.is_empty() {
-            return Err("there are no rules under `[retention]` in config.toml".to_owned());
+            let message = "there are no rules under `[retention]` in config.toml";
+            return Err(Refusal::Asked(message.to_owned(), WRITE_RULE));
         }
-        self.pass(true).map_err(|error| error.to_string())?;
+        self.pass(true)?;
         if trust_clock {
-            self.believe(&moment()).map_err(|error| error.to_string())?;
+            self.believe(&moment())?;
         }
         match self.held_by_the_clock() {
-            Some(why) => Err(why),
-            None => self.retain_now().map_err(|error| error.to_string()),
+            Some(why) => Err(Refusal::Asked(why, SET_CLOCK)),
+            None => Ok(self.retain_now()?),
         }
     }
 
@@ -76,8 +82,7 @@ impl Derive {
         let leap = before.and_then(|before| now.leap_since(&before));
         let why = leap.map(|seconds| {
             format!(
-                "nothing is forgotten by `[retention]`: the clock is {} days ahead of what was to be expected; set it \
-                 right, or say `clone forget --retention --trust-clock` if it is",
+                "nothing is forgotten by `[retention]`: the clock is {} days ahead of what was to be expected",
                 seconds / 86_400
             )
         });
@@ -86,7 +91,7 @@ impl Derive {
         }
         if let Ok(mut view) = self.view.write() {
             match &why {
-                Some(why) => _ = view.problems.insert(PROBLEM.to_owned(), why.clone()),
+                Some(why) => _ = view.problems.insert(PROBLEM.to_owned(), format!("{why}; {SET_CLOCK}")),
                 None => _ = view.problems.remove(PROBLEM),
             }
         }

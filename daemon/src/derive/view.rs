@@ -3,7 +3,7 @@
 //! What a record changes is a function of the records before it and of nothing else: not of how many came at once, and
 //! not of the time. That is what makes a rebuild give the same answer.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use clone_schema::api::Scope;
@@ -15,6 +15,7 @@ use clone_schema::prediction::{Gate, Prediction, Status};
 use clone_schema::{Position, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::holders::Holders;
 use super::imports::Imports;
 use super::judging::{Heard, Judgements, Prompted, Waiting};
 use super::lessons::{Ending, Learned, Lesson};
@@ -167,8 +168,8 @@ pub struct View {
     pub learned: Learned,
     /// L1.
     pub episodes: BTreeMap<String, Episode>,
-    /// By evidence the episode that rests on it, of several the one with the last id; see [`View::holder`].
-    holders: HashMap<String, String>,
+    /// Which episode rests on which event; see [`View::holder`].
+    pub(super) holders: Holders,
     /// Our files whose fact no longer holds and that say so already: path, and position of the text.
     pub(super) put_away: BTreeMap<String, u64>,
     /// Notes that a person wrote or changed, by path.
@@ -252,25 +253,6 @@ impl View {
     /// Behind a lock of their own: an answer never waits to change the view, which readers may hold for long.
     pub fn pending(&self) -> MutexGuard<'_, BTreeMap<String, Prediction>> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes an episode, new or told anew.
-    pub fn hold(&mut self, episode: Episode) {
-        for evidence in &episode.evidence {
-            // Whatever the order in which they come: a rebuild must link the same.
-            let holder = self.holders.entry(evidence.id.clone()).or_default();
-            if *holder < episode.id {
-                holder.clone_from(&episode.id);
-            }
-        }
-        self.episodes.insert(episode.id.clone(), episode);
-    }
-
-    /// The episode that rests on an event; one that is gone, or rests on it no more, is none.
-    #[must_use]
-    pub fn holder(&self, event: &str) -> Option<&Episode> {
-        let episode = self.episodes.get(self.holders.get(event)?)?;
-        episode.evidence.iter().any(|evidence| evidence.id == event).then_some(episode)
     }
 
     /// What is known of the prediction with this id, once it is folded.
@@ -611,7 +593,7 @@ impl View {
             self.withdrawn.insert(key);
         }
         if let Some(id) = row.note
-            && self.episodes.remove(&id).is_some()
+            && self.let_go(&id)
         {
             changes.rows.remove(Table::Episodes, id.as_bytes());
             changes.removed.push(id);

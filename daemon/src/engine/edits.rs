@@ -41,7 +41,6 @@ impl Engine {
             "episodes_delete" => self.episodes_delete(id),
             "profile_set" => self.profile_set(&body(call)?),
             "profile_delete" => self.profile_delete(),
-            "retention_run" => self.retention_run(&body(call)?),
             other => Err(Fault::internal(format!("operation `{other}` has no method"))),
         }
     }
@@ -103,7 +102,7 @@ impl Engine {
         let ended_at = asked.ended_at.unwrap_or(started_at);
         ordered(started_at, ended_at)?;
         let told = Episode {
-            id: format!("epi_{}", &blake3::hash(event.as_bytes()).to_hex()[..16]),
+            id: clone_schema::id::episode("", &event),
             title: line("title", title)?,
             started_at,
             ended_at,

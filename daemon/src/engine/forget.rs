@@ -6,12 +6,12 @@ use clone_schema::api::{ForgetRequest, RetentionRequest, VerifyRequest};
 use clone_schema::{Fault, fault};
 use serde_json::json;
 
-use super::{Engine, ok};
-use crate::derive::Wake;
-use crate::derive::forget::Forgot;
+use super::{Engine, body, ok};
+use crate::derive::forget::{CRITERIA, Forgot, Refusal};
 use crate::derive::selection::Selection;
+use crate::derive::{Told, Wake};
 use crate::remains;
-use crate::serve::Reply;
+use crate::serve::{Call, Reply};
 
 /// How long forgetting may take: it reads the log several times and derives everything anew.
 const FORGET_PATIENCE: Duration = Duration::from_secs(3600);
@@ -19,21 +19,29 @@ const FORGET_PATIENCE: Duration = Duration::from_secs(3600);
 const MARKS_MAX: usize = 2_000;
 
 impl Engine {
-    /// Forgets what is asked for, and looks into every file for what is left.
-    pub(super) fn forget(&self, request: ForgetRequest) -> Result<Reply, Fault> {
-        if Selection::of(&request).is_none() {
-            return Err(Fault::invalid("nothing says what to forget")
-                .hint("give one or more of id, session_id, app, project, from, to, text"));
+    /// Answers what forgets, and what looks for what is left.
+    pub(super) fn forgetting(&self, call: &Call, id: &str) -> Result<Reply, Fault> {
+        match call.operation.name {
+            "forget" => self.forget(body(call)?),
+            "forget_verify" => self.forget_verify(&body(call)?),
+            "retention_run" => self.retention_run(&body(call)?),
+            _ => self.raw_forget(id),
         }
-        let forgot = self.forgot(request)?;
+    }
+
+    /// Forgets what is asked for, and looks into every file for what is left.
+    fn forget(&self, request: ForgetRequest) -> Result<Reply, Fault> {
+        if Selection::of(&request).is_none() {
+            return Err(Fault::invalid("nothing says what to forget").hint(CRITERIA));
+        }
+        let forgot = self.forgot(|told| Wake::Forget(Box::new(request), told))?;
         self.searched(forgot)
     }
 
     /// Forgets what the rules of retention keep no longer.
-    pub(super) fn retention_run(&self, request: &RetentionRequest) -> Result<Reply, Fault> {
-        let slow = "still forgetting; it goes on by itself";
-        let forgot = self.ask(|told| Wake::Retain(request.trust_clock, told), FORGET_PATIENCE, slow)?;
-        self.searched(forgot.map_err(Fault::invalid)?)
+    fn retention_run(&self, request: &RetentionRequest) -> Result<Reply, Fault> {
+        let forgot = self.forgot(|told| Wake::Retain(request.trust_clock, told))?;
+        self.searched(forgot)
     }
 
     /// What was forgotten, and what a search of every file still finds of it.
@@ -47,16 +55,12 @@ impl Engine {
         ok(&reply)
     }
 
-    fn forgot(&self, request: ForgetRequest) -> Result<Forgot, Fault> {
-        let slow = "still forgetting; it goes on by itself";
-        self.ask(|told| Wake::Forget(Box::new(request), told), FORGET_PATIENCE, slow)?.map_err(|message| {
-            Fault::new(fault::Kind::Unavailable, message)
-                .hint("what was begun is gone on with by itself; `clone status` tells of problems")
-        })
+    fn forgot(&self, wake: impl FnOnce(Told) -> Wake) -> Result<Forgot, Fault> {
+        self.ask(wake, FORGET_PATIENCE, "still forgetting; it goes on by itself")?.map_err(refused)
     }
 
     /// Looks for words in every file.
-    pub(super) fn forget_verify(&self, request: &VerifyRequest) -> Result<Reply, Fault> {
+    fn forget_verify(&self, request: &VerifyRequest) -> Result<Reply, Fault> {
         let text = request.text.trim();
         if text.is_empty() {
             return Err(Fault::invalid("'text' is a required property"));
@@ -66,10 +70,20 @@ impl Engine {
     }
 
     /// Forgets one raw row.
-    pub(super) fn raw_forget(&self, id: &str) -> Result<Reply, Fault> {
+    fn raw_forget(&self, id: &str) -> Result<Reply, Fault> {
         self.raw_get(id)?;
-        self.forgot(ForgetRequest { id: Some(id.to_owned()), ..ForgetRequest::default() })?;
+        let request = ForgetRequest { id: Some(id.to_owned()), ..ForgetRequest::default() };
+        self.forgot(|told| Wake::Forget(Box::new(request), told))?;
         Ok(Reply { status: 204, body: String::new() })
+    }
+}
+
+/// What the loop refuses, for a caller.
+fn refused(refusal: Refusal) -> Fault {
+    match refusal {
+        Refusal::Asked(message, hint) => Fault::invalid(message).hint(hint),
+        Refusal::Failed(message) => Fault::new(fault::Kind::Unavailable, message)
+            .hint("what was begun is gone on with by itself; `clone status` tells of problems"),
     }
 }
 

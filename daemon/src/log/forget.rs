@@ -96,6 +96,12 @@ impl Log {
         locked(&self.inner.shared.erasure).clone()
     }
 
+    /// Whether an erasure has begun and is not ended.
+    #[must_use]
+    pub fn is_erasing(&self) -> bool {
+        locked(&self.inner.shared.erasure).is_some()
+    }
+
     /// Writes every file of the log without what is being forgotten; nothing where nothing is. Gives how many quarantined
     /// files are gone, because it cannot be told what they hold.
     ///

@@ -205,7 +205,7 @@ fn a_kill_between_any_two_changes_of_the_disk_is_made_good_by_the_next_start() {
         let killed = disk.killed(&start, changes);
         let log = open(&killed);
         let what = format!("killed after {} of {} changes", changes - from, until - from);
-        if log.erasure().is_some() {
+        if log.is_erasing() {
             unfinished += 1;
             assert_forgotten(&log, &what);
         } else if changes < until {

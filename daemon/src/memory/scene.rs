@@ -169,23 +169,8 @@ pub fn scene(agent_text: &str) -> Option<Scene> {
 
 /// What the last block of a text says that the agent did, in its first words.
 fn did(last: &str) -> Option<Scene> {
-    const BEFORE: &[&str] = &[
-        "i",
-        "i've",
-        "i",
-        "have",
-        "just",
-        "also",
-        "now",
-        "successfully",
-        "ok",
-        "done",
-        "we",
-        "and",
-        "then",
-        "has",
-        "been",
-    ];
+    const BEFORE: &[&str] =
+        &["i", "i've", "have", "just", "also", "now", "successfully", "ok", "done", "we", "and", "then", "has", "been"];
     let first = last.split_once(". ").map_or(last, |(first, _)| first);
     let words = first.split(|c: char| c.is_whitespace() || ".,:;!—-".contains(c)).filter(|word| !word.is_empty());
     let words: Vec<&str> = words.take(24).collect();

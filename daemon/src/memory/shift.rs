@@ -30,6 +30,8 @@ const WORDS_MIN: usize = 40;
 const ASKED_MIN: usize = 4;
 /// How much of a text is read, in characters: of a prompt from its start, of an answer from its end.
 const READ: usize = 2_000;
+/// Where the scripts begin that part no words.
+const LAST_SCRIPT: char = '\u{e00}';
 /// Letters by which two words are the same: more would part the forms of one word in most languages.
 const LETTERS: usize = 5;
 
@@ -66,10 +68,13 @@ struct Turn {
     /// An answer in it belongs to an earlier prompt.
     tangled: bool,
     /// The words of what was asked, where it can begin a subject.
-    asked: BTreeSet<String>,
+    asked: BTreeSet<Word>,
     /// The words of all of it, once the next one begins.
-    words: BTreeSet<String>,
+    words: BTreeSet<Word>,
 }
+
+/// The first letters of a word in one number, as every open stretch holds hundreds of them.
+type Word = u64;
 
 /// Where something else begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,8 +147,8 @@ impl Turns {
         if !is_whole || first.asked.len() < ASKED_MIN {
             return None;
         }
-        let all = |turns: std::collections::vec_deque::Iter<'_, Turn>| -> BTreeSet<String> {
-            turns.flat_map(|turn| turn.words.iter().cloned()).collect()
+        let all = |turns: std::collections::vec_deque::Iter<'_, Turn>| -> BTreeSet<Word> {
+            turns.flat_map(|turn| turn.words.iter().copied()).collect()
         };
         let (before, after) = (all(self.0.range(..from)), all(self.0.range(from..)));
         let limit = if first.away { COMMON_SHARE_AWAY } else { COMMON_SHARE };
@@ -156,9 +161,13 @@ impl Turns {
 
 impl Turn {
     fn new(at: Position, event: &Event, prompt: &str) -> Self {
-        let lower = prompt.to_lowercase();
-        let goes_on = GOES_ON.iter().any(|word| lower.contains(word));
-        let asked = if goes_on { BTreeSet::new() } else { content(&spoken(prompt).join(" ")) };
+        // A long prompt was pasted: nothing in it is their own, and nothing of it is worth a look.
+        let own = spoken(prompt);
+        let goes_on = || {
+            let lower = prompt.to_lowercase();
+            GOES_ON.iter().any(|word| lower.contains(word))
+        };
+        let asked = if own.is_empty() || goes_on() { BTreeSet::new() } else { content(&own.join(" ")) };
         Self {
             id: event.id.clone(),
             at,
@@ -184,22 +193,27 @@ impl Turn {
 }
 
 /// The share of the smaller set that is in the other one too.
-fn shared(one: &BTreeSet<String>, other: &BTreeSet<String>) -> f64 {
+fn shared(one: &BTreeSet<Word>, other: &BTreeSet<Word>) -> f64 {
     one.intersection(other).count() as f64 / one.len().min(other.len()).max(1) as f64
 }
 
 /// The words that tell what a text is about, without those that stand in any and those of scripts that part no words.
-fn content(text: &str) -> BTreeSet<String> {
-    static COMMONS: OnceLock<HashSet<String>> = OnceLock::new();
+fn content(text: &str) -> BTreeSet<Word> {
+    static COMMONS: OnceLock<HashSet<Word>> = OnceLock::new();
     let commons = COMMONS.get_or_init(|| cut(COMMON).collect());
     cut(text).filter(|word| !commons.contains(word)).collect()
 }
 
-fn cut(text: &str) -> impl Iterator<Item = String> {
+fn cut(text: &str) -> impl Iterator<Item = Word> {
     let tells = |word: &String| {
-        word.len() > 1 && word.chars().all(|c| c < '\u{e00}') && !word.bytes().all(|byte| byte.is_ascii_digit())
+        word.len() > 1 && word.chars().all(|c| c < LAST_SCRIPT) && !word.bytes().all(|byte| byte.is_ascii_digit())
     };
-    stems(text).into_iter().filter(tells).map(|word| word.chars().take(LETTERS).collect())
+    stems(text).into_iter().filter(tells).map(|word| packed(&word))
+}
+
+/// No two words of five letters below [`LAST_SCRIPT`], which take twelve bits each, have one number.
+fn packed(word: &str) -> Word {
+    word.chars().take(LETTERS).fold(0, |number, c| number << 12 | Word::from(u32::from(c)))
 }
 
 #[cfg(test)]
@@ -324,6 +338,14 @@ pub(crate) mod tests {
             turns.fold(Position(2), &response("r", "s", 0, "Done."), Position(1), 1);
             assert_eq!(turns.fold(Position(3), &next, Position(2), quiet), expected, "{agent} {project:?} {quiet}");
         }
+    }
+
+    #[test]
+    fn no_two_words_are_one_number() {
+        let words = ["a", "ab", "ba", "abc", "abcde", "abcdf", "ähnli", "ahnli", "привт", "привe", "aaaaa", "aaaa"];
+        let numbers: HashSet<Word> = words.iter().map(|word| packed(word)).collect();
+        assert_eq!(numbers.len(), words.len());
+        assert_eq!(packed("abcdef"), packed("abcde"), "the first letters count");
     }
 
     proptest! {

@@ -105,9 +105,12 @@ fn one(conversation: Conversation, tally: &mut Tally<'_>) {
         return tally.counts.skip("no session");
     };
     let mut messages: Vec<(Timestamp, Message)> = Vec::new();
+    // A conversation belongs to no project that is known.
+    let is_taken = tally.filter.takes("");
     for message in conversation.mapping.into_values().filter_map(|node| node.message) {
         tally.counts.read += 1;
         match message.create_time.and_then(instant) {
+            _ if !is_taken => tally.counts.skip("excluded project"),
             Some(at) => messages.push((at, message)),
             None => tally.counts.skip("no timestamp"),
         }

@@ -69,6 +69,14 @@ struct Open {
     what: String,
 }
 
+/// A prompt that waits for the first instructions, and where it was typed.
+struct Waiting {
+    key: String,
+    at: Timestamp,
+    prompt: String,
+    cwd: Option<String>,
+}
+
 /// What carries over from line to line; all of it is bounded.
 #[derive(Default)]
 struct Past {
@@ -78,7 +86,7 @@ struct Past {
     /// Whether nobody is there to ask, once that is known.
     alone: Option<bool>,
     /// The prompt before the first instructions.
-    waiting: Option<(String, Timestamp, String)>,
+    waiting: Option<Waiting>,
     /// Permissions asked for, questions put, and commands that the person runs.
     open: VecDeque<Open>,
     prompt: Option<String>,
@@ -126,8 +134,12 @@ impl Reader<'_, '_> {
             _ if self.past.session.is_none() => self.skip("no session"),
             _ if id.is_empty() => self.skip("no id"),
             _ if record.agent_id.is_some() || data["parentToolCallId"].is_string() => self.skip("sub-agent"),
-            "user.message" => self.user(record, at),
+            // Nothing in them is the person's, and a prompt of a project that is taken may wait for them.
             "system.message" => self.instructions(data),
+            _ if !self.tally.filter.takes(self.past.cwd.as_deref().unwrap_or_default()) => {
+                self.skip("excluded project");
+            }
+            "user.message" => self.user(record, at),
             "assistant.message" => self.answer(record, at),
             "permission.requested" => self.asked(record, at),
             "permission.completed" => self.decided(record, at),
@@ -156,7 +168,8 @@ impl Reader<'_, '_> {
         if text.is_empty() {
             return self.skip("no text");
         }
-        self.past.waiting = Some((record.id.clone(), at, text.to_owned()));
+        let (key, prompt, cwd) = (record.id.clone(), text.to_owned(), self.past.cwd.clone());
+        self.past.waiting = Some(Waiting { key, at, prompt, cwd });
         if self.past.alone.is_some() {
             self.send_waiting();
         }
@@ -170,9 +183,11 @@ impl Reader<'_, '_> {
 
     /// Hands out the prompt that waits; where nobody is there, a script may have sent it.
     fn send_waiting(&mut self) {
-        let Some((key, at, prompt)) = self.past.waiting.take() else { return };
+        let Some(Waiting { key, at, prompt, cwd }) = self.past.waiting.take() else { return };
         let origin = if self.past.alone == Some(true) { Origin::Unknown } else { Origin::Typed };
+        let now = std::mem::replace(&mut self.past.cwd, cwd);
         let id = self.emit(&key, at, origin, Body::AgentPrompt { agent: AGENT.to_owned(), prompt });
+        self.past.cwd = now;
         (self.past.prompt, self.past.said) = (Some(id), None);
         self.past.open.clear();
     }

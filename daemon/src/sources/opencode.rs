@@ -122,6 +122,9 @@ fn session(export: Export, tally: &mut Tally<'_>) {
     let refused = match &info {
         Session { id, .. } if id.is_empty() => Some("no session"),
         Session { parent: Some(_), .. } => Some("sub-agent"),
+        Session { directory, .. } if !tally.filter.takes(directory.as_deref().unwrap_or_default()) => {
+            Some("excluded project")
+        }
         _ => None,
     };
     if let Some(reason) = refused {

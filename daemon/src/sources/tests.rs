@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::json;
+
 use super::*;
 
 fn root() -> PathBuf {
@@ -200,4 +202,76 @@ fn a_compressed_rollout_is_read_like_the_plain_one_which_wins() {
     fs::remove_file(&plain).expect("removed");
     assert_eq!(import(Format::Codex, home.path()), from_plain);
     assert_eq!(from_plain.1.human, 1);
+}
+
+/// A transcript of one prompt, typed in the project `/w/app` where the format knows projects: its place and its text.
+fn in_app(format: Format) -> (&'static str, String) {
+    let (at, cwd) = ("2026-01-01T10:00:00Z", "/w/app");
+    let lines = |lines: &[Value]| lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+    match format {
+        Format::ClaudeCode => {
+            let message = json!({"content": "go"});
+            let said =
+                json!({"type": "user", "uuid": "u", "sessionId": "s", "cwd": cwd, "timestamp": at, "message": message});
+            ("t.jsonl", lines(&[said]))
+        }
+        Format::Codex => {
+            let head = json!({"timestamp": at, "type": "session_meta", "payload": {"id": "t", "cwd": cwd}});
+            let said = json!({"type": "user_message", "message": "go"});
+            ("rollout-1.jsonl", lines(&[head, json!({"timestamp": at, "type": "event_msg", "payload": said})]))
+        }
+        Format::Aider => {
+            let text = "# aider chat started at 2026-01-01 10:00:00\n\n#### go  \n\n";
+            ("w/app/.aider.chat.history.md", text.to_owned())
+        }
+        Format::ChatGpt => {
+            let content = json!({"content_type": "text", "parts": ["go"]});
+            let said = json!({"id": "m", "author": {"role": "user"}, "create_time": 1.0, "content": content});
+            ("conversations.json", lines(&[json!([{"id": "k", "mapping": {"m": {"message": said}}}])]))
+        }
+        Format::Gemini => {
+            let said = json!({"id": "m", "type": "user", "timestamp": at, "content": "go"});
+            ("session-1.json", lines(&[json!({"sessionId": "s", "directories": [cwd], "messages": [said]})]))
+        }
+        Format::OpenCode => {
+            let parts = json!([{"id": "p", "type": "text", "text": "go"}]);
+            let said = json!({"info": {"id": "m", "role": "user", "time": {"created": 1}}, "parts": parts});
+            ("export.json", lines(&[json!({"info": {"id": "s", "directory": cwd}, "messages": [said]})]))
+        }
+        Format::Copilot => {
+            let data = json!({"sessionId": "s", "context": {"cwd": cwd}});
+            let head = json!({"type": "session.start", "id": "0", "timestamp": at, "data": data});
+            let said = json!({"type": "user.message", "id": "1", "timestamp": at, "data": {"content": "go"}});
+            ("events.jsonl", lines(&[head, said]))
+        }
+        Format::Specstory => ("w/app/.specstory/history/t.md", "_**User (2026-01-01T10:00:00Z)**_\n\ngo\n".to_owned()),
+        Format::Turns => {
+            let said = json!({"user": "u", "source_repo_hash": cwd, "session": "s", "turn": 0, "ts": at,
+                              "agent": "x", "agent_prompt": "", "reply": "go", "kind": "reply"});
+            ("t.jsonl", lines(&[said]))
+        }
+    }
+}
+
+#[test]
+fn every_format_asks_which_projects_are_taken() {
+    let home = tempfile::tempdir().expect("a folder");
+    for format in Format::ALL {
+        let (name, text) = in_app(format);
+        let path = home.path().join(format.name()).join(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+        fs::write(&path, text).expect("written");
+        let read = |include: &[&str], exclude: &[&str]| {
+            let parts = |parts: &[&str]| parts.iter().map(|part| (*part).to_owned()).collect();
+            let (mut events, filter) = (0, Filter { include: parts(include), exclude: parts(exclude) });
+            let counts = read(format, &path, &filter, &mut |_| events += 1).expect("readable");
+            (events, counts.skipped.contains_key("excluded project"))
+        };
+        assert_eq!(read(&[], &[]), (2, false), "{}: the session and its prompt", format.name());
+        assert_eq!(read(&["another"], &[]), (0, true), "{}: another project alone", format.name());
+        if format != Format::ChatGpt {
+            assert_eq!(read(&["W/APP"], &[]), (2, false), "{}: this project alone", format.name());
+            assert_eq!(read(&[], &["app"]), (0, true), "{}: all but this project", format.name());
+        }
+    }
 }

@@ -26,7 +26,7 @@ pub use tables::Table;
 /// Memory that redb may use for its page cache, in bytes.
 const CACHE_BYTES: usize = 16 << 20;
 /// The version of the rows; another one is folded anew.
-const VERSION: u64 = 8;
+const VERSION: u64 = 9;
 
 /// How often this process set a store aside.
 static SET_ASIDE: AtomicU64 = AtomicU64::new(0);

@@ -372,8 +372,8 @@ fn likes(rest: &str) -> Option<About> {
     ];
     const PARTICULAR: &[&str] = &[
         "the", "this", "that", "it", "these", "those", "how", "your", "what", "where", "when", "them", "him", "her",
-        "you", "one", "a", "an", "to", "our", "my", "idea", "both", "all", "any", "anything", "option", "their",
-        "either", "things", "its", "option", "approach", "version", "having", "having", "seeing",
+        "you", "one", "a", "an", "to", "our", "my", "idea", "both", "all", "any", "anything", "their", "either",
+        "things", "its", "option", "approach", "version", "having", "seeing",
     ];
     let (what, positive) =
         LEADS.iter().find_map(|(lead, positive)| rest.strip_prefix(lead).map(|what| (what, *positive)))?;

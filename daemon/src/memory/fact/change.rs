@@ -408,8 +408,8 @@ fn among_known(text: &str) -> Option<Change> {
         " no longer ", " anymore ", " goodbye ", " bye ", " retir", " abandon", " left ", " now ", " from now on ",
         " over ", " rather than ", " nowadays ", " these days ", " going forward ", " used to ", " gone ", " out ",
         " deprecated ", " changed ", " tired ", " fed up ", " soured ", " had it with ", " parted ways ", " threw out ", " retired ",
-        " taken over ", " took over ", " had its time ", " moved over ", " any more ", " pulled the plug ", " read only ", " bit us ",
-        " back on ", " in the bin ", " overruled ", " too fat ", " has it ", " not ", " no more ", " outgrown ", " outgrew ",
+        " taken over ", " took over ", " had its time ", " moved over ", " any more ", " pulled the plug ", " read only ",
+        " back on ", " in the bin ", " overruled ", " not ", " no more ", " outgrown ", " outgrew ",
     ];
     let normal_text = format!(" {} ", normal(text));
     if !MARKS.iter().any(|mark| normal_text.contains(mark)) || text.contains(" if ") || text.contains(" both ") {
@@ -453,24 +453,23 @@ fn one_known(text: &str, only: &(usize, usize, slot::Slot)) -> Option<Change> {
 fn is_old(text: &str, from: usize, to: usize) -> bool {
     #[rustfmt::skip]
     const BEFORE: &[&str] = &[
-        "from", "or", "nor", "instead of", "rather than", "than", "over", "off", "off of", "of", "dropped", "dropping",
+        "from", "or", "nor", "than", "over", "off", "of", "dropped", "dropping",
         "ditched", "ditching", "goodbye", "bye", "retired", "retiring", "replaced", "replaces", "replacing",
         "abandoned", "done with", "left", "leaving", "no more", "not", "no longer use", "no longer using",
         "stopped using", "stop using", "used to use", "used to be", "used to be on", "swapped", "swapped out",
-        "traded", "sick of", "tired of", "away from", "got rid of", "gave up on", "outgrown", "outgrew",
+        "traded", "gave up on", "outgrown", "outgrew",
         "moved past", "goodbye to", "no longer on", "without", "drop", "ditch", "replace", "forget", "forget about",
-        "enough of", "used to prefer", "dumped", "don t use", "not use", "soured on", "fed up with", "had it with", "pulled the plug on", "parted ways with", "threw out", "not a fan of",
-        "said goodbye to", "dislike the", "used", "was", "liked", "preferred",
+        "used to prefer", "dumped", "don t use", "not use", "soured on", "fed up with", "had it with", "pulled the plug on",
+        "parted ways with", "threw out", "dislike the", "used", "was", "liked", "preferred",
         "loved", "were on", "was on",
     ];
     #[rustfmt::skip]
     const BEHIND: &[&str] = &[
         "is out", "is gone", "anymore", "any more", "is dead", "is deprecated", "is history", "is over",
-        "is no longer", "was", "is retired", "out", "gave way", "has been replaced", "was replaced",
+        "is no longer", "was", "is retired", "out", "gave way", "has been replaced",
         "has been dropped", "is being retired", "any longer", "got replaced", "isn t", "didn t work",
         "has been retired", "got dropped", "is done", "no longer", "had its time", "got retired", "finally got retired", "is in the bin",
-        "is too", "was holding us back", "contract ran out", "is read only", "bit us", "is switched off", "was switched off", "was deleted",
-        "is dead to me", "were nice", "just rot", "playbooks are in the bin", "boilerplate",
+        "is too", "is read only", "is switched off",
     ];
     let (before, behind) = (text[..from + 1].trim(), text.get(to + 1..).unwrap_or_default().trim());
     let ends = |mark: &str| before == mark || before.ends_with(&format!(" {mark}"));

@@ -20,16 +20,15 @@ pub(super) struct Clause {
 /// Parts that only say that a rule stands.
 #[rustfmt::skip]
 const STANDING: &[&str] = &[
-    "always", "ever", "as a rule", "in general", "from now on", "going forward", "from here on", "always please", "please always",
+    "always", "ever", "a partir de ahora", "de ahora en adelante", "as a rule", "in general", "from now on", "going forward", "from here on",
     "moving forward", "everywhere", "generally", "from today", "starting today", "from today on", "as a general rule", "no exceptions",
     "in all my projects", "in all my repos", "in any repo", "in every repo", "in all repos", "in any repo of mine",
-    "in every project", "on any box", "on every machine", "on all machines", "whatever the language", "in every session", "every session",
+    "in every project", "on any box", "on every machine", "on all machines", "in every session", "every session",
     "in any of my apps", "in all our repos", "in all our projects", "in every file", "in all files", "in every script", "in all services",
-    "that's my rule", "that's the rule", "that's a rule", "that's a hard rule", "hard rule", "that's my way", "that's how i work",
-    "that's how we do it", "that's our convention", "that's the convention", "i insist on that", "i mean it", "as a habit", "by habit",
-    "holds for all my repos", "for every project", "for all projects", "keep that in mind", "remember that", "pls remember that",
-    "in future", "also in future", "in the future too", "for next times too", "not up for debate", "every single time", "any time",
-    "whatever i ask", "no matter what", "under any circumstances", "under no circumstances", "at all",
+    "hard rule", "that's how i work", "that's how we do it", "i insist on that", "i mean it", "as a habit", "by habit",
+    "holds for all my repos", "for every project", "for all projects", "remember that",
+    "in future", "in the future too", "for next times too", "not up for debate", "every single time", "any time",
+    "no matter what", "under any circumstances", "under no circumstances", "at all",
     "every time", "each time", "at all times", "as of now", "all the time", "without exception", "period", "full stop",
 ];
 
@@ -41,15 +40,14 @@ const ENDS: &[&str] = &[
     " in every project", " in every repo", " on all my machines", " on every machine", " in all our projects", " in all files", " in every file",
     " in all services", " in every script", " in our repos", " in all the files", " in everything you write", " for all my projects",
     " in any of my repos", " in any of my projects", " in my codebases", " in every language", " around here", " as a habit", " for every project",
-    " every time", " every single time", " at all times", " from today on", " ever again", " ever", " without exception", " no exceptions",
+    " every time", " every single time", " at all times", " from today on", " ever again", " ever", " a partir de ahora", " de ahora en adelante", " without exception", " no exceptions",
 ];
 
 /// Words that a part may begin with, and that make it a rule.
 #[rustfmt::skip]
 const STARTS: &[&str] = &[
     "from now on ", "from here on ", "going forward ", "as a rule ", "in general ", "by default ", "from today on ", "from today ",
-    "moving forward ", "as a rule: ", "house rule: ", "standing rule: ", "rule: ", "rule of thumb: ", "general rule: ", "my rule: ",
-    "new rule: ", "please make it a habit to ", "make it a habit to ", "please make a habit of ", "make a habit of ", "please get into the habit of ",
+    "moving forward ", "make it a habit to ", "make a habit of ", "get into the habit of ",
     "as a habit ", "as a general thing ", "as a general principle ", "as a general policy ", "as a standing rule ", "as a matter of principle ",
     "for every change ", "as a general rule ", "starting today ", "generally ",
 ];
@@ -60,7 +58,7 @@ const SAID: &[(&str, bool, bool, bool)] = &[
     ("i always want you to ", true, true, false), ("i always want ", true, true, true), ("i never want to see ", false, true, true),
     ("i never want ", false, true, true), ("i don't ever want ", false, true, true), ("i want you to always ", true, true, false),
     ("i want you to never ", false, true, false), ("i want you to ", true, false, false), ("i want only ", true, false, true),
-    ("i want ", true, false, true), ("i'd like you to always ", true, true, false), ("i need you to always ", true, true, false),
+    ("i want no ", false, true, true), ("i want ", true, false, true), ("i'd like you to always ", true, true, false), ("i need you to always ", true, true, false),
     ("i expect you to ", true, false, false), ("i expect ", true, false, true),
     ("i now prefer ", true, true, true), ("i prefer to ", true, true, false), ("i prefer ", true, true, true),
     ("i much prefer ", true, true, true), ("i strongly prefer ", true, true, true), ("i always prefer ", true, true, true),
@@ -74,25 +72,24 @@ const SAID: &[(&str, bool, bool, bool)] = &[
     ("i avoid ", false, true, true), ("we avoid ", false, true, true), ("i really dislike ", false, true, true), ("i really hate ", false, true, true),
     ("i'm not a fan of ", false, true, true), ("i am not a fan of ", false, true, true), ("not a fan of ", false, true, true),
     ("i'm allergic to ", false, true, true), ("big fan of ", true, true, true), ("i'm a fan of ", true, true, true), ("i'm a big fan of ", true, true, true),
-    ("i insist on ", true, true, true), ("we insist on ", true, true, true), ("default to ", true, true, true), ("please default to ", true, true, true),
+    ("i insist on ", true, true, true), ("we insist on ", true, true, true), ("default to ", true, true, true),
     ("your default should be ", true, true, true), ("hands off ", false, true, true), ("stay away from ", false, true, true),
-    ("i don't want any ", false, true, true), ("i don't want to see ", false, true, true), ("i want no ", false, true, true),
+    ("i don't want any ", false, true, true), ("i don't want to see ", false, true, true),
     ("i always use ", true, true, true), ("i only ever use ", true, true, true), ("i only use ", true, true, true), ("we only use ", true, true, true),
     ("with me it's always ", true, true, true), ("for me it's always ", true, true, true), ("it's always ", true, true, true),
     ("i'm a big believer in ", true, true, true), ("i'm all for ", true, true, true), ("zero ", false, false, true),
     ("i always ", true, true, false), ("we always ", true, true, false), ("we never ", false, true, false), ("i never ", false, true, false),
-    ("you should always ", true, true, false), ("you must always ", true, true, false), ("you should never ", false, true, false),
+    ("you need to always ", true, true, false), ("quiero que ", true, false, false), ("you should always ", true, true, false), ("you must always ", true, true, false), ("you should never ", false, true, false),
     ("you must never ", false, true, false), ("we should always ", true, true, false), ("we should never ", false, true, false),
     ("always prefer ", true, true, true), ("always favour ", true, true, true), ("always go for ", true, true, true),
     ("always: ", true, true, true), ("never: ", false, true, true),
     ("always ", true, true, false), ("never ever ", false, true, false), ("never again ", false, true, false), ("never ", false, true, false),
-    ("don't ever ", false, true, false), ("do not ever ", false, true, false), ("dont ever ", false, true, false), ("and never ", false, true, false),
+    ("don't ever ", false, true, false), ("do not ever ", false, true, false),
     ("we don't use ", false, true, true), ("i don't use ", false, true, true), ("we do not use ", false, true, true),
     ("prefer ", true, false, true), ("avoid ", false, false, true), ("stop using ", false, false, true),
     ("no more ", false, false, true), ("not a single ", false, false, true), ("no ", false, false, true), ("only use ", true, false, true),
     ("just use ", true, false, true), ("only ", true, false, true),
-    ("don't ", false, false, false), ("do not ", false, false, false), ("dont ", false, false, false), ("stop the ", false, false, true),
-    ("i ", true, false, false), ("we ", true, false, false),
+    ("don't ", false, false, false), ("do not ", false, false, false), ("stop the ", false, false, true),
     ("i ", true, false, false), ("we ", true, false, false),
 ];
 
@@ -117,7 +114,7 @@ const ORDERS: &[&str] = &[
 
 /// The rules of a lower-case sentence without its leads.
 pub(super) fn clauses(sentence: &str) -> Vec<Clause> {
-    let text = sentence.replace([';', '—', '–', '!'], ",").replace(" - ", ", ").replace(". ", ", ");
+    let text = sentence.replace([';', '—', '–', '!'], ",").replace(" - ", ", ");
     let mut parts: Vec<&str> = text.split(',').map(trimmed).filter(|part| !part.is_empty()).collect();
     let mut firm = false;
     parts.retain(|part| {
@@ -152,7 +149,6 @@ fn is_verdict(part: &str) -> bool {
     const KEPT: &[&str] = &[
         "keep that in mind",
         "keep this in mind",
-        "please remember that",
         "stick to it",
         "stick to that",
         "stick with it",
@@ -312,9 +308,30 @@ mod tests {
     use super::*;
 
     #[test]
+    fn no_row_stands_behind_one_that_takes_its_texts() {
+        let rows: [(&str, Vec<&str>); 3] = [
+            ("SAID", SAID.iter().map(|(said, ..)| *said).collect()),
+            ("STARTS", STARTS.to_vec()),
+            ("STANDING", STANDING.to_vec()),
+        ];
+        for (name, rows) in rows {
+            for (at, row) in rows.iter().enumerate() {
+                let taken = rows[..at].iter().find(|earlier| match name {
+                    "STANDING" => *earlier == row,
+                    _ => row.starts_with(**earlier),
+                });
+                assert_eq!(taken, None, "{name}: {row:?}");
+                assert!(!TIES.iter().any(|tie| row.starts_with(tie)), "{name}: {row:?} is stripped before");
+                assert!(name != "STANDING" || !is_verdict(row), "{row:?} is known without");
+            }
+        }
+    }
+
+    #[test]
     fn parts() {
         let table: &[(&str, &[(&str, bool)])] = &[
             ("no emojis, ever", &[("emojis", false)]),
+            ("i want no emojis", &[("emojis", false)]),
             ("never print, always the logger", &[("print", false), ("the logger", true)]),
             ("small commits please, always", &[("small commits", true)]),
             ("from now on no unwrap", &[("unwrap", false)]),

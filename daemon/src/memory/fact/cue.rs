@@ -62,8 +62,8 @@ pub(super) fn cues(sentences: &[&str]) -> Vec<Cue> {
 
 #[rustfmt::skip]
 const LEADS: &[&str] = &[
-    "actually", "hey", "fyi", "reminder", "quick note", "for the record", "for future reference", "rule", "standing instruction", "standing rule",
-    "new rule", "house rule", "rule of thumb", "my rule", "one more thing", "again", "small thing", "heads up", "well",
+    "actually", "hey", "fyi", "reminder", "quick note", "for the record", "for future reference", "standing instruction",
+    "one more thing", "again", "small thing", "heads up", "well",
     "please", "pls", "also", "and", "but", "so", "ok", "okay", "yes", "note", "remember to", "remember",
     "btw", "by the way", "important", "just", "too", "por favor", "y",
     "además", "no wait",
@@ -160,7 +160,7 @@ impl Said<'_> {
     fn noted(&self) -> Option<Cue> {
         let note = noted(self.lower)?;
         let inner = Said { rest: note, place: self.place.clone(), ..*self };
-        let inside = inner.ruled().or_else(|| inner.stated());
+        let inside = inner.parted().into_iter().next().or_else(|| inner.ruled()).or_else(|| inner.stated());
         // `remember the old plan` only points back; `remember that` and `remember:` ask for it to be kept.
         let kept = ["remember that ", "remember: ", "remember, ", "please remember "]
             .iter()
@@ -236,7 +236,7 @@ impl Said<'_> {
 
     fn ruled(&self) -> Option<Cue> {
         let rest = self.rest;
-        let found = marked(rest).or_else(|| timed(rest)).or_else(|| preferred(rest)).or_else(|| conditioned(rest));
+        let found = later(rest).or_else(|| preferred(rest)).or_else(|| conditioned(rest));
         let (order, positive, weak) = found?;
         self.finish(order, "", positive, if weak { Force::Asked } else { Force::Standing }, false)
     }
@@ -255,10 +255,10 @@ impl Said<'_> {
     fn named(&self) -> Option<Cue> {
         #[rustfmt::skip]
         const FOR_GOOD: &[&str] = &[
-            " always ", " everywhere ", " in all my ", " in all our ", " in any of my ", " every time ", " whenever ", " generally ", " in general ",
-            " as a rule ", " from now on ", " prefer ", " my default ", " our default ", " my tool ", " of choice ", " on all my ", " in my projects ",
+            " always ", " everywhere ", " in all my ", " in all our ", " in any of my ", " whenever ", " generally ", " in general ",
+            " from now on ", " prefer ", " my default ", " our default ", " my tool ", " of choice ", " on all my ", " in my projects ",
             " with me ", " for me ", " for anything ", " stick to it ", " stick with it ", " my package manager ", " reach for ", " my way ",
-            " these days ", " our standard ", " is a must ", " are a must ", " needs ", " not optional ", " never ", " in every ", " every ", " rule ", " my taste ", " my container tool ", " in all repos ", " for every project ", " only ",
+            " these days ", " our standard ", " is a must ", " are a must ", " needs ", " not optional ", " never ", " every ", " rule ", " my taste ", " my container tool ", " in all repos ", " only ",
         ];
         #[rustfmt::skip]
         const OWN: &[&str] = &[" i ", " i'm ", " i'd ", " i've ", " my ", " me ", " we ", " we're ", " our ", " us ", " you ", " your ", " please ", " pls "];
@@ -501,57 +501,18 @@ fn attribute(order: &str) -> Option<&'static str> {
     VERBS.iter().find(|(_, verbs)| verbs.split(' ').any(|known| known == verb)).map(|(attribute, _)| *attribute)
 }
 
+/// An order, whether it is wanted, and whether it stands only once it is said again.
 type Found<'a> = Option<(&'a str, bool, bool)>;
 
-/// `always X`, `you should never X`, `if Y, always X`.
-fn marked(rest: &str) -> Found<'_> {
-    #[rustfmt::skip]
-    const SUBJECTS: &[&str] = &[
-        "i always want you to ", "you should ", "you must ", "you need to ", "we should ", "we must ",
-        "i want you to ", "debes ", "tienes que ",
-    ];
-    const ALWAYS: &[&str] = &["always ", "siempre "];
-    const NEVER: &[&str] = &["never ever ", "never ", "nunca ", "do not ever ", "don't ever "];
-    if let Some(order) = rest.strip_prefix(SUBJECTS[0]) {
-        return Some((order, true, false));
-    }
-    let read = |clause: &'_ str| -> Option<(usize, bool)> {
-        let subject = SUBJECTS.iter().find(|subject| clause.starts_with(**subject)).map_or(0, |subject| subject.len());
-        let find = |marks: &[&str]| {
-            marks.iter().find(|mark| clause[subject..].starts_with(**mark)).map(|mark| subject + mark.len())
-        };
-        find(ALWAYS).map(|at| (at, true)).or_else(|| find(NEVER).map(|at| (at, false)))
-    };
-    let last = rest.rfind(", ").map_or(0, |at| at + 2);
-    [0, last]
-        .into_iter()
-        .find_map(|from| read(&rest[from..]).map(|(at, positive)| (&rest[from + at..], positive, false)))
+/// `in the future, X`: without a verb it tells what may come, so only an order counts.
+fn later(rest: &str) -> Found<'_> {
+    let order = ["in the future", "in future", "en el futuro"].iter().find_map(|time| rest.strip_prefix(time))?;
+    Some((strip_leads(order.trim_start_matches([',', ' ', ':'])), true, false))
 }
 
-/// `from now on, X`, `X going forward`.
-fn timed(rest: &str) -> Found<'_> {
-    // Only these close a sentence: behind an order, "in the future" tells what a change is for.
-    #[rustfmt::skip]
-    const CLOSING: &[&str] = &[
-        "from now on", "going forward", "from here on", "moving forward", "a partir de ahora",
-        "de ahora en adelante",
-    ];
-    const OPENING: &[&str] = &["in the future", "in future", "en el futuro"];
-    const ASKS: &[&str] = &["i want you to ", "i'd like you to ", "you should ", "always ", "quiero que ", "siempre "];
-    let before = CLOSING.iter().chain(OPENING).find_map(|time| rest.strip_prefix(time));
-    let behind = || CLOSING.iter().find_map(|time| rest.strip_suffix(time));
-    let order = strip_leads(before.or_else(behind)?.trim_matches([',', ' ', ':']));
-    let order = ASKS.iter().find_map(|ask| order.strip_prefix(ask)).unwrap_or(order);
-    Some((order, true, false))
-}
-
-/// `I prefer X`, `prefer X over Y`.
+/// `prefer X over Y`: without the second it may be for now.
 fn preferred(rest: &str) -> Found<'_> {
     let compared = [" over ", " to ", " instead of ", " rather than "].iter().any(|word| rest.contains(word));
-    let stated = ["i prefer ", "i always prefer ", "i generally prefer ", "i usually prefer ", "we prefer "];
-    if stated.iter().any(|lead| rest.starts_with(lead)) {
-        return rest.find("prefer ").map(|at| (&rest[at..], true, false));
-    }
     (compared && rest.starts_with("prefer ")).then_some((rest, true, false))
 }
 
@@ -622,6 +583,8 @@ mod tests {
             ("please use pnpm, never npm", "js package manager", "pnpm", true),
             ("small commits please, always", "practice", "small commits", true),
             ("whenever you draw a diagram use mermaid", "tool", "use mermaid whenever you draw a diagram", true),
+            ("house rule: no semicolons", "practice", "semicolons", false),
+            ("rule of thumb: small commits", "practice", "small commits", true),
             ("house style: no semicolons", "practice", "semicolons", false),
             ("this repo is on yarn", "js package manager", "yarn", true),
             ("i indent with tabs, always, whatever the language allows", "indentation", "tabs", true),
@@ -643,7 +606,7 @@ mod tests {
             ("앞으로 항상 테스트를 실행해줘", "practice", "앞으로 항상 테스트를 실행해줘", true),
             ("My editor is Neovim", "editor", "neovim", true),
             ("We switched from npm to pnpm.", "js package manager", "pnpm", true),
-            ("Remember that I prefer answers in German", "tool", "prefer answers in german", true),
+            ("Remember that I prefer answers in German", "language of answers", "german", true),
         ];
         for (text, attribute, value, positive) in table {
             let found = cues(text);

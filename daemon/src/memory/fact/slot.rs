@@ -173,7 +173,7 @@ const CHOICES: &[&str] = &[
     "indent", "indent with", "format", "test with", "default to", "like", "want", "deploy to",
     "deploy on", "host on", "build with", "work in", "work on", "develop in", "opt for", "rely on",
     "standardize on", "standardise on", "follow", "adopt", "love", "am on", "are on", "suggest",
-    "recommend", "do", "reach for", "go through", "bundle with", "install with", "host on", "format with", "lint with", "give me", "run on", "name things", "name variables", "be on", "live in", "usa",
+    "recommend", "do", "reach for", "go through", "bundle with", "install with", "format with", "lint with", "give me", "run on", "name things", "name variables", "be on", "live in", "usa",
     "utiliza", "benutze", "verwende", "utilise", "emploie", "nutze",
 ];
 
@@ -225,8 +225,8 @@ pub(super) fn all(text: &str) -> Vec<(usize, usize, Slot)> {
 pub(super) fn held(text: &str) -> Option<(Slot, bool)> {
     #[rustfmt::skip]
     const DOWN: &[&str] = &[
-        "not", "no", "never", "over", "than", "of", "don t use", "don t have", "don t run", "without", "or", "avoid", "d type", "instead of", "plain",
-        "don t run npm or", "bare", "not use", "t use",
+        "not", "no", "never", "over", "than", "of", "don t have", "don t run", "without", "or", "avoid", "plain",
+        "bare", "not use", "t use",
     ];
     let padded = format!(" {} ", normal(text));
     let found = all(text);

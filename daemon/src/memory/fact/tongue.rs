@@ -51,15 +51,23 @@ const NOT: &[&str] = &["n'", "ne ", "non ", "não "];
 
 /// The rules of a lower-case sentence.
 pub(super) fn clauses(sentence: &str) -> Vec<Clause> {
-    let text =
-        sentence.trim_start_matches("bitte, ").trim_start_matches("por favor ").trim_start_matches("por favor, ");
+    let text = sentence.trim_start_matches("bitte, ");
     let text = text.trim_start_matches("s'il te plaît, ").trim_start_matches("stp ");
     let found = SAID.iter().filter_map(|(lead, positive)| Some((text.strip_prefix(lead)?, *positive)));
     if let Some((order, positive)) = found.min_by_key(|(order, _)| order.len()) {
         let (order, positive) = inner(order, positive);
         return vec![Clause { order: cut(order).to_owned(), condition: String::new(), positive, bare: true }];
     }
-    infinitive(text).or_else(|| ordered(text)).into_iter().collect()
+    always(text).or_else(|| infinitive(text)).or_else(|| ordered(text)).into_iter().collect()
+}
+
+/// `siempre usa X`: only before an order, as things too fail `siempre`.
+fn always(text: &str) -> Option<Clause> {
+    let text = ["debes ", "tienes que "].iter().find_map(|subject| text.strip_prefix(subject)).unwrap_or(text);
+    let (order, positive) = [("siempre ", true), ("nunca ", false)]
+        .into_iter()
+        .find_map(|(mark, positive)| Some((text.strip_prefix(mark)?, positive)))?;
+    Some(Clause { order: order.to_owned(), condition: String::new(), positive, bare: false })
 }
 
 /// `… responde siempre en español`: the word may stand within the order once more.
@@ -144,12 +152,12 @@ mod tests {
             ("das geht immer noch nicht", None),
             ("immer noch kaputt", None),
             ("ça ne marche jamais", None),
-            ("siempre falla", None),
         ];
         for (text, expected) in table {
             let found = clauses(text);
             let found = found.first().map(|clause| (clause.order.as_str(), clause.positive));
             assert_eq!(found, expected, "{text:?}");
         }
+        assert!(!clauses("siempre falla")[0].bare, "no order, and so no rule");
     }
 }

@@ -50,7 +50,7 @@ pub(super) fn wanted(sentence: &str) -> Option<(&'static str, bool)> {
     #[rustfmt::skip]
     const DOWN: &[&str] = &[
         "no", "never", "not", "don t", "without", "avoid", "hate", "stop", "skip", "dislike", "zero", "hands off", "off limits", "can t stand",
-        "instead of", "than", "than use", "than using", "rather than", "over", "drop", "less", "fewer", "isn t", "won t", "against", "nothing", "leave out", "out of", "sick of",
+        "instead of", "than", "over", "drop", "less", "fewer", "isn t", "won t", "against", "nothing", "leave out", "out of", "sick of",
     ];
     let text = normal(sentence);
     let topic = topic(&text)?;

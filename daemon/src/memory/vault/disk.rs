@@ -411,12 +411,16 @@ impl Disk {
         std::fs::rename(&full, &temp).map_err(io)?;
         self.unsynced.extend(full.parent().map(Path::to_owned));
         // What came out decides, not what was read before.
+        let displaced = Displaced { by: String::new(), ..self.displaced_by(&temp, path, &current, &[], now) };
         if read(&temp).is_ok_and(|out| out == current && is_ours(&hash(&out))) {
-            let displaced = self.displaced_by(&temp, path, &current, &[], now);
-            self.displaced.push(Displaced { by: String::new(), ..displaced });
+            self.displaced.push(displaced);
             return Ok(());
         }
-        self.exchange.place(&temp, &full).map_err(io)?;
+        if let Err(error) = self.exchange.place(&temp, &full) {
+            // Another note stands there already, and nobody knows what both came from: this one is shown beside it.
+            self.displaced.push(Displaced { hash: String::new(), text: None, ..displaced });
+            return Err(io(error));
+        }
         Err(VaultError::Touched(path.to_owned()))
     }
 

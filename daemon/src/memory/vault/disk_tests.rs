@@ -96,6 +96,32 @@ fn a_note_that_vanishes_under_an_exchange_was_touched() {
 }
 
 #[test]
+fn an_edit_that_cannot_go_back_to_its_place_is_shown() {
+    let (dir, mut disk) = disk();
+    let full = dir.path().join("vault/a.md");
+    std::fs::write(&full, "an edit\n").unwrap();
+    // While it is out of its place an editor makes a new file there.
+    let refused = disk.remove(
+        "a.md",
+        |_| {
+            std::fs::write(&full, "a newer edit\n").unwrap();
+            false
+        },
+        0,
+    );
+    assert!(matches!(refused, Err(VaultError::Touched(_))), "{refused:?}");
+    let recovered: usize = [0, QUIET_SECONDS, 2 * QUIET_SECONDS].map(|now| disk.settle(now)).iter().sum();
+    assert_eq!(recovered, 1);
+    let texts: String = std::fs::read_dir(dir.path().join("vault"))
+        .unwrap()
+        .flatten()
+        .filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'))
+        .filter_map(|entry| std::fs::read_to_string(entry.path()).ok())
+        .collect();
+    assert!(texts.contains("an edit\n") && texts.contains("a newer edit\n"), "{texts}");
+}
+
+#[test]
 fn a_late_write_is_put_where_nothing_is_once_it_is_quiet() {
     let (dir, mut disk) = disk();
     let full = dir.path().join("vault/a.md");

@@ -28,9 +28,13 @@ fn lines(records: &[(&str, Value)]) -> String {
 }
 
 fn import(text: &str) -> (Vec<Event>, Counts) {
-    let (mut events, filter) = (Vec::new(), Filter::default());
+    import_with(text, &Filter::default())
+}
+
+fn import_with(text: &str, filter: &Filter) -> (Vec<Event>, Counts) {
+    let mut events = Vec::new();
     let mut out = |event| events.push(event);
-    let mut tally = Tally { format: Format::Copilot, filter: &filter, out: &mut out, counts: Counts::default() };
+    let mut tally = Tally { format: Format::Copilot, filter, out: &mut out, counts: Counts::default() };
     read(&mut text.as_bytes(), &mut tally).unwrap();
     let counts = tally.counts;
     for event in &events {
@@ -110,6 +114,28 @@ fn what_was_said_where_nobody_is_there_may_be_a_scripts() {
     }
     let (events, _) = import(&lines(&[user("unanswered")]));
     assert_eq!(events.len(), 2, "it waits for instructions, but not past the end");
+}
+
+#[test]
+fn a_session_that_moves_tells_what_was_said_in_the_projects_that_are_taken() {
+    let moved = |cwd: &str| ("session.context_changed", json!({"context": {"cwd": cwd}}));
+    let text = lines(&[
+        user("in app"),
+        moved("/w/secret"),
+        system(INSTRUCTIONS),
+        said("I look at the secret."),
+        user("in secret"),
+        moved("/w/app"),
+        said("I look."),
+    ]);
+    let filter = |exclude: &str| Filter { exclude: vec![exclude.to_owned()], ..Filter::default() };
+    for (excluded, expected) in [("secret", ["e1", "e7"]), ("app", ["e4", "e5"])] {
+        let (events, _) = import_with(&text, &filter(excluded));
+        let ids: Vec<&str> = events.iter().skip(1).map(|event| event.id.as_str()).collect();
+        assert_eq!(ids, expected.map(|id| format!("copilot:{id}")), "without {excluded}");
+        let cwd = |event: &Event| event.meta.as_ref().unwrap().cwd.clone().unwrap();
+        assert!(events.iter().all(|event| !cwd(event).contains(excluded)), "without {excluded}");
+    }
 }
 
 #[test]
