@@ -80,19 +80,18 @@ mod tests {
     fn what_was_given_is_an_option_or_words_of_their_own() {
         let long = "é".repeat(MAX_QUESTION_BYTES);
         let cut = head(&long, MAX_QUESTION_BYTES);
-        let table: [(&[&str], Option<(&str, Outcome)>); 6] = [
-            (&["A"], Some(("A", Outcome::Chosen))),
-            (&["A", &long], Some((&format!("A, {cut}"), Outcome::Chosen))),
-            (&["A", "b"], Some(("A, b", Outcome::Other))),
-            (&["A and more"], Some(("A and more", Outcome::Other))),
-            (&[""], None),
-            (&[], None),
+        let asked = |given: &[&str]| Answer::given("Which?".to_owned(), vec!["A".to_owned(), cut.to_owned()], given);
+        let table: [(&[&str], &str, Outcome); 4] = [
+            (&["A"], "A", Outcome::Chosen),
+            (&["A", &long], &format!("A, {cut}"), Outcome::Chosen),
+            (&["A", "b"], "A, b", Outcome::Other),
+            (&["A and more"], "A and more", Outcome::Other),
         ];
-        for (given, expected) in table {
-            let answer = Answer::given("Which?".to_owned(), vec!["A".to_owned(), cut.to_owned()], given);
-            let told = answer.as_ref().map(|answer| (answer.choice.as_deref().unwrap_or_default(), answer.outcome));
-            assert_eq!(told, expected, "{given:?}");
+        for (given, choice, outcome) in table {
+            let answer = asked(given).expect("an answer");
+            assert_eq!((answer.choice.as_deref(), answer.outcome), (Some(choice), outcome));
         }
+        assert_eq!((asked(&[""]), asked(&[])), (None, None));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use clone_schema::text::tail;
 use clone_schema::{Body, Origin, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::answer::asked;
 use super::{Answer, Format, Item, MAX_OPTIONS, MAX_QUESTIONS, MAX_SAID_BYTES, Tally, about};
@@ -31,9 +32,11 @@ const COMMANDS: &[&str] = &["Create or update `AGENTS.md` for this repository.",
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Export {
+struct Export<'a> {
     info: Session,
-    messages: Vec<Value>,
+    /// Each still as it stands in the file, so that an export is held once.
+    #[serde(borrow)]
+    messages: Vec<&'a RawValue>,
 }
 
 #[derive(Default, Deserialize)]
@@ -103,14 +106,14 @@ pub(super) fn read(input: &mut dyn BufRead, tally: &mut Tally<'_>) -> io::Result
         tally.counts.skip("file too large");
         return Ok(());
     }
-    match serde_json::from_slice::<Export>(&bytes) {
+    match serde_json::from_slice::<Export<'_>>(&bytes) {
         Ok(export) => session(export, tally),
         Err(error) => tally.counts.skip(if error.is_data() { "unexpected shape" } else { "bad JSON" }),
     }
     Ok(())
 }
 
-fn session(export: Export, tally: &mut Tally<'_>) {
+fn session(export: Export<'_>, tally: &mut Tally<'_>) {
     let Export { info, messages } = export;
     let count = messages.len() as u64;
     let refused = match &info {
@@ -129,7 +132,7 @@ fn session(export: Export, tally: &mut Tally<'_>) {
     let mut reader = Reader { tally, session: info, origin, opened: false, ran: false, prompt: None, said: None };
     for message in messages {
         reader.tally.counts.read += 1;
-        match serde_json::from_value(message) {
+        match serde_json::from_str(message.get()) {
             Ok(message) => reader.message(&message),
             Err(_) => reader.skip("unexpected shape"),
         }
