@@ -603,7 +603,7 @@ where
     T: TryFrom<u64>,
 {
     let given = Number::deserialize(from)?;
-    number(&given).ok_or_else(|| D::Error::custom(format!("`{given}` is not a whole number of this range")))
+    whole_number(&given).ok_or_else(|| D::Error::custom(format!("`{given}` is not a whole number of this range")))
 }
 
 fn maybe_whole<'de, D, T>(from: D) -> Result<Option<T>, D::Error>
@@ -612,12 +612,14 @@ where
     T: TryFrom<u64>,
 {
     let Some(given) = Option::<Number>::deserialize(from)? else { return Ok(None) };
-    let whole = number(&given);
+    let whole = whole_number(&given);
     whole.map(Some).ok_or_else(|| D::Error::custom(format!("`{given}` is not a whole number of this range")))
 }
 
+/// A whole number of a range, which some clients write as a float.
+#[must_use]
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
-fn number<T: TryFrom<u64>>(given: &Number) -> Option<T> {
+pub fn whole_number<T: TryFrom<u64>>(given: &Number) -> Option<T> {
     let exact = |float: f64| (float.fract() == 0.0 && (0.0..=u32::MAX as f64).contains(&float)).then_some(float as u64);
     T::try_from(given.as_u64().or_else(|| given.as_f64().and_then(exact))?).ok()
 }
