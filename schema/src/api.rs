@@ -347,7 +347,7 @@ pub struct ForgetRequest {
 }
 
 /// `POST /api/memory/retention/`: looks at the rules of `[retention]` now.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct RetentionRequest {
     /// Whether the person says that the clock is right, where it is ahead of what was to be expected.
     #[serde(default)]
@@ -409,7 +409,7 @@ pub struct Remain {
 }
 
 /// `POST /api/memory/facts/`, where `text` is needed, and `PATCH /api/memory/facts/{id}/`, where what is absent stays.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct FactEdit {
     /// The claim, on one line.
@@ -417,15 +417,17 @@ pub struct FactEdit {
     /// What kind of claim it is.
     pub kind: Option<String>,
     /// How much it counts, 0 to 1.
+    #[schemars(range(min = 0, max = 1))]
     pub importance: Option<f64>,
     /// All its tags.
     pub tags: Option<Vec<String>>,
     /// `active` or `archived`.
+    #[schemars(extend("enum" = ["active", "archived", null]))]
     pub status: Option<String>,
 }
 
 /// `POST /api/memory/episodes/`, where `title` is needed, and `PATCH /api/memory/episodes/{id}/`, where what is absent stays.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct EpisodeEdit {
     /// One line.
@@ -433,8 +435,10 @@ pub struct EpisodeEdit {
     /// The whole text.
     pub summary: Option<String>,
     /// When it began; now for a new one.
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub started_at: Option<Timestamp>,
     /// When it ended; where it began for a new one.
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub ended_at: Option<Timestamp>,
     /// How it ended.
     pub outcome: Option<String>,
@@ -445,7 +449,7 @@ pub struct EpisodeEdit {
 }
 
 /// `POST /api/memory/profile/`: one of the two at least; what is absent stays.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ProfileEdit {
     /// The profile, whole.
