@@ -22,12 +22,10 @@ use self::human::{Act, Said};
 use self::queue::{Queue, Queued};
 use self::wire::{Attachment, Block, Record};
 use super::lines::{Line, Lines};
-use super::{Answer, Format, Item, Tally, instant};
+use super::{Answer, Format, Item, MAX_SAID_BYTES, Tally, instant};
 
 /// The agent's name in events.
 const AGENT: &str = Format::ClaudeCode.agent();
-/// How many bytes of the last answer are kept, to say what was interrupted.
-const MAX_SAID_BYTES: usize = 4000;
 /// How many sessions of one file are remembered as opened.
 const MAX_SESSIONS: usize = 64;
 

@@ -12,7 +12,6 @@ mod wire;
 use std::collections::VecDeque;
 use std::io::{self, BufRead};
 
-use clone_schema::event::{ChoiceKind, Outcome};
 use clone_schema::text::tail;
 use clone_schema::{Body, Origin, Timestamp, time};
 use serde_json::value::RawValue;
@@ -21,12 +20,10 @@ use self::choice::Calls;
 use self::human::Act;
 use self::wire::{Item as Payload, Line as Record, Meta};
 use super::lines::{Line, Lines};
-use super::{Answer, Format, Item, Tally, instant};
+use super::{Answer, Format, Item, MAX_SAID_BYTES, Tally, instant};
 
 /// The agent's name in events.
 const AGENT: &str = Format::Codex.agent();
-/// How many bytes of the last answer are kept, to say what was interrupted.
-const MAX_SAID_BYTES: usize = 4000;
 /// How many texts of the present turn are remembered, to know the second trace of each.
 const MAX_TRACES: usize = 64;
 /// How many seconds after the head of a fork its copied turns are written at most.
@@ -330,8 +327,7 @@ impl Reader<'_, '_> {
         }
         let said = self.past.said.as_ref().map(|(_, text)| text.clone()).unwrap_or_default();
         let question = self.past.calls.last().unwrap_or(said);
-        let (kind, outcome) = (ChoiceKind::Permission, Outcome::Interrupted);
-        self.choice(Answer { kind, question, options: Vec::new(), choice: None, outcome }, place);
+        self.choice(Answer::interrupted(question), place);
         self.past.calls.clear();
     }
 

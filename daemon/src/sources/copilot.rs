@@ -8,23 +8,19 @@
 use std::collections::VecDeque;
 use std::io::{self, BufRead};
 
-use clone_schema::event::{ChoiceKind, Outcome};
 use clone_schema::text::{head, tail};
 use clone_schema::{Body, Origin, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::answer::asked;
 use super::lines::{Line, Lines};
-use super::{Answer, Format, Item, Tally, about, instant};
+use super::{
+    Answer, Format, Item, MAX_OPTIONS, MAX_QUESTION_BYTES, MAX_QUESTIONS, MAX_SAID_BYTES, Tally, about, instant,
+};
 
 /// The agent's name in events.
 const AGENT: &str = Format::Copilot.agent();
-/// How many bytes of the last answer are kept, to say what was interrupted.
-const MAX_SAID_BYTES: usize = 4000;
-/// How many bytes of a question or an option are kept.
-const MAX_QUESTION_BYTES: usize = 500;
-const MAX_QUESTIONS: usize = 16;
-const MAX_OPTIONS: usize = 32;
 /// How many calls and requests without an end are remembered.
 const MAX_OPEN: usize = 32;
 /// What the instructions of a session without a person say.
@@ -238,10 +234,7 @@ impl Reader<'_, '_> {
         let Some(request) = request.filter(|_| result["kind"] == "denied-interactively-by-user" && by == PERSON) else {
             return self.skip("permission");
         };
-        let choice = result["feedback"].as_str().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
-        let (kind, outcome) = (ChoiceKind::Permission, Outcome::Rejected);
-        let answer = Answer { kind, question: request.what, options: Vec::new(), choice, outcome };
-        self.choice(&record.id, at, answer);
+        self.choice(&record.id, at, Answer::refused(request.what, result["feedback"].as_str()));
     }
 
     /// What a person answered to the questions of a form, or to one.
@@ -286,8 +279,7 @@ impl Reader<'_, '_> {
         if !matches!(action, Some("cancel" | "decline")) {
             return self.skip("tool");
         }
-        let (kind, question, outcome) = (ChoiceKind::Question, open.what, Outcome::Rejected);
-        self.choice(&record.id, at, Answer { kind, question, options: Vec::new(), choice: None, outcome });
+        self.choice(&record.id, at, Answer::dismissed(open.what, Vec::new()));
     }
 
     fn aborted(&mut self, record: &Record, at: Timestamp) {
@@ -297,8 +289,7 @@ impl Reader<'_, '_> {
         }
         let said = self.past.said.as_ref().map(|(_, said)| said.clone()).unwrap_or_default();
         let question = self.past.open.pop_back().map_or(said, |open| open.what);
-        let (kind, outcome) = (ChoiceKind::Permission, Outcome::Interrupted);
-        self.choice(&record.id, at, Answer { kind, question, options: Vec::new(), choice: None, outcome });
+        self.choice(&record.id, at, Answer::interrupted(question));
         self.past.open.clear();
     }
 
@@ -323,13 +314,12 @@ impl Reader<'_, '_> {
 
 /// The questions that a response answers, each with its answer.
 fn answers(response: &Value) -> Vec<Answer> {
-    let text = |value: &Value| head(value.as_str().unwrap_or_default(), MAX_QUESTION_BYTES).to_owned();
-    let list = |value: &Value| value.as_array().into_iter().flatten().take(MAX_OPTIONS).map(text).collect::<Vec<_>>();
+    let list = |value: &Value| value.as_array().into_iter().flatten().take(MAX_OPTIONS).map(asked).collect::<Vec<_>>();
     if response["responseKind"] != "ask_user" {
-        let found = answered(text(&response["question"]), list(&response["choices"]), &response["answer"]);
+        let found = answered(asked(&response["question"]), list(&response["choices"]), &response["answer"]);
         return found.into_iter().collect();
     }
-    let message = text(&response["message"]);
+    let message = asked(&response["message"]);
     let fields = response["content"].as_object().into_iter().flatten().take(MAX_QUESTIONS);
     let is_one = response["content"].as_object().is_some_and(|fields| fields.len() == 1);
     let one = |(name, given): (&String, &Value)| {
@@ -349,10 +339,8 @@ fn answered(question: String, options: Vec<String>, given: &Value) -> Option<Ans
         Value::Bool(_) | Value::Number(_) => vec![given.to_string()],
         Value::Null | Value::Object(_) => Vec::new(),
     };
-    let is_offered = given.iter().all(|given| options.contains(given));
-    let choice = Some(given.join(", ")).filter(|choice| !choice.is_empty() && !question.is_empty())?;
-    let outcome = if is_offered { Outcome::Chosen } else { Outcome::Other };
-    Some(Answer { kind: ChoiceKind::Question, question, options, choice: Some(choice), outcome })
+    let given: Vec<&str> = given.iter().map(String::as_str).collect();
+    Answer::given(question, options, &given).filter(|answer| !answer.question.is_empty())
 }
 
 #[cfg(test)]

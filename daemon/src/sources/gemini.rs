@@ -9,7 +9,6 @@ use std::collections::VecDeque;
 use std::io::{self, BufRead, Read};
 use std::path::Path;
 
-use clone_schema::event::{ChoiceKind, Outcome};
 use clone_schema::{Body, Origin, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
@@ -230,8 +229,7 @@ impl Reader<'_, '_> {
     fn refused(&mut self, call: &Value, at: Timestamp) {
         let Some(id) = call["id"].as_str().filter(|id| !id.is_empty()) else { return self.skip("no id") };
         let question = format!("{}: {}", call["name"].as_str().unwrap_or_default(), about(&call["args"]));
-        let (kind, outcome) = (ChoiceKind::Permission, Outcome::Rejected);
-        let answer = Answer { kind, question, options: Vec::new(), choice: None, outcome };
+        let answer = Answer::refused(question, None);
         let record = Record { id: Some(id.to_owned()), ..Record::default() };
         self.once(&record, "refused", at, Origin::Typed, answer.body(AGENT, self.past.said.clone()));
     }

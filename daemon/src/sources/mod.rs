@@ -6,6 +6,7 @@
 //! [`Counts::skipped`] under exactly one reason.
 
 mod aider;
+mod answer;
 mod chatgpt;
 mod claude_code;
 mod codex;
@@ -24,12 +25,13 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use clone_schema::event::{Choice, ChoiceKind, Outcome};
+use clone_schema::event::Choice;
 use clone_schema::text::head;
 use clone_schema::{Body, Event, Meta, Origin, Source, Timestamp, time};
 use serde::Deserialize;
 use serde_json::Value;
 
+use self::answer::{Answer, MAX_OPTIONS, MAX_QUESTION_BYTES, MAX_QUESTIONS, MAX_SAID_BYTES};
 use self::lines::Line;
 
 /// How many files one import may name.
@@ -374,24 +376,6 @@ struct Item<'a> {
     project: Option<&'a str>,
     /// What the foreign tool calls the item.
     key: String,
-}
-
-/// How the person answered what an agent asked of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Answer {
-    kind: ChoiceKind,
-    question: String,
-    options: Vec<String>,
-    choice: Option<String>,
-    outcome: Outcome,
-}
-
-impl Answer {
-    /// What the event says, given the agent and the answer of it that came before.
-    fn body(self, agent: &str, in_response_to: Option<String>) -> Body {
-        let Self { kind, question, options, choice, outcome } = self;
-        Body::AgentChoice(Choice { agent: agent.to_owned(), kind, question, options, choice, outcome, in_response_to })
-    }
 }
 
 impl Tally<'_> {

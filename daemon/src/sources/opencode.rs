@@ -6,24 +6,19 @@
 
 use std::io::{self, BufRead, Read};
 
-use clone_schema::event::{ChoiceKind, Outcome};
-use clone_schema::text::{head, tail};
+use clone_schema::text::tail;
 use clone_schema::{Body, Origin, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
-use super::{Answer, Format, Item, Tally, about};
+use super::answer::asked;
+use super::{Answer, Format, Item, MAX_OPTIONS, MAX_QUESTIONS, MAX_SAID_BYTES, Tally, about};
 
 /// The agent's name in events.
 const AGENT: &str = Format::OpenCode.agent();
 /// How many bytes an export may have.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
-/// How many bytes of the last answer are kept, to say what was interrupted.
-const MAX_SAID_BYTES: usize = 4000;
-/// How many bytes of a question or an option are kept.
-const MAX_QUESTION_BYTES: usize = 500;
-const MAX_QUESTIONS: usize = 16;
-const MAX_OPTIONS: usize = 32;
 /// What the tool writes in the person's place before a command that they ran themselves.
 const RAN: &str = "The following tool was executed by the user";
 /// How the error of a refused tool begins; what the person said to it follows the second.
@@ -37,9 +32,11 @@ const COMMANDS: &[&str] = &["Create or update `AGENTS.md` for this repository.",
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Export {
+struct Export<'a> {
     info: Session,
-    messages: Vec<Value>,
+    /// Each still as it stands in the file, so that an export is held once.
+    #[serde(borrow)]
+    messages: Vec<&'a RawValue>,
 }
 
 #[derive(Default, Deserialize)]
@@ -109,14 +106,14 @@ pub(super) fn read(input: &mut dyn BufRead, tally: &mut Tally<'_>) -> io::Result
         tally.counts.skip("file too large");
         return Ok(());
     }
-    match serde_json::from_slice::<Export>(&bytes) {
+    match serde_json::from_slice::<Export<'_>>(&bytes) {
         Ok(export) => session(export, tally),
         Err(error) => tally.counts.skip(if error.is_data() { "unexpected shape" } else { "bad JSON" }),
     }
     Ok(())
 }
 
-fn session(export: Export, tally: &mut Tally<'_>) {
+fn session(export: Export<'_>, tally: &mut Tally<'_>) {
     let Export { info, messages } = export;
     let count = messages.len() as u64;
     let refused = match &info {
@@ -135,7 +132,7 @@ fn session(export: Export, tally: &mut Tally<'_>) {
     let mut reader = Reader { tally, session: info, origin, opened: false, ran: false, prompt: None, said: None };
     for message in messages {
         reader.tally.counts.read += 1;
-        match serde_json::from_value(message) {
+        match serde_json::from_str(message.get()) {
             Ok(message) => reader.message(&message),
             Err(_) => reader.skip("unexpected shape"),
         }
@@ -238,9 +235,7 @@ impl Reader<'_, '_> {
         let said = if response.is_empty() { before } else { tail(response, MAX_SAID_BYTES) };
         let question = tool.map_or_else(|| said.to_owned(), what);
         let at = instant(tool.and_then(|part| part.state.time.end).or(message.info.time.created))?;
-        let (kind, outcome) = (ChoiceKind::Permission, Outcome::Interrupted);
-        let answer = Answer { kind, question, options: Vec::new(), choice: None, outcome };
-        Some((format!("{}#stopped", message.info.id), at, answer))
+        Some((format!("{}#stopped", message.info.id), at, Answer::interrupted(question)))
     }
 
     /// Hands out an event and gives its id back; the first one opens the session.
@@ -267,7 +262,7 @@ fn answers(part: &Part, otherwise: Timestamp) -> Vec<(String, Timestamp, Answer)
     let at = instant(part.state.time.end).unwrap_or(otherwise);
     let found = match part.state.error.strip_prefix(REFUSED) {
         _ if part.kind != "tool" || part.id.is_empty() => Vec::new(),
-        Some(rest) => vec![refused(what(part), rest.strip_prefix(FEEDBACK).map(str::trim))],
+        Some(rest) => vec![Answer::refused(what(part), rest.strip_prefix(FEEDBACK))],
         None if part.tool == "question" => questions(part),
         None => Vec::new(),
     };
@@ -275,32 +270,22 @@ fn answers(part: &Part, otherwise: Timestamp) -> Vec<(String, Timestamp, Answer)
     found.into_iter().enumerate().map(|(n, answer)| (key(n), at, answer)).collect()
 }
 
-fn refused(question: String, feedback: Option<&str>) -> Answer {
-    let choice = feedback.filter(|feedback| !feedback.is_empty()).map(str::to_owned);
-    Answer { kind: ChoiceKind::Permission, question, options: Vec::new(), choice, outcome: Outcome::Rejected }
-}
-
 /// The questions that were put, with what was answered to each; those without an answer only where all were dismissed.
 fn questions(part: &Part) -> Vec<Answer> {
     let is_dismissed = part.state.error == DISMISSED;
-    let text = |value: &Value| head(value.as_str().unwrap_or_default(), MAX_QUESTION_BYTES).to_owned();
     let answers = part.state.metadata["answers"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let asked = part.state.input["questions"].as_array().into_iter().flatten().take(MAX_QUESTIONS).enumerate();
-    let one = |(n, asked): (usize, &Value)| {
-        let options = asked["options"].as_array().into_iter().flatten().take(MAX_OPTIONS);
-        let options: Vec<String> = options.map(|option| text(&option["label"])).collect();
+    let questions = part.state.input["questions"].as_array().into_iter().flatten().take(MAX_QUESTIONS).enumerate();
+    let one = |(n, question): (usize, &Value)| {
+        let options = question["options"].as_array().into_iter().flatten().take(MAX_OPTIONS);
+        let options: Vec<String> = options.map(|option| asked(&option["label"])).collect();
         let given = answers.get(n).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
         let given: Vec<&str> = given.collect();
-        let is_offered = given.iter().all(|answer| options.iter().any(|option| option == answer));
-        let (choice, outcome) = match (given.is_empty(), is_offered) {
-            (true, _) if is_dismissed => (None, Outcome::Rejected),
-            (true, _) => return None,
-            (false, true) => (Some(given.join(", ")), Outcome::Chosen),
-            (false, false) => (Some(given.join(", ")), Outcome::Other),
-        };
-        Some(Answer { kind: ChoiceKind::Question, question: text(&asked["question"]), options, choice, outcome })
+        match is_dismissed && given.is_empty() {
+            true => Some(Answer::dismissed(asked(&question["question"]), options)),
+            false => Answer::given(asked(&question["question"]), options, &given),
+        }
     };
-    asked.filter_map(one).collect()
+    questions.filter_map(one).collect()
 }
 
 /// A tool and what it was about to do.

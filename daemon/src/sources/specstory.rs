@@ -11,7 +11,8 @@ mod text;
 use std::io::{self, BufRead};
 use std::path::Path;
 
-use clone_schema::event::{Choice, ChoiceKind, Outcome};
+use clone_schema::event::{ChoiceKind, Outcome};
+use clone_schema::text::tail;
 use clone_schema::{Body, Origin, Timestamp};
 use jiff::SignedDuration;
 
@@ -19,10 +20,7 @@ pub(super) use self::header::instant_at;
 use self::header::{Header, Role};
 use self::text::Typed;
 use super::lines::{Line, Lines};
-use super::{Item, MAX_TEXT_BYTES, Tally};
-
-/// How many bytes of the last answer are kept, to say what was interrupted.
-const MAX_SAID_BYTES: usize = 4000;
+use super::{Answer, Item, MAX_SAID_BYTES, MAX_TEXT_BYTES, Tally};
 
 pub(super) fn read(input: &mut dyn BufRead, path: &Path, tally: &mut Tally<'_>) -> io::Result<()> {
     let mut lines = Lines::new(input);
@@ -163,16 +161,15 @@ impl<'t, 'a> Reader<'t, 'a> {
 
     fn answer(&mut self, text: &str, at: Timestamp, number: u64) {
         let Some(response) = text::of_agent(text) else { return self.tally.counts.skip("tool use") };
-        let from = response.ceil_char_boundary(response.len().saturating_sub(MAX_SAID_BYTES));
-        let tail = response[from..].to_owned();
+        let said = tail(&response, MAX_SAID_BYTES).to_owned();
         let in_response_to = self.prompt.clone();
         let body = Body::AgentResponse { agent: self.agent.clone(), response, in_response_to };
         let id = self.emit(at, number, Origin::Agent, body);
-        self.said = Some((id, tail));
+        self.said = Some((id, said));
     }
 
     fn user(&mut self, text: &str, at: Timestamp, number: u64) {
-        let (question, option, outcome) = match text::of_user(text) {
+        let answer = match text::of_user(text) {
             Typed::Nothing(reason) => return self.tally.counts.skip(reason),
             Typed::Prompt { text, origin, command } => {
                 self.tally.counts.commands += u64::from(command);
@@ -181,22 +178,19 @@ impl<'t, 'a> Reader<'t, 'a> {
                 self.said = None;
                 return;
             }
-            Typed::Button { label, question } => (question, Some(label), Outcome::Chosen),
+            Typed::Button { label, question } => {
+                // The label of the one button that was pressed is all that is told of the options.
+                let (kind, options) = (ChoiceKind::Question, vec![label.clone()]);
+                Answer { kind, question, options, choice: Some(label), outcome: Outcome::Chosen }
+            }
             Typed::Interrupt => {
                 let said = self.said.as_ref().map(|(_, text)| text.clone()).unwrap_or_default();
-                (said, None, Outcome::Interrupted)
+                Answer::interrupted(said)
             }
         };
-        let choice = Choice {
-            agent: self.agent.clone(),
-            kind: if option.is_some() { ChoiceKind::Question } else { ChoiceKind::Permission },
-            question,
-            options: option.iter().cloned().collect(),
-            choice: option,
-            outcome,
-            in_response_to: self.said.as_ref().map(|(id, _)| id.clone()),
-        };
-        self.emit(at, number, Origin::Typed, Body::AgentChoice(choice));
+        let before = self.said.as_ref().map(|(id, _)| id.clone());
+        let body = answer.body(&self.agent, before);
+        self.emit(at, number, Origin::Typed, body);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use clone_schema::event::Outcome;
 use serde_json::json;
 
 use super::*;
@@ -273,5 +274,64 @@ fn every_format_asks_which_projects_are_taken() {
             assert_eq!(read(&["W/APP"], &[]), (2, false), "{}: this project alone", format.name());
             assert_eq!(read(&[], &["app"]), (0, true), "{}: all but this project", format.name());
         }
+    }
+}
+
+/// A long option that was chosen, as each format that tells options writes it.
+fn chosen_in(format: Format, label: &str) -> Option<String> {
+    let (at, option) = ("2026-01-01T10:00:00Z", json!([{"label": label}]));
+    let ask = json!({"questions": [{"id": "q", "question": "Which?", "options": option}]});
+    let lines = |lines: &[Value]| Some(lines.iter().map(|line| format!("{line}\n")).collect());
+    match format {
+        Format::ClaudeCode => {
+            let line = |id: &str, kind: &str, block: Value| json!({"type": kind, "uuid": id, "sessionId": "s", "timestamp": at, "message": {"content": [block]}});
+            let used = json!({"type": "tool_use", "id": "t", "name": "AskUserQuestion", "input": ask});
+            let mut done = line("v", "user", json!({"type": "tool_result", "tool_use_id": "t", "content": "ok"}));
+            done["toolUseResult"] = json!({"answers": {"Which?": label}});
+            lines(&[line("u", "assistant", used), done])
+        }
+        Format::Codex => {
+            let line = |kind: &str, payload: Value| json!({"timestamp": at, "type": kind, "payload": payload});
+            let call = json!({"type": "function_call", "call_id": "c", "name": "request_user_input", "arguments": ask.to_string()});
+            let given = json!({"answers": {"q": {"answers": [label]}}}).to_string();
+            let output = json!({"type": "function_call_output", "call_id": "c", "output": given});
+            let head = line("session_meta", json!({"id": "t"}));
+            lines(&[head, line("response_item", call), line("response_item", output)])
+        }
+        Format::OpenCode => {
+            let state = json!({"input": ask, "metadata": {"answers": [[label]]}});
+            let part = json!({"id": "p", "type": "tool", "tool": "question", "state": state});
+            let said = json!({"info": {"id": "m", "role": "assistant", "time": {"created": 1}}, "parts": [part]});
+            lines(&[json!({"info": {"id": "s"}, "messages": [said]})])
+        }
+        Format::Copilot => {
+            let head = json!({"type": "session.start", "id": "0", "timestamp": at, "data": {"sessionId": "s"}});
+            let given =
+                json!({"responseKind": "user_input", "question": "Which?", "choices": [label], "answer": label});
+            let data = json!({"actor": "human_response", "response": given});
+            lines(&[head, json!({"type": "human_response.recorded", "id": "1", "timestamp": at, "data": data})])
+        }
+        Format::Aider | Format::ChatGpt | Format::Gemini | Format::Specstory | Format::Turns => None,
+    }
+}
+
+#[test]
+fn an_option_that_is_cut_was_chosen_all_the_same() {
+    let home = tempfile::tempdir().expect("a folder");
+    let label = "é".repeat(MAX_QUESTION_BYTES);
+    for format in Format::ALL {
+        let Some(text) = chosen_in(format, &label) else { continue };
+        let path = home.path().join(format.name());
+        fs::write(&path, text).expect("written");
+        let mut choices = Vec::new();
+        let mut out = |event: Event| {
+            if let Body::AgentChoice(choice) = event.body {
+                choices.push(choice);
+            }
+        };
+        read(format, &path, &Filter::default(), &mut out).expect("readable");
+        let [choice] = &choices[..] else { panic!("{}: {choices:?}", format.name()) };
+        assert_eq!(choice.outcome, Outcome::Chosen, "{}", format.name());
+        assert_eq!(choice.choice.as_ref(), choice.options.first(), "{}: as it stands there", format.name());
     }
 }

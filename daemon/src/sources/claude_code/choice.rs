@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use super::wire::{self, Block};
 use crate::sources::Answer;
+use crate::sources::answer::{asked, offered};
 
 /// How many tool uses wait for their result; the oldest gives way.
 pub(super) const MAX_TOOLS: usize = 256;
@@ -118,7 +119,7 @@ fn questions(input: &Map<String, Value>) -> Vec<Question> {
     let list = input.get("questions").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let one = |question: &Value| {
         let options = question["options"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let label = |option: &Value| shortened(option.get("label").or(Some(option)), MAX_INPUT_BYTES);
+        let label = |option: &Value| asked(option.get("label").unwrap_or(option));
         Question {
             text: shortened(question.get("question"), MAX_PLAN_BYTES),
             options: options.iter().take(MAX_OPTIONS).map(label).collect(),
@@ -195,8 +196,8 @@ fn chosen(questions: Vec<Question>, details: Option<&RawValue>, said: &str) -> V
     let mut found = Vec::new();
     for question in questions {
         let answer = match answers {
-            Some(answers) => answers.get(&question.text).and_then(answer_text),
-            None => quoted_answer(said, &question.text),
+            Some(answers) => answers.get(&question.text).and_then(|given| answer_text(given, &question.options)),
+            None => quoted_answer(said, &question.text).map(|given| told(given, &question.options)),
         };
         let Some(answer) = answer.filter(|answer| !answer.is_empty()) else { continue };
         let outcome = if is_offered(&answer, &question.options) { Outcome::Chosen } else { Outcome::Other };
@@ -206,20 +207,28 @@ fn chosen(questions: Vec<Question>, details: Option<&RawValue>, said: &str) -> V
     found
 }
 
+/// An answer as it stands among the options, where it is one of them.
+fn told(given: &str, options: &[String]) -> String {
+    offered(options, given).unwrap_or(given).to_owned()
+}
+
 /// One answer; several that were ticked together stand as one text.
-fn answer_text(value: &Value) -> Option<String> {
+fn answer_text(value: &Value, options: &[String]) -> Option<String> {
     match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Array(parts) => Some(parts.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")),
+        Value::String(given) => Some(told(given, options)),
+        Value::Array(parts) => {
+            let parts = parts.iter().filter_map(Value::as_str).map(|given| told(given, options));
+            Some(parts.collect::<Vec<_>>().join(", "))
+        }
         _ => None,
     }
 }
 
 /// Older results only quote the answers: `"question"="answer"`.
-fn quoted_answer(said: &str, question: &str) -> Option<String> {
+fn quoted_answer<'s>(said: &'s str, question: &str) -> Option<&'s str> {
     let (_, rest) = said.split_once(&format!("\"{question}\"=\""))?;
     let end = ["\", \"", "\". ", "\"."].iter().filter_map(|end| rest.find(end)).min().or_else(|| rest.find('"'))?;
-    Some(rest[..end].to_owned())
+    Some(&rest[..end])
 }
 
 /// Whether an answer is one option, or several of them ticked together.

@@ -5,19 +5,18 @@
 
 use std::collections::VecDeque;
 
-use clone_schema::event::{ChoiceKind, Outcome};
+use clone_schema::event::Outcome;
 use clone_schema::text::head;
 use serde_json::Value;
 
 use super::wire::{self, Item};
-use crate::sources::Answer;
+use crate::sources::answer::asked;
+use crate::sources::{Answer, MAX_OPTIONS, MAX_QUESTIONS};
 
 /// How many calls without an output are remembered.
 const MAX_CALLS: usize = 32;
 /// How many bytes of a call are kept.
 const MAX_CALL_BYTES: usize = 500;
-const MAX_QUESTIONS: usize = 16;
-const MAX_OPTIONS: usize = 32;
 /// How a refused call's output begins.
 const REFUSED: &[&str] = &["rejected by user", "exec command rejected by user", "patch rejected by user"];
 
@@ -59,8 +58,7 @@ impl Calls {
         let Some(call) = self.waiting.remove(at) else { return Vec::new() };
         let output = wire::text(item.output);
         if REFUSED.iter().any(|refused| output.trim_start().starts_with(refused)) {
-            let (kind, outcome) = (ChoiceKind::Permission, Outcome::Rejected);
-            return vec![Answer { kind, question: call.about, options: Vec::new(), choice: None, outcome }];
+            return vec![Answer::refused(call.about, None)];
         }
         let answers: Value = serde_json::from_str(&output).unwrap_or_default();
         call.questions.into_iter().filter_map(|question| chosen(question, &answers["answers"])).collect()
@@ -92,13 +90,12 @@ fn about(input: &str) -> String {
 
 fn questions(input: &str) -> Vec<Question> {
     let input: Value = serde_json::from_str(input).unwrap_or_default();
-    let text = |value: &Value| head(value.as_str().unwrap_or_default(), MAX_CALL_BYTES).to_owned();
     let one = |question: &Value| {
         let options = question["options"].as_array().map(Vec::as_slice).unwrap_or_default();
         Question {
-            id: text(&question["id"]),
-            text: text(&question["question"]),
-            options: options.iter().take(MAX_OPTIONS).map(|option| text(&option["label"])).collect(),
+            id: asked(&question["id"]),
+            text: asked(&question["question"]),
+            options: options.iter().take(MAX_OPTIONS).map(|option| asked(&option["label"])).collect(),
         }
     };
     input["questions"].as_array().into_iter().flatten().take(MAX_QUESTIONS).map(one).collect()
@@ -107,10 +104,12 @@ fn questions(input: &str) -> Vec<Question> {
 /// The answer to one question, where it got one; a note that was typed beside an option counts as own words.
 fn chosen(question: Question, answers: &Value) -> Option<Answer> {
     let given: Vec<&str> = answers[&question.id]["answers"].as_array()?.iter().filter_map(Value::as_str).collect();
-    let offered = !given.is_empty() && given.iter().all(|answer| question.options.iter().any(|o| o == answer));
+    let Question { text, options, .. } = question;
+    let answer = Answer::given(text, options, &given)?;
+    if answer.outcome == Outcome::Chosen {
+        return Some(answer);
+    }
     let words: Vec<&str> = given.iter().map(|answer| answer.strip_prefix("user_note: ").unwrap_or(answer)).collect();
     let choice = Some(words.join(", ")).filter(|choice| !choice.is_empty())?;
-    let outcome = if offered { Outcome::Chosen } else { Outcome::Other };
-    let Question { text, options, .. } = question;
-    Some(Answer { kind: ChoiceKind::Question, question: text, options, choice: Some(choice), outcome })
+    Some(Answer { choice: Some(choice), ..answer })
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use clone_schema::Event;
+use clone_schema::event::Outcome;
 use serde_json::json;
 
 use super::*;

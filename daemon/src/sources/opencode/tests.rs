@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use clone_schema::Event;
+use clone_schema::event::Outcome;
 use serde_json::json;
 
 use super::*;
@@ -183,6 +184,9 @@ fn what_is_no_export_is_counted() {
         let (events, counts) = import(text);
         assert_eq!((events.len(), counts.skipped.get(reason)), (0, Some(&1)), "{text}: {counts:?}");
     }
+    let deep = export(&json!({}), &[json!("deep"), message(1, "user", &[text("x")])]);
+    let (events, counts) = import(&deep.replace("\"deep\"", &format!("{}{}", "[".repeat(200), "]".repeat(200))));
+    assert_eq!((events.len(), counts.skipped["unexpected shape"]), (2, 1), "one message costs no other");
     let (events, counts) = import(&export(&json!({"id": ""}), &[message(1, "user", &[text("x")])]));
     assert_eq!((events.len(), counts.skipped["no session"]), (0, 1));
 }
