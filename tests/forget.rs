@@ -316,6 +316,12 @@ fn one_event_goes_by_its_row_and_what_is_left_is_looked_for() {
     assert_eq!(home.json(&["forget", "--text", "no such words"])["events"], json!({}));
     // Nobody can be asked here, so nothing goes.
     assert_eq!(home.run(&["forget", "--text", KEPT]).status.code(), Some(2));
+    // How to forget does not say what.
+    for how in ["--yes", "--vault", "--dry-run"] {
+        let output = home.command().args(["forget", how]).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(2) && told.contains("required arguments were not provided"), "{told}");
+    }
     assert_eq!(daemon.get("/api/recording/sessions/kept-1/events/").status, 404);
     assert_eq!(daemon.get("/api/recording/sessions/kept-2/events/").body.as_array().map(Vec::len), Some(5));
 }

@@ -202,14 +202,12 @@ fn a_limit_or_a_failure_is_waited_out_and_told_and_the_daemon_goes_on() {
         (403, ("x-ratelimit-remaining", "0"), "API rate limit exceeded", Value::Null),
         (502, ("server", "x"), "Server Error", json!("GitHub answered 502")),
     ] {
-        // The first question is whose token it is; the second, the walk's first, is refused.
         let refused = (status, vec![(header.0.to_owned(), header.1.to_owned())], json!({"message": body}));
-        let whose = github.world().instead.len();
-        assert_eq!(whose, 0);
         let output = connect(&home, TOKEN);
         assert_eq!(told(&output)["connected"], true, "{output:?}");
         until(|| Some(daemon.get("/api/sources/github/").body).filter(|told| told["last_synced_at"].is_string()))
             .unwrap();
+        // The first question of the walk that follows.
         github.world().instead.push_back(refused);
         let told = home.json(&["source", "sync", "github"]);
         assert_eq!((told["connected"] == true, &told["problem"]), (true, &problem), "{status}: {told}");
@@ -329,6 +327,23 @@ fn nothing_is_asked_before_somebody_connects_and_plain_http_leads_nowhere_else()
     let refused = home.command().arg("daemon").output().unwrap();
     let told = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(!refused.status.success() && told.contains("must be `https://`"), "{told}");
+}
+
+#[test]
+fn whoever_wipes_what_goes_on_is_told_how_to_end_it() {
+    let github = GitHub::start();
+    let home = home(&github, "");
+    let daemon = home.start();
+    connected(&home, &daemon);
+    let noted = || {
+        let output = home.run(&["source", "wipe", "github", "--dry-run"]);
+        assert_eq!(told(&output)["events"]["agent.prompt"], 13, "{output:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let told = noted();
+    assert!(told.contains("`github` is connected; `clone source disconnect github` ends that"), "{told}");
+    home.json(&["source", "disconnect", "github"]);
+    assert_eq!(noted(), "");
 }
 
 /// What GitHub told while the log took nothing is asked for again: a cursor never leads what is recorded.

@@ -176,12 +176,12 @@ impl Config {
             format!("line {line}: {}", error.message().trim_end().replace('\n', ", "))
         })?;
         // A rule for a topic that nobody has would keep everything and look as if it did not.
-        let wrong = config.retention.keys().find(|topic| !may_go(topic));
-        wrong.map_or(Ok(config.clone()), |topic| {
-            Err(format!(
+        if let Some(topic) = config.retention.keys().find(|topic| !may_go(topic)) {
+            return Err(format!(
                 "`[retention]` names `{topic}`, which is no topic that can be forgotten; see `clone events --help`"
-            ))
-        })
+            ));
+        }
+        Ok(config)
     }
 }
 

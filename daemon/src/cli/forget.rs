@@ -39,15 +39,8 @@ pub struct Forget {
     /// Only what holds these words, in either case
     #[arg(long, value_name = "Q", group = "what")]
     text: Option<String>,
-    /// Also take what quotes it out of notes that you wrote
-    #[arg(long)]
-    vault: bool,
-    /// Show what would go, and change nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// Do not ask
-    #[arg(long)]
-    yes: bool,
+    #[command(flatten)]
+    how: How,
     /// Forget nothing: look for these words in every file, decoded
     #[arg(long, value_name = "TEXT", group = "what", conflicts_with_all = ["id", "session", "app", "project", "from", "to", "text"])]
     verify: Option<String>,
@@ -57,6 +50,20 @@ pub struct Forget {
     /// The clock is right, although it is ahead of what was to be expected
     #[arg(long, requires = "retention")]
     trust_clock: bool,
+}
+
+/// How to forget; not what.
+#[derive(Args)]
+pub struct How {
+    /// Also take what quotes it out of notes that you wrote
+    #[arg(long)]
+    vault: bool,
+    /// Show what would go, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
 }
 
 /// Forgets, or shows what would go.
@@ -77,15 +84,13 @@ pub fn run(cli: &Context, arguments: &Forget) -> Result<u8, Failure> {
         id: arguments.id.clone(),
         session_id: arguments.session.clone(),
         app: arguments.app.clone(),
-        source: None,
         project: arguments.project.clone(),
         from: arguments.from,
         to: arguments.to,
         text: arguments.text.clone(),
-        vault: arguments.vault,
-        dry_run: arguments.dry_run,
+        ..ForgetRequest::default()
     };
-    wanted(cli, &request, arguments.yes)
+    wanted(cli, request, &arguments.how)
 }
 
 /// Forgets what is wanted, after it was shown and somebody said yes.
@@ -93,18 +98,20 @@ pub fn run(cli: &Context, arguments: &Forget) -> Result<u8, Failure> {
 /// # Errors
 ///
 /// As [`run`].
-pub fn wanted(cli: &Context, request: &ForgetRequest, yes: bool) -> Result<u8, Failure> {
-    let with = |dry_run| ForgetRequest { dry_run, ..request.clone() };
-    if request.dry_run || !yes {
-        let reply = ask(cli, &with(true))?;
-        if request.dry_run || reply.events.is_empty() {
-            show(cli, &reply, request.vault);
+pub fn wanted(cli: &Context, what: ForgetRequest, how: &How) -> Result<u8, Failure> {
+    let How { vault, dry_run, yes } = *how;
+    let mut request = ForgetRequest { vault, dry_run: true, ..what };
+    if dry_run || !yes {
+        let reply = ask(cli, &request)?;
+        if dry_run || reply.events.is_empty() {
+            show(cli, &reply, vault);
             return Ok(0);
         }
-        consent(cli, &reply, request.vault)?;
+        consent(cli, &reply, vault)?;
     }
-    let reply = ask(cli, &with(false))?;
-    Ok(told(cli, &reply, request.vault))
+    request.dry_run = false;
+    let reply = ask(cli, &request)?;
+    Ok(told(cli, &reply, vault))
 }
 
 /// Shows what is forgotten; the exit code says whether all of it is.

@@ -51,15 +51,8 @@ enum Verb {
     Wipe {
         /// The source, as `clone source list` names it
         name: String,
-        /// Also take what quotes it out of notes that you wrote
-        #[arg(long)]
-        vault: bool,
-        /// Show what would go, and change nothing
-        #[arg(long)]
-        dry_run: bool,
-        /// Do not ask
-        #[arg(long)]
-        yes: bool,
+        #[command(flatten)]
+        how: forget::How,
     },
     /// Seal the tokens of connected services with a new key
     Rotate,
@@ -82,11 +75,7 @@ pub fn run(context: &Context, arguments: &Source) -> Result<u8, Failure> {
         Verb::Sync { .. } => github::sync(&client)?,
         Verb::Disconnect { source } if source == GITHUB => github::disconnect(&client)?,
         Verb::Disconnect { source } => disconnect(&client, source)?,
-        Verb::Wipe { name, vault, dry_run, yes } => {
-            let source = Some(name.clone());
-            let request = ForgetRequest { source, vault: *vault, dry_run: *dry_run, ..ForgetRequest::default() };
-            return wipe(context, &client, &request, *yes);
-        }
+        Verb::Wipe { name, how } => return wipe(context, &client, name, how),
         Verb::Rotate => client.blocking("secrets_rotate", None, &[], None)?,
     };
     match &arguments.verb {
@@ -122,22 +111,31 @@ fn disconnect(client: &Client, agent: &str) -> Result<Value, Failure> {
     Ok(client.blocking("following_set", None, &[], Some(&json!({"agents": all})))?)
 }
 
-/// Forgets a source whole; whoever is followed is recorded anew from now on.
-fn wipe(context: &Context, client: &Client, request: &ForgetRequest, yes: bool) -> Result<u8, Failure> {
-    let name = request.source.as_deref().unwrap_or_default();
-    if list(client)?["sources"][name].is_null() {
+/// Forgets a source whole; what is followed or connected is recorded anew from now on.
+fn wipe(context: &Context, client: &Client, name: &str, how: &forget::How) -> Result<u8, Failure> {
+    let known = list(client)?;
+    if known["sources"][name].is_null() {
         return Err(Failure::new(format!("nothing came from `{name}`")).hint("`clone source list` shows what came"));
     }
-    if followed(client)?.iter().any(|agent| agent == name) {
-        print::note(format!("`{name}` is followed; `clone source disconnect {name}` ends that"));
+    let goes_on = if agents(&known).any(|agent| agent == name) {
+        Some("followed")
+    } else {
+        (name == GITHUB && known["github"]["connected"] == true).then_some("connected")
+    };
+    if let Some(why) = goes_on {
+        print::note(format!("`{name}` is {why}; `clone source disconnect {name}` ends that"));
     }
-    forget::wanted(context, request, yes)
+    forget::wanted(context, ForgetRequest { source: Some(name.to_owned()), ..ForgetRequest::default() }, how)
 }
 
 fn followed(client: &Client) -> Result<Vec<String>, Failure> {
     let answer = client.blocking("following_get", None, &[], None)?;
-    let agents = answer["agents"].as_array().into_iter().flatten();
-    Ok(agents.filter_map(Value::as_str).map(str::to_owned).collect())
+    Ok(agents(&answer).map(str::to_owned).collect())
+}
+
+/// Who is followed, in an answer about that.
+fn agents(answer: &Value) -> impl Iterator<Item = &str> {
+    answer["agents"].as_array().into_iter().flatten().filter_map(Value::as_str)
 }
 
 fn list(client: &Client) -> Result<Value, Failure> {
@@ -152,7 +150,7 @@ fn show(answer: &Value) {
         let last = print::moment(tally["last"].as_str().unwrap_or("-"));
         print::line(format!("{name:<24} {:>8} events, last {last}", tally["events"]));
     }
-    let agents: Vec<&str> = answer["agents"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let agents: Vec<&str> = agents(answer).collect();
     let told =
         if agents.is_empty() { "nobody; `clone source follow AGENT` begins".to_owned() } else { agents.join(", ") };
     print::line(format!("followed: {told}"));

@@ -88,7 +88,7 @@ fn without_comments(text: &str) -> String {
     out + rest
 }
 
-/// A commit message without the lines of its last paragraph that tools add.
+/// A commit message without the lines that tools add, wherever they stand: one that was squashed has those of each commit.
 fn without_trailers(message: &str) -> String {
     const TRAILERS: &[&str] = &["signed-off-by:", "co-authored-by:", "reviewed-by:", "change-id:", "cc:"];
     let kept = message.lines().filter(|line| {
@@ -138,6 +138,11 @@ mod tests {
             ("Mend the parser", false, Ok((Origin::Typed, "Mend the parser"))),
             ("Mend it\n\nSigned-off-by: A <a@b.c>", false, Ok((Origin::Typed, "Mend it"))),
             ("Add retries (#12)\n\n* one\n* two", true, Ok((Origin::Unknown, "Add retries (#12)\n\n* one\n* two"))),
+            (
+                "Add it (#3)\n\n* one\n\nSigned-off-by: A <a@b.c>\n\n* two\nCc: B <b@b.c>",
+                true,
+                Ok((Origin::Unknown, "Add it (#3)\n\n* one\n\n\n* two")),
+            ),
             ("Update README.md", false, Ok((Origin::Typed, "Update README.md"))),
             ("Update README.md", true, Err("written by GitHub's editor")),
             ("Merge pull request #1 from a/b\n\nAdd it", false, Err("written by git")),
