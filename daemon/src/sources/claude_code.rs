@@ -75,6 +75,8 @@ struct Session {
 struct Place {
     session: String,
     at: Timestamp,
+    /// The directory then: a prompt may wait while the session moves.
+    cwd: Option<String>,
     key: String,
     made: u32,
 }
@@ -144,7 +146,7 @@ impl Reader<'_, '_> {
             return self.queue_line(&record, session, at);
         }
         let Some(key) = record.uuid.take().filter(|id| !id.is_empty()) else { return self.skip("no id") };
-        let mut place = Place { session, at, key, made: 0 };
+        let mut place = Place { session, at, cwd: self.past.cwd.clone(), key, made: 0 };
         match kind.as_str() {
             "user" => self.user(&record, &mut place),
             "assistant" => self.assistant(&record, &mut place),
@@ -168,7 +170,7 @@ impl Reader<'_, '_> {
 
     /// Hands out an event and gives its id back; the first one of a session opens it.
     fn emit(&mut self, place: &mut Place, origin: Origin, body: Body) -> String {
-        let cwd = self.past.cwd.as_deref();
+        let cwd = place.cwd.as_deref();
         if let Some(session) =
             self.past.sessions.iter_mut().find(|session| session.id == place.session && !session.opened)
         {
@@ -317,7 +319,7 @@ impl Reader<'_, '_> {
             self.skip("queued prompt repeated");
         }
         let body = if shell {
-            let (command, cwd) = (text.clone(), self.past.cwd.clone());
+            let (command, cwd) = (text.clone(), place.cwd.clone());
             Body::TerminalCommand { command, cwd, exit_code: None, duration_ms: None }
         } else {
             Body::AgentPrompt { agent: AGENT.to_owned(), prompt: text.clone() }
@@ -364,12 +366,12 @@ impl Reader<'_, '_> {
     fn queue_line(&mut self, record: &Record<'_>, session: String, at: Timestamp) {
         match record.operation.as_deref() {
             Some("enqueue") => {
-                let texts = wire::texts(record.content);
+                let (texts, cwd) = (wire::texts(record.content), self.past.cwd.clone());
                 let queued = match human::act(&Said { texts: &texts, ..Said::default() }) {
                     Act::Prompt(text) | Act::Command(text) | Act::Shell(text) if !is_task(&text) => {
-                        Queued::new(session, at, &text, true)
+                        Queued::new(session, at, cwd, &text, true)
                     }
-                    _ => Queued::new(session, at, texts.join("\n").trim(), false),
+                    _ => Queued::new(session, at, cwd, texts.join("\n").trim(), false),
                 };
                 if self.past.queue.enqueue(queued) {
                     self.skip("queue overflow");
@@ -397,7 +399,7 @@ impl Reader<'_, '_> {
             let time = queued.at.to_string();
             let key = format!("queued-{}", clone_schema::id::digest(&[&queued.session, &time, &text], 16));
             self.past.queue.sent(&queued.session, &text, queued.at);
-            let mut place = Place { session: queued.session, at: queued.at, key, made: 0 };
+            let mut place = Place { session: queued.session, at: queued.at, cwd: queued.cwd, key, made: 0 };
             let body = Body::AgentPrompt { agent: AGENT.to_owned(), prompt: text };
             self.typed(body, Origin::Typed, &mut place);
         }

@@ -84,6 +84,8 @@ struct Waiting {
 #[derive(Clone)]
 struct Place {
     at: Timestamp,
+    /// The directory then: a line may wait while the session moves.
+    cwd: Option<String>,
     /// What the tool calls the line: its number, else its time.
     name: String,
     numbered: bool,
@@ -175,7 +177,8 @@ impl Reader<'_, '_> {
             None => (at.to_string(), false),
         };
         let stream = if record.kind == "event_msg" { Stream::Event } else { Stream::Item };
-        self.payload(payload, stream, Place { at, name, numbered, made: 0 });
+        let cwd = self.past.cwd.clone();
+        self.payload(payload, stream, Place { at, cwd, name, numbered, made: 0 });
     }
 
     /// The first head of a file names the thread; a later one is a fork's copy of its parent's.
@@ -278,7 +281,7 @@ impl Reader<'_, '_> {
             Act::Prompt(prompt) => Body::AgentPrompt { agent: AGENT.to_owned(), prompt },
             Act::Shell { command, exit_code } => {
                 self.tally.counts.commands += 1;
-                Body::TerminalCommand { command, cwd: self.past.cwd.clone(), exit_code, duration_ms: None }
+                Body::TerminalCommand { command, cwd: place.cwd.clone(), exit_code, duration_ms: None }
             }
         };
         self.past.traces.clear();
@@ -340,12 +343,12 @@ impl Reader<'_, '_> {
     fn emit(&mut self, place: &mut Place, origin: Origin, body: Body) -> String {
         let thread = self.past.thread.clone().unwrap_or_default();
         if !std::mem::replace(&mut self.past.opened, true) {
-            self.tally.open(&thread, place.at, self.past.cwd.as_deref(), None);
+            self.tally.open(&thread, place.at, place.cwd.as_deref(), None);
         }
         let key = key(&thread, place, &body);
         place.made += 1;
         let id = format!("codex:{key}");
-        let cwd = self.past.cwd.as_deref();
+        let cwd = place.cwd.as_deref();
         let item = Item { id: id.clone(), session: &thread, at: place.at, cwd, project: None, key };
         self.tally.emit(item, origin, body);
         id

@@ -22,6 +22,8 @@ pub(super) const SAME_SECONDS: i64 = 300;
 pub(super) struct Queued {
     pub(super) session: String,
     pub(super) at: Timestamp,
+    /// The directory in which it was typed.
+    pub(super) cwd: Option<String>,
     /// The words, where a person typed them.
     pub(super) text: Option<String>,
     /// What the words are known by: those that nobody typed are not kept, and can be long.
@@ -31,9 +33,9 @@ pub(super) struct Queued {
 }
 
 impl Queued {
-    pub(super) fn new(session: String, at: Timestamp, words: &str, typed: bool) -> Self {
+    pub(super) fn new(session: String, at: Timestamp, cwd: Option<String>, words: &str, typed: bool) -> Self {
         let kept = head(words, MAX_TEXT_BYTES);
-        Self { session, at, text: typed.then(|| kept.to_owned()), hash: hash(words), ready: false }
+        Self { session, at, cwd, text: typed.then(|| kept.to_owned()), hash: hash(words), ready: false }
     }
 }
 
@@ -116,7 +118,7 @@ mod tests {
     use super::*;
 
     fn queued(text: &str) -> Queued {
-        Queued::new("s".into(), Timestamp::UNIX_EPOCH, text, true)
+        Queued::new("s".into(), Timestamp::UNIX_EPOCH, None, text, true)
     }
 
     #[test]

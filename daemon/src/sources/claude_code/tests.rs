@@ -174,6 +174,19 @@ fn projects_are_filtered_by_the_working_directory() {
 }
 
 #[test]
+fn a_queued_prompt_belongs_to_the_project_in_which_it_was_typed() {
+    let mut moved = agent("secret");
+    moved["cwd"] = json!("/w/secret");
+    let records = [agent("I work."), queue("enqueue", "and the docs"), queue("dequeue", ""), moved];
+    let filter = Filter { exclude: vec!["secret".to_owned()], ..Filter::default() };
+    let (events, _) = import(lines(&records).as_bytes(), &filter);
+    assert_eq!(events.iter().map(brief).next_back().as_deref(), Some("> and the docs"));
+    for event in events {
+        assert_eq!(event.meta.and_then(|meta| meta.cwd).as_deref(), Some("/w/app"));
+    }
+}
+
+#[test]
 fn commands_shell_and_scripts() {
     let typed = |text: &str| user(text);
     let records = [

@@ -7,9 +7,13 @@ use super::*;
 use crate::sources::{Counts, Filter, Format};
 
 fn import(text: &str) -> (Vec<Event>, Counts) {
-    let (mut events, filter) = (Vec::new(), Filter::default());
+    import_with(text, &Filter::default())
+}
+
+fn import_with(text: &str, filter: &Filter) -> (Vec<Event>, Counts) {
+    let mut events = Vec::new();
     let mut out = |event| events.push(event);
-    let mut tally = Tally { format: Format::Codex, filter: &filter, out: &mut out, counts: Counts::default() };
+    let mut tally = Tally { format: Format::Codex, filter, out: &mut out, counts: Counts::default() };
     read(&mut text.as_bytes(), &mut tally).expect("memory reads");
     let counts = tally.counts;
     (events, counts)
@@ -146,6 +150,18 @@ fn a_last_text_whose_event_may_still_come_waits() {
     assert_eq!(counts.skipped.get("still waiting"), Some(&1));
     let table = [item("user", "go on"), item("assistant", "Done."), item("user", "thanks")];
     assert_eq!(briefs(head(), &table), ["> go on", "< Done.", "> thanks"]);
+}
+
+#[test]
+fn a_prompt_that_waits_belongs_to_the_project_in_which_it_was_typed() {
+    let moved = ("turn_context", json!({"cwd": "/w/secret"}));
+    let table = [item("user", "go on"), item("assistant", "Done."), item("user", "thanks"), moved, item("user", "so")];
+    let filter = Filter { exclude: vec!["secret".to_owned()], ..Filter::default() };
+    let (events, _) = import_with(&lines(head(), &table), &filter);
+    assert_eq!(events.iter().skip(1).map(brief).collect::<Vec<_>>(), ["> go on", "< Done.", "> thanks"]);
+    for event in events {
+        assert_eq!(event.meta.and_then(|meta| meta.cwd).as_deref(), Some("/w/app"));
+    }
 }
 
 #[test]
