@@ -347,7 +347,7 @@ pub struct ForgetRequest {
 }
 
 /// `POST /api/memory/retention/`: looks at the rules of `[retention]` now.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct RetentionRequest {
     /// Whether the person says that the clock is right, where it is ahead of what was to be expected.
     #[serde(default)]
@@ -409,7 +409,7 @@ pub struct Remain {
 }
 
 /// `POST /api/memory/facts/`, where `text` is needed, and `PATCH /api/memory/facts/{id}/`, where what is absent stays.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct FactEdit {
     /// The claim, on one line.
@@ -417,15 +417,17 @@ pub struct FactEdit {
     /// What kind of claim it is.
     pub kind: Option<String>,
     /// How much it counts, 0 to 1.
+    #[schemars(range(min = 0, max = 1))]
     pub importance: Option<f64>,
     /// All its tags.
     pub tags: Option<Vec<String>>,
     /// `active` or `archived`.
+    #[schemars(extend("enum" = ["active", "archived", null]))]
     pub status: Option<String>,
 }
 
 /// `POST /api/memory/episodes/`, where `title` is needed, and `PATCH /api/memory/episodes/{id}/`, where what is absent stays.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct EpisodeEdit {
     /// One line.
@@ -433,8 +435,10 @@ pub struct EpisodeEdit {
     /// The whole text.
     pub summary: Option<String>,
     /// When it began; now for a new one.
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub started_at: Option<Timestamp>,
     /// When it ended; where it began for a new one.
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub ended_at: Option<Timestamp>,
     /// How it ended.
     pub outcome: Option<String>,
@@ -445,7 +449,7 @@ pub struct EpisodeEdit {
 }
 
 /// `POST /api/memory/profile/`: one of the two at least; what is absent stays.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ProfileEdit {
     /// The profile, whole.
@@ -603,7 +607,7 @@ where
     T: TryFrom<u64>,
 {
     let given = Number::deserialize(from)?;
-    number(&given).ok_or_else(|| D::Error::custom(format!("`{given}` is not a whole number of this range")))
+    whole_number(&given).ok_or_else(|| D::Error::custom(format!("`{given}` is not a whole number of this range")))
 }
 
 fn maybe_whole<'de, D, T>(from: D) -> Result<Option<T>, D::Error>
@@ -612,12 +616,14 @@ where
     T: TryFrom<u64>,
 {
     let Some(given) = Option::<Number>::deserialize(from)? else { return Ok(None) };
-    let whole = number(&given);
+    let whole = whole_number(&given);
     whole.map(Some).ok_or_else(|| D::Error::custom(format!("`{given}` is not a whole number of this range")))
 }
 
+/// A whole number of a range, which some clients write as a float.
+#[must_use]
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
-fn number<T: TryFrom<u64>>(given: &Number) -> Option<T> {
+pub fn whole_number<T: TryFrom<u64>>(given: &Number) -> Option<T> {
     let exact = |float: f64| (float.fract() == 0.0 && (0.0..=u32::MAX as f64).contains(&float)).then_some(float as u64);
     T::try_from(given.as_u64().or_else(|| given.as_f64().and_then(exact))?).ok()
 }

@@ -243,6 +243,31 @@ mod tests {
     }
 
     #[test]
+    fn a_new_note_needs_its_text_and_an_edit_needs_nothing() {
+        let document = document("0.0.0");
+        for (path, text, other) in [("facts", "text", "importance"), ("episodes", "title", "started_at")] {
+            let body = |path: String, method: &str| {
+                document["paths"][path][method]["requestBody"]["content"]["application/json"]["schema"].clone()
+            };
+            let new = body(format!("/api/memory/{path}/"), "post");
+            let edit = body(format!("/api/memory/{path}/{{id}}/"), "patch");
+            assert_eq!((&new["required"], &edit["required"]), (&json!([text]), &Value::Null), "{path}");
+            assert_eq!(
+                (&new["properties"][text]["type"], &edit["properties"][other]),
+                (&json!("string"), &new["properties"][other])
+            );
+            let fits = |schema: &Value, body: Value| jsonschema::is_valid(schema, &body);
+            assert!(
+                fits(&new, json!({text: "x", other: null}))
+                    && fits(&edit, json!({}))
+                    && fits(&edit, json!({text: null}))
+            );
+            assert!(!fits(&new, json!({})) && !fits(&new, json!({text: " "})) && !fits(&new, json!({text: null})));
+            assert!(!fits(&edit, json!({other: 2})) && !fits(&edit, json!({"tags": [1]})), "{path}");
+        }
+    }
+
+    #[test]
     fn every_schema_in_it_is_a_schema() {
         let document = document("0.0.0");
         let mut seen = 0;

@@ -1,11 +1,12 @@
 //! Replays recorded turns through the predictor, exactly as the daemon would have met them.
 //!
 //! [`own`] replays a person's own history and tells it beside [`plain`] predictors, by the figures of [`score`]; [`plot`] and
-//! [`svg()`] show it. [`people`] compares people, histories and parts. [`strata`] measures the closed channels apart, by the measures of [`measure`]; [`fit`] makes the shipped weights.
+//! [`svg()`] show it. [`people`] compares people, histories and parts. [`strata`] measures the closed channels apart, by the measures of [`measure`]; [`fit`] makes the shipped weights; `assent` tells whether a person would say yes, which no live predictor asks.
 //!
 //! Turn `t` is predicted from the turns before it and nothing else. Every turn is learned, and every turn with an
 //! agent's text is predicted: a live daemon does not know a turn's `kind` either.
 
+mod assent;
 pub mod measure;
 pub mod own;
 pub mod people;
@@ -23,8 +24,9 @@ use std::path::{Path, PathBuf};
 use clone_schema::time::{self, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::predict::{Decided, Mode, Pair, Predictor, Priors, Query, decide};
+use crate::predict::{Decided, Mode, Pair, Predictor, Query, decide};
 
+use priors::Priors;
 pub use priors::{Fitted, From, fit};
 use score::Row;
 pub use strata::Strata;
@@ -221,7 +223,7 @@ pub fn strata(dir: &Path, out: &mut dyn Write, options: Options) -> Result<(Summ
 fn replay(dir: &Path, priors: &[Priors], options: Options, on: OnMet<'_>) -> Result<Summary, BacktestError> {
     let mut summary = Summary::default();
     for ((person, path), priors) in files(dir)?.iter().enumerate().zip(priors) {
-        let mut predictor = Predictor::new(priors);
+        let mut predictor = Predictor::new(&priors.rank);
         let mut place = 0;
         summary.unreadable += read(path, &mut |turn| {
             step(&mut predictor, turn, (person, place), options, &mut summary, on)?;

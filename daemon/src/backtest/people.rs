@@ -9,12 +9,12 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::priors::{self, From};
+use super::priors::{self, From, Priors};
 use super::score::{Row, Score, number, share};
 use super::{BacktestError, Options, Turn, ask, files, read};
 use crate::dice::Dice;
 use crate::predict::situation::normal;
-use crate::predict::{Part, Predictor, Priors};
+use crate::predict::{Part, Predictor};
 
 /// Turns of a person that are learned and not scored.
 const WARM: usize = 20;
@@ -175,7 +175,7 @@ fn live(predictor: &mut Predictor, turn: &Turn, options: Options) -> Row {
 
 /// A person predicted from what they said before.
 fn own(life: &Life, priors: &Priors, without: Option<Part>, options: Options) -> Vec<Scored> {
-    let (mut predictor, mut out) = (Predictor::new(priors).without(without), Vec::new());
+    let (mut predictor, mut out) = (Predictor::new(&priors.rank).without(without), Vec::new());
     for (place, turn) in life.turns.iter().enumerate() {
         let row = live(&mut predictor, turn, options);
         if is_scored(turn, place) {
@@ -187,7 +187,7 @@ fn own(life: &Life, priors: &Priors, without: Option<Part>, options: Options) ->
 
 /// A predictor that was taught one person's whole history.
 fn taught(life: &Life, priors: &Priors, options: Options) -> Predictor {
-    let mut predictor = Predictor::new(priors);
+    let mut predictor = Predictor::new(&priors.rank);
     for turn in &life.turns {
         live(&mut predictor, turn, options);
     }
@@ -301,7 +301,7 @@ fn curve(scored: &[Vec<Scored>]) -> Vec<Stretch> {
 fn others(lives: &[Life], priors: &[Priors], scored: &[Vec<Scored>], options: Options) -> Others {
     let (mut other, mut nobody) = (Vec::new(), Vec::new());
     for (at, (life, priors)) in lives.iter().zip(priors).enumerate() {
-        nobody.push(foreign(life, &Predictor::new(priors), options));
+        nobody.push(foreign(life, &Predictor::new(&priors.rank), options));
         for (_, somebody) in lives.iter().enumerate().filter(|(place, _)| *place != at) {
             other.push(foreign(life, &taught(somebody, priors, options), options));
         }

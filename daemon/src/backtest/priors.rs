@@ -8,12 +8,12 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::assent::{self, Before};
 use super::{BacktestError, Turn, files, read};
-use crate::predict::assent::{self, Before};
 use crate::predict::fit::{self, Row, Sparse, dot, sparse};
 use crate::predict::rank::{self, Weights};
 use crate::predict::stratum::verdict;
-use crate::predict::{Part, Predictor, Priors, hit};
+use crate::predict::{Part, Predictor, hit};
 
 /// Turns of a person that nothing is fitted to: too little is known in them.
 const WARM: usize = 20;
@@ -35,6 +35,27 @@ pub enum From {
     Shipped,
     /// The other people of the folder, for each person anew.
     LeaveOneOut,
+}
+
+/// What is held true of people before a person is met.
+#[derive(Clone, Debug)]
+pub(super) struct Priors {
+    /// How candidates are ranked.
+    pub(super) rank: Weights,
+    /// When people say yes.
+    pub(super) assent: assent::Prior,
+}
+
+impl Priors {
+    /// What the program comes with.
+    const fn shipped() -> Self {
+        Self { rank: Weights::shipped(), assent: assent::SHIPPED }
+    }
+
+    /// What holds where nobody was asked.
+    fn neutral() -> Self {
+        Self { rank: Weights::neutral(), assent: assent::blank() }
+    }
 }
 
 /// Weights as they were fitted.

@@ -7,14 +7,14 @@
 use serde::Serialize;
 
 use super::Met;
+use super::assent::Assent;
 use super::measure::{Forecast, Guess, Measured, covered, measure};
 use super::plain::Frequent;
-use super::priors::Sessions;
+use super::priors::{Priors, Sessions};
 use super::score::PRECISION;
-use crate::predict::assent::Assent;
 use crate::predict::situation::normal;
 use crate::predict::stratum::{Form, Onward, Opens, Taken, Verdict, form, onward, opens, taken, verdict};
-use crate::predict::{Decided, Priors, hit};
+use crate::predict::{Decided, hit};
 
 /// Turns of a person that are not scored, as by the score of the predictions.
 const WARM: usize = 20;

@@ -51,7 +51,6 @@ const CODE: &[(&str, &str)] = &[
     ("memory/scene.rs", include_str!("../memory/scene.rs")),
     ("memory/words.rs", include_str!("../memory/words.rs")),
     ("predict/answer.rs", include_str!("../predict/answer.rs")),
-    ("predict/assent.rs", include_str!("../predict/assent.rs")),
     ("predict/calibrate.rs", include_str!("../predict/calibrate.rs")),
     ("predict/choices.rs", include_str!("../predict/choices.rs")),
     ("predict/continuation.rs", include_str!("../predict/continuation.rs")),

@@ -7,6 +7,7 @@
 //! - Predicted replies are left as they are, because clients send them on.
 //! - A result is at most [`RESULT_MAX`] bytes; the longest list loses its last rows until it fits, and `truncated` says so.
 
+use clone_schema::api::whole_number;
 use clone_schema::openapi::routes::Takes;
 use clone_schema::text::hex;
 use clone_schema::{Fault, openapi};
@@ -48,16 +49,13 @@ fn query(operation: &str, given: &JsonObject) -> Result<Vec<(&'static str, Strin
 
 /// A value as the query writes it.
 fn text(name: &str, takes: &Takes, value: &Value) -> Result<String, Fault> {
-    let whole = || value.as_u64().map(|number| number.to_string()).or_else(|| whole(value.as_f64()?));
+    let whole = || value.as_number().and_then(whole_number::<u64>);
     match takes {
-        Takes::Int(..) => whole().ok_or_else(|| unfit(&format!("`{name}` is no whole number: {value}"))),
+        Takes::Int(..) => whole()
+            .map(|number| number.to_string())
+            .ok_or_else(|| unfit(&format!("`{name}` is no whole number: {value}"))),
         _ => value.as_str().map(str::to_owned).ok_or_else(|| unfit(&format!("`{name}` is no text: {value}"))),
     }
-}
-
-/// A whole number that was written as a float.
-fn whole(float: f64) -> Option<String> {
-    (float.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&float)).then(|| format!("{float:.0}"))
 }
 
 /// Rows under one name, fenced.

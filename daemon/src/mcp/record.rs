@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::tools::{read, unfit};
+use super::tools::unfit;
 use super::{Ask, Call};
 
 /// The `source` of an event whose caller names none.
@@ -22,9 +22,6 @@ const DEFAULT_SOURCE: &str = "agent";
 
 /// The `source_detail` of an integration that names none, which the schema does not allow.
 const DEFAULT_DETAIL: &str = "mcp";
-
-/// The fields of [`EventArgs`], which do not go on as they came.
-const NAMED: &[&str] = &["type", "session_id", "occurred_at", "id", "meta", "event", "source", "source_detail"];
 
 /// Where an event comes from, as every recording tool takes it.
 #[derive(Deserialize, JsonSchema)]
@@ -87,6 +84,10 @@ pub(super) struct EventArgs {
     event: Option<JsonObject>,
     #[serde(flatten)]
     from: From,
+    /// Its own fields, as they came.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    rest: JsonObject,
 }
 
 pub(super) async fn start(from: &From, call: &Call) -> Result<JsonObject, Fault> {
@@ -111,16 +112,15 @@ pub(super) async fn response(given: ResponseArgs, call: &Call) -> Result<JsonObj
 
 /// Any event, as it came or wrapped in `event`, with what it lacks filled in.
 pub(super) async fn event(mut given: JsonObject, call: &Call) -> Result<JsonObject, Fault> {
-    let mut named: EventArgs = read(&given)?;
-    if let Some(inner) = named.event.take() {
+    let mut read = named(given.clone())?;
+    if let Some(inner) = read.event.take() {
         given.extend(inner);
-        named = read(&given)?;
+        read = named(given)?;
     }
-    let EventArgs { r#type, session_id, occurred_at, id, meta, event: _, from } = named;
+    let EventArgs { r#type, session_id, occurred_at, id, meta, event: _, from, rest } = read;
     let topic = r#type.ok_or_else(|| unfit("missing field `type`"))?;
-    given.retain(|name, _| !NAMED.contains(&name.as_str()));
     let session = session_id.unwrap_or_else(|| Uuid::now_v7().to_string());
-    let mut event = made(&topic, session, &from, Value::Object(given));
+    let mut event = made(&topic, session, &from, Value::Object(rest));
     if let Some(mut meta) = meta {
         meta.remove("origin");
         for (name, value) in event["meta"].as_object().into_iter().flatten() {
@@ -134,6 +134,11 @@ pub(super) async fn event(mut given: JsonObject, call: &Call) -> Result<JsonObje
         }
     }
     send(call, event).await
+}
+
+/// The arguments of an event; its own fields keep their nulls, which some must have.
+fn named(given: JsonObject) -> Result<EventArgs, Fault> {
+    serde_json::from_value(Value::Object(given)).map_err(|error| unfit(&error.to_string()))
 }
 
 /// Sends one event and says under which ids it is known.

@@ -11,7 +11,6 @@ use clone_schema::prediction::{Candidate, Weight};
 use clone_schema::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::assent;
 use super::calibrate::Row;
 use super::choices::{Choices, Chosen, Offered};
 use super::continuation::{Continuation, Endings};
@@ -161,29 +160,6 @@ pub struct Predictor {
     pub(super) without: Option<Part>,
 }
 
-/// What a predictor holds true of people before it has met the person.
-#[derive(Clone, Debug)]
-pub struct Priors {
-    /// How candidates are ranked.
-    pub rank: Weights,
-    /// When people say yes.
-    pub assent: assent::Prior,
-}
-
-impl Priors {
-    /// What the program comes with.
-    #[must_use]
-    pub const fn shipped() -> Self {
-        Self { rank: Weights::shipped(), assent: assent::SHIPPED }
-    }
-
-    /// What holds where nobody was asked.
-    #[must_use]
-    pub fn neutral() -> Self {
-        Self { rank: Weights::neutral(), assent: assent::blank() }
-    }
-}
-
 fn number(map: &mut HashMap<String, u32>, name: &str) -> u32 {
     let next = u32::try_from(map.len()).unwrap_or(u32::MAX);
     match map.get(name) {
@@ -195,8 +171,8 @@ fn number(map: &mut HashMap<String, u32>, name: &str) -> u32 {
 impl Predictor {
     /// A predictor that has met nobody, with other priors than the shipped ones.
     #[must_use]
-    pub fn new(priors: &Priors) -> Self {
-        Self { weights: priors.rank.clone(), ..Self::default() }
+    pub fn new(priors: &Weights) -> Self {
+        Self { weights: priors.clone(), ..Self::default() }
     }
 
     /// The same without one of its parts.

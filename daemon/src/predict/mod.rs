@@ -13,12 +13,11 @@
 //!   confidence we stand behind; [`tripwire`]: whether what we stood behind held.
 //! - [`cosmetic`]: whether what was sent is what was predicted but for its looks.
 //! - [`promise`]: what counted outcomes alone can promise. [`mute`]: where nothing is ever automatic.
-//! - [`assent`]: whether the person would say yes. [`fit`]: how shipped weights are made.
+//! - [`fit`]: how shipped weights are made.
 //! - [`choices`]: which of the options on offer the person takes.
 //! - [`continuation`]: whether the person would go on at all. [`stratum`]: the closed channels, told apart by fixed rules.
 
 mod answer;
-pub mod assent;
 pub mod calibrate;
 pub mod choices;
 pub mod continuation;
@@ -48,7 +47,7 @@ pub use continuation::Continuation;
 pub use cosmetic::{is_repeat, is_same};
 pub use curves::Judging;
 pub use gate::{Decided, Mode, decide};
-pub use local::{Answer, Forecast, Judged, Label, Pair, Predictor, Priors, Query};
+pub use local::{Answer, Forecast, Judged, Label, Pair, Predictor, Query};
 pub use part::Part;
 pub use situation::{Kind, hit};
 pub use tripwire::Stood;

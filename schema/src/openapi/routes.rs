@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use super::of;
 use crate::api::{
-    ContextRequest, ContinuationRequest, DeletionsRequest, FeedbackRequest, ForgetRequest, PAGE_MAX,
-    PredictBatchRequest, PredictRequest, PromoteRequest, SearchRequest, UndoRequest, VerifyRequest,
+    ContextRequest, ContinuationRequest, DeletionsRequest, EpisodeEdit, FactEdit, FeedbackRequest, ForgetRequest,
+    PAGE_MAX, PredictBatchRequest, PredictRequest, ProfileEdit, PromoteRequest, RetentionRequest, SearchRequest,
+    UndoRequest, VerifyRequest,
 };
 use crate::prediction::Mute;
 
@@ -112,42 +113,6 @@ const RAW: &[Param] = &[
     ("event_id", TEXT),
 ];
 const EPISODE: &[Param] = &[("id", TEXT), ("title", TEXT), ("summary", TEXT), ("evidence", LIST)];
-const LISTED: &str = r#"{"type":["array","null"],"items":{"type":"string"}}"#;
-const INSTANT_OR_NULL: &str = r#"{"type":["string","null"],"format":"date-time"}"#;
-const SHARE_OR_NULL: &str = r#"{"type":["number","null"],"minimum":0,"maximum":1}"#;
-const STATE_OR_NULL: &str = r#"{"enum":["active","archived",null]}"#;
-const NEW_FACT: &[Param] = &[
-    ("text", NOT_BLANK),
-    ("kind?", TEXT_OR_NULL),
-    ("importance?", SHARE_OR_NULL),
-    ("tags?", LISTED),
-    ("status?", STATE_OR_NULL),
-];
-const FACT_EDIT: &[Param] = &[
-    ("text?", TEXT_OR_NULL),
-    ("kind?", TEXT_OR_NULL),
-    ("importance?", SHARE_OR_NULL),
-    ("tags?", LISTED),
-    ("status?", STATE_OR_NULL),
-];
-const NEW_EPISODE: &[Param] = &[
-    ("title", NOT_BLANK),
-    ("summary?", TEXT_OR_NULL),
-    ("started_at?", INSTANT_OR_NULL),
-    ("ended_at?", INSTANT_OR_NULL),
-    ("outcome?", TEXT_OR_NULL),
-    ("open_ends?", LISTED),
-    ("tags?", LISTED),
-];
-const EPISODE_EDIT: &[Param] = &[
-    ("title?", TEXT_OR_NULL),
-    ("summary?", TEXT_OR_NULL),
-    ("started_at?", INSTANT_OR_NULL),
-    ("ended_at?", INSTANT_OR_NULL),
-    ("outcome?", TEXT_OR_NULL),
-    ("open_ends?", LISTED),
-    ("tags?", LISTED),
-];
 const FORGOTTEN: &[Param] = &[
     ("dry_run", BOOL),
     ("events", OBJECT),
@@ -324,14 +289,14 @@ pub const ROUTES: &[Route] = &[
     post(
         "episodes_add",
         "Tell an episode that nobody recorded",
-        Body::Fields(NEW_EPISODE),
+        Body::Of(new_episode),
         &[(201, Reply::Object(EPISODE))],
     ),
     bare("episodes_get", "One episode", &[], &[(200, Reply::Object(EPISODE))]),
     post(
         "episodes_edit",
         "Change how an episode is told; what is absent stays",
-        Body::Fields(EPISODE_EDIT),
+        Body::Of(of::<EpisodeEdit>),
         &[(200, Reply::Object(EPISODE))],
     ),
     bare("episodes_delete", "Take an episode away; it is not told again", &[], &[(204, Reply::Nothing)]),
@@ -348,12 +313,12 @@ pub const ROUTES: &[Route] = &[
         ],
         &[(200, Reply::List(FACT))],
     ),
-    post("facts_add", "State a fact", Body::Fields(NEW_FACT), &[(201, Reply::Object(FACT))]),
+    post("facts_add", "State a fact", Body::Of(new_fact), &[(201, Reply::Object(FACT))]),
     bare("facts_get", "One fact", &[], &[(200, Reply::Object(FACT))]),
     post(
         "facts_edit",
         "Change what a fact says; what is absent stays",
-        Body::Fields(FACT_EDIT),
+        Body::Of(of::<FactEdit>),
         &[(200, Reply::Object(FACT))],
     ),
     bare("facts_delete", "Withdraw a fact; it is not inferred again", &[], &[(204, Reply::Nothing)]),
@@ -366,7 +331,7 @@ pub const ROUTES: &[Route] = &[
     post(
         "profile_set",
         "Write the profile, the soul card or both; what is learned later is merged in",
-        Body::Fields(&[("body?", TEXT_OR_NULL), ("soul?", TEXT_OR_NULL)]),
+        Body::Of(of::<ProfileEdit>),
         &[(200, Reply::Object(&[("body", TEXT), ("soul", TEXT)]))],
     ),
     bare(
@@ -433,7 +398,7 @@ pub const ROUTES: &[Route] = &[
     post(
         "retention_run",
         "Forget what the rules of retention keep no longer",
-        Body::Fields(&[("trust_clock?", BOOL)]),
+        Body::Of(of::<RetentionRequest>),
         &[(200, Reply::Object(FORGOTTEN))],
     ),
     bare("raw_forget", "Forget one event", &[], &[(204, Reply::Nothing)]),
@@ -607,6 +572,24 @@ const FOUND: &[Param] = &[("id", TEXT), ("tier", TEXT), ("score", r#"{"type":"nu
 const CONTINUATION: &[Param] =
     &[("id", TEXT), ("should_continue", BOOL), ("confidence", SHARE), ("status", TEXT), ("threshold", SHARE)];
 const JSON_RPC: &str = r#"{"type":"object","required":["jsonrpc","method"],"properties":{"jsonrpc":{"const":"2.0"},"id":{"type":["integer","string"]},"method":{"type":"string"}}}"#;
+
+/// The request of `facts_add`: what an edit may change, with a claim.
+fn new_fact() -> Value {
+    with(of::<FactEdit>(), "text")
+}
+
+/// The request of `episodes_add`: what an edit may change, with a title.
+fn new_episode() -> Value {
+    with(of::<EpisodeEdit>(), "title")
+}
+
+/// The schema of an edit in which one text must be there, and not blank.
+fn with(mut edit: Value, text: &str) -> Value {
+    edit["required"] = json!([text]);
+    let description = edit["properties"][text]["description"].take();
+    edit["properties"][text] = json!({"type": "string", "pattern": r"[^\s]", "description": description});
+    edit
+}
 
 /// The request of `feedback`: an edit says what was really sent.
 fn verdict() -> Value {

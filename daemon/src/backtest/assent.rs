@@ -5,12 +5,11 @@
 //! otherwise, and only there. The words of the agent's last sentence come in hashed: no word is kept.
 
 use clone_schema::text::last_chars;
-use serde::{Deserialize, Serialize};
 
-use super::calibrate::sigmoid;
-use super::fit::{Sparse, dot};
-use super::situation::{KINDS, kind, last_block, normal};
-use super::stratum::{Opens, Verdict, opens, verdict};
+use crate::predict::calibrate::sigmoid;
+use crate::predict::fit::{Sparse, dot, sparse};
+use crate::predict::situation::{KINDS, kind, last_block, normal};
+use crate::predict::stratum::{Opens, Verdict, opens, verdict};
 
 /// Buckets that the words of the last sentence are hashed to.
 const BUCKETS: usize = 96;
@@ -19,7 +18,7 @@ const AGENTS: usize = 8;
 /// Numbers that are no buckets.
 const PLAIN: usize = 22 + KINDS;
 /// How many numbers describe a situation.
-pub const FEATURES: usize = PLAIN + AGENTS + BUCKETS;
+pub(super) const FEATURES: usize = PLAIN + AGENTS + BUCKETS;
 /// Words of the last sentence that are read.
 const MAX_WORDS: usize = 40;
 /// The log-odds of a yes where nothing is known.
@@ -32,8 +31,8 @@ const FIRST: f64 = 2.0;
 const LOOSE: f64 = 4.0;
 
 /// What the person did before, as far as it bears on the next reply.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Before {
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Before {
     /// Replies in the session so far.
     pub replies: u32,
     /// The session's last reply: what it made of an offer, and whether it was a short act.
@@ -43,8 +42,8 @@ pub struct Before {
 }
 
 /// A reply, as far as it bears on the next one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Past {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Past {
     yes: bool,
     more: bool,
     no: bool,
@@ -84,7 +83,7 @@ fn last_sentence(end: &str) -> &str {
 
 /// The numbers of a situation.
 #[must_use]
-pub fn features(agent_text: &str, agent: &str, before: Before) -> Sparse {
+pub(super) fn features(agent_text: &str, agent: &str, before: Before) -> Sparse {
     let block = last_block(agent_text).trim();
     let end = last_chars(block, 300).to_lowercase();
     let tail = last_chars(block, 800).to_lowercase();
@@ -127,14 +126,14 @@ pub fn features(agent_text: &str, agent: &str, before: Before) -> Sparse {
     let words: Vec<&str> = sentence.split(' ').filter(|word| !word.is_empty()).take(MAX_WORDS).collect();
     let share = 1.0 / f64::from(u32::try_from(words.len().max(1)).unwrap_or(1)).sqrt();
     words.iter().for_each(|word| out[PLAIN + AGENTS + bucket(word, BUCKETS)] += share);
-    super::fit::sparse(&out)
+    sparse(&out)
 }
 
 /// What holds for people: a mean for every weight.
-pub type Prior = [f64; FEATURES];
+pub(super) type Prior = [f64; FEATURES];
 
 /// Fitted to other people's replies (`clone backtest --fit`).
-pub const SHIPPED: Prior = [
+pub(super) const SHIPPED: Prior = [
     -1.5229, 0.0660, 0.3285, -0.2646, 0.1539, 0.2939, -0.2237, 0.1841, 0.3574, 0.8648, 0.1926, -0.3207, 0.0618, 0.5852,
     -0.2576, 0.4078, 0.1410, 0.3074, 0.4432, 0.1002, -0.2888, -0.5970, 0.0235, -0.0963, -0.1924, -0.1433, -0.2646,
     -0.4800, -0.3697, -0.8525, -0.6704, 0.0000, 0.0000, 0.0000, 0.0000, 0.0000, 0.0000, -0.0039, 0.0759, 0.0514,
@@ -150,15 +149,15 @@ pub const SHIPPED: Prior = [
 
 /// Nothing is known of people but that a yes is rare.
 #[must_use]
-pub fn blank() -> Prior {
+pub(super) fn blank() -> Prior {
     let mut out = [0.0; FEATURES];
     out[0] = BLANK;
     out
 }
 
 /// The weights as they stand for one person.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Assent {
+#[derive(Clone, Debug)]
+pub(super) struct Assent {
     mean: Vec<f64>,
     precision: Vec<f64>,
 }
