@@ -189,4 +189,20 @@ mod tests {
             "though the older one cannot be taken away"
         );
     }
+
+    /// `make keychain` runs this in a session with a keychain of its own.
+    #[test]
+    fn a_secret_that_goes_to_the_file_leaves_no_older_one_in_the_keychain() {
+        let dir = tempfile::tempdir().unwrap();
+        let secrets = |store| Secrets::new(store, &dir.path().join("secrets.sealed"), &dir.path().join("secrets.keys"));
+        let (older, newer) = (Secret::new("gho_older").unwrap(), Secret::new("gho_newer").unwrap());
+        if let Err(error) = secrets(Store::Keychain).set("github", &older) {
+            eprintln!("SKIPPED: a_secret_that_goes_to_the_file_leaves_no_older_one_in_the_keychain ({error})");
+            return;
+        }
+        assert_eq!(secrets(Store::File).get("github").unwrap(), Some(older), "wherever it is");
+        secrets(Store::File).set("github", &newer).unwrap();
+        assert_eq!(secrets(Store::Keychain).keychain.get("github").unwrap(), None);
+        assert_eq!(secrets(Store::Auto).get("github").unwrap(), Some(newer));
+    }
 }
