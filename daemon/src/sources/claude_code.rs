@@ -134,6 +134,7 @@ impl Reader<'_, '_> {
         let kind = record.kind.take().unwrap_or_default();
         match kind.as_str() {
             "user" | "assistant" | "attachment" | "queue-operation" => {}
+            "system" if record.is_local_command() => {}
             kind if SILENT.contains(&kind) => return self.skip(kind),
             kind => return self.tally.counts.skip_unknown(kind),
         }
@@ -153,6 +154,7 @@ impl Reader<'_, '_> {
         match kind.as_str() {
             "user" => self.user(&record, &mut place),
             "assistant" => self.assistant(&record, &mut place),
+            "system" => self.local_command(&record, &mut place),
             _ => self.attachment(&record, &mut place),
         }
     }
@@ -301,6 +303,18 @@ impl Reader<'_, '_> {
         if let Some(text) = text {
             self.past.queue.sent(&place.session, &text, place.at);
         }
+    }
+
+    /// A command that the tool carries out itself; newer versions keep it as a record of their own.
+    fn local_command(&mut self, record: &Record<'_>, place: &mut Place) {
+        let act = human::act(&Said {
+            sidechain: record.is_sidechain == Some(true),
+            meta: record.is_meta == Some(true),
+            entrypoint: record.entrypoint.as_deref(),
+            texts: &wire::texts(record.content),
+            ..Said::default()
+        });
+        self.act(act, place);
     }
 
     /// Takes out the queue line whose record says that nobody typed it: the line does not say so itself.

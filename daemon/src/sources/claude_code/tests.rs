@@ -291,6 +291,26 @@ fn in_a_session_that_a_program_drives_nobody_acts() {
 }
 
 #[test]
+fn a_command_that_newer_versions_keep_as_the_tools_own_record_was_typed() {
+    let local = |content: &str| json!({"type": "system", "subtype": "local_command", "content": content});
+    let ask = json!({"questions": [{"question": "Q?", "options": [{"label": "A"}]}]});
+    let records = [
+        agent("Ask."),
+        tool("t", "AskUserQuestion", ask),
+        local(
+            "<command-name>/model</command-name>\n<command-message>model</command-message>\n<command-args>a</command-args>",
+        ),
+        local("<local-command-stdout>Set model to a</local-command-stdout>"),
+        json!({"type": "system", "subtype": "turn_duration"}),
+        result("t", "User has answered", false, json!({"answers": {"Q?": "A"}})),
+    ];
+    let (events, counts) = run(&records);
+    let found: Vec<String> = events.iter().map(brief).collect();
+    assert_eq!(found, ["session.started", "< Ask.", "> /model a", "Question Chosen Some(\"A\")"]);
+    assert_eq!((counts.commands, counts.skipped["system"]), (1, 2));
+}
+
+#[test]
 fn choices_of_every_kind() {
     let ask =
         json!({"questions": [{"question": "Q?", "options": [{"label": "A"}, {"label": "B"}], "multiSelect": true}]});
