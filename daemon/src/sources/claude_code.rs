@@ -96,6 +96,8 @@ pub(super) struct Past {
     queue: Queue,
     /// The person has just said no to a tool; the interrupt that follows is the same act.
     refused: bool,
+    /// A program runs the session now; a file can be taken up again at a terminal.
+    driven: bool,
 }
 
 impl Past {
@@ -128,9 +130,11 @@ struct Reader<'t, 'a> {
 impl Reader<'_, '_> {
     fn record(&mut self, mut record: Record<'_>) {
         self.past.cwd = record.cwd.take().or_else(|| self.past.cwd.take());
+        self.past.driven = record.entrypoint.as_deref().map_or(self.past.driven, human::is_driven);
         let kind = record.kind.take().unwrap_or_default();
         match kind.as_str() {
             "user" | "assistant" | "attachment" | "queue-operation" => {}
+            "system" if record.is_local_command() => {}
             kind if SILENT.contains(&kind) => return self.skip(kind),
             kind => return self.tally.counts.skip_unknown(kind),
         }
@@ -150,6 +154,7 @@ impl Reader<'_, '_> {
         match kind.as_str() {
             "user" => self.user(&record, &mut place),
             "assistant" => self.assistant(&record, &mut place),
+            "system" => self.local_command(&record, &mut place),
             _ => self.attachment(&record, &mut place),
         }
     }
@@ -229,9 +234,6 @@ impl Reader<'_, '_> {
         }
         let texts: Vec<String> = blocks.into_iter().filter(|b| b.kind == "text").filter_map(|b| b.text).collect();
         let origin = wire::origin_kind(record.origin);
-        if self.past.queue.take_untyped(&place.session, texts.join("\n").trim()) {
-            self.skip("injected: task notification");
-        }
         let act = human::act(&Said {
             sidechain,
             tool_result,
@@ -243,6 +245,9 @@ impl Reader<'_, '_> {
             entrypoint: record.entrypoint.as_deref(),
             texts: &texts,
         });
+        if !sidechain {
+            self.unqueue(&act, &texts, place);
+        }
         let acted = matches!(act, Act::Prompt(_) | Act::Command(_) | Act::Shell(_));
         self.act(act, place);
         if acted {
@@ -272,11 +277,14 @@ impl Reader<'_, '_> {
         if attachment.kind != "queued_command" {
             return self.skip("attachment");
         }
+        let texts = wire::texts(attachment.prompt);
         if attachment.command_mode.as_deref().is_some_and(|mode| mode != "prompt" && mode != "bash") {
-            return self.skip("injected: task notification");
+            let act = Act::Nothing("injected: task notification");
+            self.unqueue(&act, &texts, place);
+            self.act(act, place);
+            return;
         }
         let origin = wire::origin_kind(attachment.origin.or(record.origin));
-        let texts = wire::texts(attachment.prompt);
         let act = human::act(&Said {
             sidechain: record.is_sidechain == Some(true),
             meta: record.is_meta == Some(true),
@@ -286,6 +294,7 @@ impl Reader<'_, '_> {
             texts: &texts,
             ..Said::default()
         });
+        self.unqueue(&act, &texts, place);
         let act = match act {
             Act::Prompt(text) if attachment.command_mode.as_deref() == Some("bash") => Act::Shell(text),
             act => act,
@@ -293,6 +302,27 @@ impl Reader<'_, '_> {
         let text = self.act(act, place);
         if let Some(text) = text {
             self.past.queue.sent(&place.session, &text, place.at);
+        }
+    }
+
+    /// A command that the tool carries out itself; newer versions keep it as a record of their own.
+    fn local_command(&mut self, record: &Record<'_>, place: &mut Place) {
+        let act = human::act(&Said {
+            sidechain: record.is_sidechain == Some(true),
+            meta: record.is_meta == Some(true),
+            entrypoint: record.entrypoint.as_deref(),
+            texts: &wire::texts(record.content),
+            ..Said::default()
+        });
+        self.act(act, place);
+    }
+
+    /// Takes out the queue line whose record says that nobody typed it: the line does not say so itself.
+    fn unqueue(&mut self, act: &Act, texts: &[String], place: &Place) {
+        if let Act::Nothing(reason) = act
+            && self.past.queue.take(&place.session, texts.join("\n").trim())
+        {
+            self.skip(reason);
         }
     }
 
@@ -350,6 +380,9 @@ impl Reader<'_, '_> {
     }
 
     fn choice(&mut self, answer: Answer, place: &mut Place) {
+        if self.past.driven {
+            return self.skip("machine-driven");
+        }
         let before = self.past.said.as_ref().map(|(id, _)| id.clone());
         self.emit(place, Origin::Typed, answer.body(AGENT, before));
     }
@@ -392,8 +425,8 @@ impl Reader<'_, '_> {
     /// Hands out the queued prompts that went to the agent without a record of their own.
     fn send_queued(&mut self) {
         while let Some(queued) = self.past.queue.next_ready() {
-            let Some(text) = queued.text else {
-                self.skip("injected: task notification");
+            let Some(text) = queued.text.filter(|_| !self.past.driven) else {
+                self.skip(if self.past.driven { "machine-driven" } else { "injected: task notification" });
                 continue;
             };
             let time = queued.at.to_string();

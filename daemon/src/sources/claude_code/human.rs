@@ -73,6 +73,7 @@ pub(in crate::sources) fn act(said: &Said<'_>) -> Act {
     }
     let stated = match stated(said) {
         Err(reason) => return Act::Nothing(reason),
+        Ok(None) if said.entrypoint.is_some_and(is_driven) => return Act::Nothing("machine-driven"),
         Ok(stated) => stated,
     };
     if text.starts_with("<command-name>") || text.starts_with("<command-message>") {
@@ -84,8 +85,13 @@ pub(in crate::sources) fn act(said: &Said<'_>) -> Act {
     match stated {
         Some(Stated::Human) => filled(&text, Act::Prompt),
         Some(Stated::Suggestion) => filled(&text, Act::Scripted),
-        None => by_text(&text, said.entrypoint),
+        None => by_text(&text),
     }
+}
+
+/// Whether a program started the session: where nothing is said about who wrote a prompt in it, that program did.
+pub(super) fn is_driven(entrypoint: &str) -> bool {
+    entrypoint.starts_with("sdk")
 }
 
 /// What the record is, whoever wrote it.
@@ -121,7 +127,7 @@ fn stated(said: &Said<'_>) -> Result<Option<Stated>, &'static str> {
 }
 
 /// Older records say nothing: the text decides.
-fn by_text(text: &str, entrypoint: Option<&str>) -> Act {
+fn by_text(text: &str) -> Act {
     let text = without_reminders(text);
     let text = text.trim();
     if text == "Warmup" {
@@ -129,9 +135,6 @@ fn by_text(text: &str, entrypoint: Option<&str>) -> Act {
     }
     if let Some((_, reason)) = INJECTED.iter().find(|(prefix, _)| text.starts_with(prefix)) {
         return Act::Nothing(reason);
-    }
-    if entrypoint.is_some_and(|entry| entry.starts_with("sdk")) {
-        return Act::Nothing("machine-driven");
     }
     if SCRIPTED.iter().any(|prefix| text.starts_with(prefix)) {
         return Act::Scripted(text.to_owned());
@@ -293,6 +296,12 @@ mod tests {
         ];
         for (said, expected) in table {
             assert_eq!(act(&said), expected, "{said:?}");
+        }
+        for text in ["<command-name>/review</command-name>", "<bash-input>ls</bash-input>"] {
+            let texts = [text.to_owned()];
+            let driven = Said { entrypoint: Some("sdk-ts"), texts: &texts, ..Said::default() };
+            assert_eq!(act(&driven), no("machine-driven"), "{text}");
+            assert_ne!(act(&Said { prompt_source: Some("typed"), ..driven }), no("machine-driven"), "{text}");
         }
         // Where the tool says that a human typed it, even an injected-looking text is theirs.
         let texts = ["Stop hook feedback: what is that?".to_owned()];

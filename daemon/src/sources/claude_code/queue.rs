@@ -73,16 +73,14 @@ impl Queue {
 
     /// Takes out a waiting prompt whose record has come; whether there was one.
     pub(super) fn take(&mut self, session: &str, text: &str) -> bool {
+        // Most files never queue anything, and hashing every text for them would be waste.
+        if self.waiting.is_empty() {
+            return false;
+        }
         let hash = hash(text);
         let same = |queued: &Queued| queued.session == session && queued.hash == hash;
         let at = self.waiting.iter().position(same);
         at.and_then(|at| self.waiting.remove(at)).is_some()
-    }
-
-    /// Takes out a waiting text that nobody typed, whose record has come; whether there was one.
-    pub(super) fn take_untyped(&mut self, session: &str, text: &str) -> bool {
-        // Most files never queue anything, and hashing every text for them would be waste.
-        self.waiting.iter().any(|queued| queued.text.is_none()) && self.take(session, text)
     }
 
     /// Gives back and forgets what waits.

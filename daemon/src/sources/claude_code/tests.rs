@@ -244,6 +244,73 @@ fn a_queued_prompt_comes_once() {
 }
 
 #[test]
+fn what_a_record_says_of_a_queued_text_holds_for_the_text() {
+    let said = |key: &str, value: &str| {
+        let mut record = user("go");
+        record[key] = value.into();
+        record
+    };
+    let mut meta = user("go");
+    meta["isMeta"] = json!(true);
+    let mut notice = attachment("go", "prompt");
+    notice["attachment"]["origin"] = json!({"kind": "task-notification"});
+    let records = [said("promptSource", "sdk"), said("promptSource", "system"), meta, notice];
+    for record in records.into_iter().chain([attachment("go", "task-notification")]) {
+        let found = briefs(&[queue("enqueue", "go"), queue("dequeue", ""), record.clone(), agent("A")]);
+        assert_eq!(found, ["session.started", "< A"], "{record}");
+    }
+    // A sub-agent that is told the same is not what came of the queue.
+    let side = json!({"type": "user", "isSidechain": true, "message": {"content": "go"}});
+    let found = briefs(&[queue("enqueue", "go"), queue("dequeue", ""), side, agent("A")]);
+    assert_eq!(found, ["session.started", "> go", "< A"]);
+}
+
+#[test]
+fn in_a_session_that_a_program_drives_nobody_acts() {
+    let driven = |mut record: Value| {
+        record["entrypoint"] = json!("sdk-cli");
+        record
+    };
+    let records = [
+        queue("enqueue", "/review all"),
+        queue("dequeue", ""),
+        driven(user("<command-name>/review</command-name><command-args>all</command-args>")),
+        driven(tool("t", "Bash", json!({"command": "make"}))),
+        driven(result("t", NO, true, json!("Error: no"))),
+        driven(agent("A")),
+        driven(user("[Request interrupted by user]")),
+    ];
+    let (events, counts) = run(&records);
+    assert_eq!(events.iter().map(brief).collect::<Vec<_>>(), ["session.started", "< A"]);
+    assert_eq!((counts.human, counts.choices, counts.skipped["machine-driven"]), (0, 0, 4));
+    // Taken up again at a terminal, it is the person's.
+    let mut taken_up = user("go on");
+    taken_up["entrypoint"] = json!("cli");
+    let found = briefs(&[driven(user("brief")), driven(agent("A")), taken_up, user("[Request interrupted by user]")]);
+    assert_eq!(found[1..], ["< A", "> go on", "Permission Interrupted None"]);
+}
+
+#[test]
+fn a_command_that_newer_versions_keep_as_the_tools_own_record_was_typed() {
+    let local = |content: &str| json!({"type": "system", "subtype": "local_command", "content": content});
+    let ask = json!({"questions": [{"question": "Q?", "options": [{"label": "A"}]}]});
+    let records = [
+        agent("Ask."),
+        tool("t", "AskUserQuestion", ask),
+        local(
+            "<command-name>/model</command-name>\n<command-message>model</command-message>\n<command-args>a</command-args>",
+        ),
+        local("<local-command-stdout>Set model to a</local-command-stdout>"),
+        json!({"type": "system", "subtype": "turn_duration"}),
+        result("t", "User has answered", false, json!({"answers": {"Q?": "A"}})),
+    ];
+    let (events, counts) = run(&records);
+    let found: Vec<String> = events.iter().map(brief).collect();
+    assert_eq!(found, ["session.started", "< Ask.", "> /model a", "Question Chosen Some(\"A\")"]);
+    assert_eq!((counts.commands, counts.skipped["system"]), (1, 2));
+}
+
+#[test]
 fn choices_of_every_kind() {
     let ask =
         json!({"questions": [{"question": "Q?", "options": [{"label": "A"}, {"label": "B"}], "multiSelect": true}]});

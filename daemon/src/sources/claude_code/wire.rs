@@ -15,6 +15,8 @@ use serde_json::{Map, Value};
 pub(super) struct Record<'a> {
     #[serde(rename = "type")]
     pub(super) kind: Option<String>,
+    /// What a `system` record is of.
+    pub(super) subtype: Option<String>,
     pub(super) uuid: Option<String>,
     pub(super) session_id: Option<String>,
     pub(super) timestamp: Option<String>,
@@ -39,6 +41,14 @@ pub(super) struct Record<'a> {
     pub(super) operation: Option<String>,
     #[serde(borrow)]
     pub(super) content: Option<&'a RawValue>,
+}
+
+impl Record<'_> {
+    /// Whether a `system` record holds a command that the person ran, and not what came of it.
+    pub(super) fn is_local_command(&self) -> bool {
+        self.subtype.as_deref() == Some("local_command")
+            && texts(self.content).iter().any(|text| text.trim_start().starts_with("<command-name>"))
+    }
 }
 
 /// What was said.
