@@ -167,7 +167,7 @@ fn turns() -> Vec<Value> {
     let at = |n: u32| format!("2026-05-05T08:{:02}:{:02}Z", n / 60, n % 60);
     let of = |n: u32| {
         let (id, session) = (format!("turn-{n}"), format!("session-{}", n / 10));
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             response(&id, &session, &format!("The quokka build number {n} is ready. Shall I go on?"), &at(n))
         } else {
             prompt(&id, &session, &format!("yes, go on with quokka number {n} please"), &at(n))
