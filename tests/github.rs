@@ -329,21 +329,68 @@ fn nothing_is_asked_before_somebody_connects_and_plain_http_leads_nowhere_else()
     assert!(!refused.status.success() && told.contains("must be `https://`"), "{told}");
 }
 
+/// A repository and a comment that were taken out stay out of every reading until the connection is ended.
 #[test]
-fn whoever_wipes_what_goes_on_is_told_how_to_end_it() {
+fn what_was_taken_out_of_github_stays_out_until_it_is_disconnected() {
+    let github = GitHub::start();
+    let home = home(&github, "");
+    let mut daemon = home.start();
+    connected(&home, &daemon);
+    daemon.post("/api/memory/forget/", &json!({"id": "github:comment:31"}));
+    let repository = |event: &Value| event["meta"]["project"] == "user1/dates";
+    let comment = events(&daemon).into_iter().find(|event| event["id"] == "github:comment:35").unwrap();
+    assert!(!repository(&comment), "{comment}");
+    for item in ["user1/dates", "github:comment:35"] {
+        let gone = home.json(&["source", "remove", "github", item, "--yes"]);
+        assert!(gone["events"]["agent.prompt"].as_u64() > Some(0), "{gone}");
+    }
+    let left = events(&daemon);
+    let is_out = |events: &[Value]| {
+        !events.iter().any(repository) && !ids(events).contains(&"github:comment:35") && !events.is_empty()
+    };
+    assert!(is_out(&left), "{left:?}");
+    {
+        let mut world = github.world();
+        let pushed = world.commit("aa6", "Mend step 6", 1);
+        world.add("/repos/user1/dates/commits", pushed);
+        world.lists.get_mut("/user/repos").unwrap()[0]["pushed_at"] = "2026-01-06T00:00:00Z".into();
+    }
+    let told = home.json(&["source", "sync", "github"]);
+    assert_eq!((&told["problem"], &told["read"]["recorded"]), (&Value::Null, &json!(0)), "{told}");
+    // Without its memory everything is read again.
+    daemon.stop();
+    std::fs::remove_file(home.path("github.json")).unwrap();
+    daemon = home.start();
+    let read = || Some(daemon.get("/api/sources/github/").body).filter(|told| told["syncs"].as_u64() > Some(0));
+    let told = until(read).expect("GitHub is read");
+    assert_eq!(told["read"]["recorded"], 0, "{told}");
+    assert_eq!(ids(&events(&daemon)), ids(&left));
+
+    home.json(&["source", "disconnect", "github"]);
+    assert_eq!(ids(&events(&daemon)), ids(&left), "it forgets nothing, and brings nothing back by itself");
+    connected(&home, &daemon);
+    home.json(&["source", "sync", "github"]);
+    let mut all: Vec<&str> = EVENTS.into_iter().filter(|id| *id != "github:comment:31").collect();
+    all.insert(all.iter().position(|id| *id == "github:commit:bb2").unwrap(), "github:commit:aa6");
+    assert_eq!(ids(&events(&daemon)), all, "but for what was forgotten");
+}
+
+#[test]
+fn a_wipe_ends_the_connection_and_whoever_connects_again_starts_over() {
     let github = GitHub::start();
     let home = home(&github, "");
     let daemon = home.start();
     connected(&home, &daemon);
-    let noted = || {
-        let output = home.run(&["source", "wipe", "github", "--dry-run"]);
-        assert_eq!(told(&output)["events"]["agent.prompt"], 13, "{output:?}");
-        String::from_utf8_lossy(&output.stderr).into_owned()
-    };
-    let told = noted();
-    assert!(told.contains("`github` is connected; `clone source disconnect github` ends that"), "{told}");
-    home.json(&["source", "disconnect", "github"]);
-    assert_eq!(noted(), "");
+    let shown = home.json(&["source", "wipe", "github", "--dry-run"]);
+    assert_eq!((&shown["events"]["agent.prompt"], &shown["ended"]), (&json!(13), &json!("connected")), "{shown}");
+    assert_eq!(home.json(&["source", "list"])["github"]["connected"], true, "a dry run changes nothing");
+    let wiped = home.json(&["source", "wipe", "github", "--yes"]);
+    assert_eq!((&wiped["ended"], &wiped["remains"]), (&json!("connected"), &json!([])), "{wiped}");
+    assert_eq!(home.json(&["source", "list"])["github"]["connected"], false);
+    assert_eq!(ids(&events(&daemon)), Vec::<&str>::new());
+    connected(&home, &daemon);
+    home.json(&["source", "sync", "github"]);
+    assert_eq!(ids(&events(&daemon)), EVENTS);
 }
 
 /// What GitHub told while the log took nothing is asked for again: a cursor never leads what is recorded.

@@ -27,6 +27,7 @@ mod pipeline;
 mod plugin;
 mod racing;
 mod rebuild;
+mod removal;
 mod review;
 mod socket;
 mod sources;

@@ -187,8 +187,8 @@ fn what_was_taken_out_stays_out_and_a_wiped_source_goes_whole() {
     assert_eq!(sources(&daemon), ["codex"], "the other source is whole");
     assert!(!is_there("claude-code:u2") && is_there("codex:t1:2"));
     assert_eq!(home.json(&["forget", "--verify", "linnet"])["remains"], json!([]));
-    assert_eq!(imported("claude-code", CLAUDE), 0, "nor does an import bring it back");
-    assert_eq!(sources(&daemon), ["codex"]);
     let again = home.run(&["source", "wipe", "claude-code", "--yes"]);
     assert!(!again.status.success() && String::from_utf8_lossy(&again.stdout).contains("source list"));
+    assert_eq!(imported("claude-code", CLAUDE), 3, "an import starts over");
+    assert!(!is_there("claude-code:u0") && is_there("claude-code:u2"), "and what was forgotten stays out");
 }

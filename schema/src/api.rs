@@ -143,6 +143,8 @@ pub const OPERATIONS: &[Operation] = &[
     op("github_connect", "POST", "/api/sources/github/", Admin),
     op("github_disconnect", "DELETE", "/api/sources/github/", Admin),
     op("github_sync", "POST", "/api/sources/github/sync/", Admin),
+    op("source_remove", "POST", "/api/sources/{id}/remove/", Admin),
+    op("source_wipe", "POST", "/api/sources/{id}/wipe/", Admin),
     op("secrets_rotate", "POST", "/api/secrets/rotate/", Admin),
     op("sources_list", "GET", "/api/sources/", Read),
     op("warmstart_sources", "GET", "/api/warmstart/sources/", Read),
@@ -346,6 +348,34 @@ pub struct ForgetRequest {
     pub dry_run: bool,
 }
 
+/// `POST /api/sources/{id}/remove/`: takes one item out of a source.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RemoveRequest {
+    /// An event of the source; or a session or a project of it, such as a thread or a repository, of which nothing more is
+    /// taken then.
+    #[schemars(regex(pattern = r"[^\s]"))]
+    pub id: String,
+    /// Also takes what quotes it out of notes that the person wrote.
+    #[serde(default)]
+    pub vault: bool,
+    /// Tells what would go and changes nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// `POST /api/sources/{id}/wipe/`: forgets all that came from a source, so that the person may start over.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WipeRequest {
+    /// Also takes what quotes it out of notes that the person wrote.
+    #[serde(default)]
+    pub vault: bool,
+    /// Tells what would go and changes nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
 /// `POST /api/memory/retention/`: looks at the rules of `[retention]` now.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct RetentionRequest {
@@ -357,7 +387,7 @@ pub struct RetentionRequest {
 /// The shortest line by which what was forgotten is known again and looked for, in characters.
 pub const FORGOTTEN_CHARS: usize = 16;
 
-/// The answer to [`ForgetRequest`].
+/// The answer to [`ForgetRequest`], [`RemoveRequest`] and [`WipeRequest`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ForgetReply {
     /// Whether nothing was changed.
@@ -383,6 +413,12 @@ pub struct ForgetReply {
     pub searched: usize,
     /// What that search still finds; empty where nothing is left, and where nothing was searched.
     pub remains: Vec<Remain>,
+    /// Of a wipe: `followed` or `connected`, where the source was that and no longer is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<String>,
+    /// Of a wipe: how many events that were taken out of the source before may come again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cleared: Option<usize>,
 }
 
 /// A fact or an episode that follows from what is forgotten.

@@ -112,7 +112,7 @@ pub enum Payload {
 }
 
 /// What stays of forgotten events; no content.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Forgotten {
     /// Who wanted it: `person` or `retention`.
     pub by: String,
@@ -125,6 +125,16 @@ pub struct Forgotten {
     /// Ids of claims that were withdrawn in notes that went along: they stay withdrawn.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub withdrawn: Vec<String>,
+    /// The source that a person took an item out of (✕): these hashes hold until it is cleared. Nothing where somebody
+    /// forgot: they hold for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed_from: Option<String>,
+    /// Keyed hashes of sessions and projects of that source of which nothing more is taken, hexadecimal.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<String>,
+    /// The source whose items, taken out before this, may come again: it was wiped or disconnected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cleared: Option<String>,
 }
 
 /// An internal event as the log holds it.

@@ -5,6 +5,7 @@ use std::io::{BufRead, IsTerminal};
 use clap::Args;
 use clone_schema::Timestamp;
 use clone_schema::api::{FORGOTTEN_CHARS, ForgetReply, ForgetRequest, Remain};
+use serde::Serialize;
 use serde_json::json;
 
 use super::events::when;
@@ -90,28 +91,34 @@ pub fn run(cli: &Context, arguments: &Forget) -> Result<u8, Failure> {
         text: arguments.text.clone(),
         ..ForgetRequest::default()
     };
-    wanted(cli, request, &arguments.how)
+    wanted(cli, &arguments.how, |vault, dry_run| {
+        let request = ForgetRequest { vault, dry_run, ..request.clone() };
+        ask(cli, "forget", None, &request)
+    })
 }
 
-/// Forgets what is wanted, after it was shown and somebody said yes.
+/// Forgets what is asked for, given whether notes of the person's go along and whether it is only shown, after it was shown
+/// and somebody said yes.
 ///
 /// # Errors
 ///
 /// As [`run`].
-pub fn wanted(cli: &Context, what: ForgetRequest, how: &How) -> Result<u8, Failure> {
+pub fn wanted(
+    cli: &Context,
+    how: &How,
+    ask: impl Fn(bool, bool) -> Result<ForgetReply, Failure>,
+) -> Result<u8, Failure> {
     let How { vault, dry_run, yes } = *how;
-    let mut request = ForgetRequest { vault, dry_run: true, ..what };
     if dry_run || !yes {
-        let reply = ask(cli, &request)?;
-        if dry_run || reply.events.is_empty() {
+        let reply = ask(vault, true)?;
+        let nothing = reply.events.is_empty() && reply.ended.is_none() && reply.cleared.unwrap_or_default() == 0;
+        if dry_run || nothing {
             show(cli, &reply, vault);
             return Ok(0);
         }
         consent(cli, &reply, vault)?;
     }
-    request.dry_run = false;
-    let reply = ask(cli, &request)?;
-    Ok(told(cli, &reply, vault))
+    Ok(told(cli, &ask(vault, false)?, vault))
 }
 
 /// Shows what is forgotten; the exit code says whether all of it is.
@@ -120,9 +127,14 @@ fn told(cli: &Context, reply: &ForgetReply, vault: bool) -> u8 {
     if reply.remains.is_empty() { 0 } else { exit::DEGRADED }
 }
 
-fn ask(cli: &Context, request: &ForgetRequest) -> Result<ForgetReply, Failure> {
+/// Asks for one of the operations that forget.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn ask(cli: &Context, operation: &str, id: Option<&str>, request: &impl Serialize) -> Result<ForgetReply, Failure> {
     let body = serde_json::to_value(request).map_err(Failure::new)?;
-    let answer = cli.client()?.blocking("forget", None, &[], Some(&body))?;
+    let answer = cli.client()?.blocking(operation, id, &[], Some(&body))?;
     serde_json::from_value(answer).map_err(Failure::new)
 }
 
@@ -144,6 +156,7 @@ fn show(cli: &Context, reply: &ForgetReply, vault: bool) {
         print::value(&json!(reply));
         return;
     }
+    ending(reply);
     if reply.events.is_empty() {
         print::note(if reply.yours.is_empty() { "nothing fits" } else { "nothing goes: only notes of yours quote it" });
         list(yours(reply.dry_run, vault), &reply.yours);
@@ -171,6 +184,18 @@ fn show(cli: &Context, reply: &ForgetReply, vault: bool) {
     }
     if !reply.dry_run {
         searched(reply);
+    }
+}
+
+/// What a wipe says of the source: that it goes on no longer, and what may come again.
+fn ending(reply: &ForgetReply) {
+    if let Some(ended) = &reply.ended {
+        let now = if reply.dry_run { "is, and would no longer be," } else { "is no longer" };
+        print::line(format!("the source {now} {ended}"));
+    }
+    if let Some(count) = reply.cleared.filter(|count| *count > 0) {
+        let told = print::count(count as u64, "event");
+        print::line(format!("{told} that you took out of it before may come again with an import"));
     }
 }
 

@@ -3,7 +3,7 @@
 mod github;
 
 use clap::{Args, Subcommand};
-use clone_schema::api::ForgetRequest;
+use clone_schema::api::{RemoveRequest, WipeRequest};
 use serde_json::{Value, json};
 
 use super::{Context, forget, print};
@@ -42,12 +42,22 @@ enum Verb {
         #[arg(value_parser = [GITHUB])]
         service: String,
     },
-    /// No longer follow this agent, or end the connection to a service; what was recorded stays
+    /// No longer follow this agent, or end the connection to a service, whose removed items may come again then; what was
+    /// recorded stays
     Disconnect {
         /// claude-code, codex, gemini or github
         source: String,
     },
-    /// Forget everything that came from a source, for good; importing it again does not bring it back
+    /// Take one item out of a source; no import or reading brings it back until the source is wiped or disconnected
+    Remove {
+        /// The source, as `clone source list` names it
+        name: String,
+        /// An event; or a session or a project, such as a thread or OWNER/REPOSITORY, of which nothing more is taken then
+        id: String,
+        #[command(flatten)]
+        how: forget::How,
+    },
+    /// Forget everything that came from a source, and follow it no more; importing it again starts over
     Wipe {
         /// The source, as `clone source list` names it
         name: String,
@@ -75,7 +85,8 @@ pub fn run(context: &Context, arguments: &Source) -> Result<u8, Failure> {
         Verb::Sync { .. } => github::sync(&client)?,
         Verb::Disconnect { source } if source == GITHUB => github::disconnect(&client)?,
         Verb::Disconnect { source } => disconnect(&client, source)?,
-        Verb::Wipe { name, how } => return wipe(context, &client, name, how),
+        Verb::Remove { name, id, how } => return remove(context, name, id, how),
+        Verb::Wipe { name, how } => return wipe(context, name, how),
         Verb::Rotate => client.blocking("secrets_rotate", None, &[], None)?,
     };
     match &arguments.verb {
@@ -111,21 +122,19 @@ fn disconnect(client: &Client, agent: &str) -> Result<Value, Failure> {
     Ok(client.blocking("following_set", None, &[], Some(&json!({"agents": all})))?)
 }
 
-/// Forgets a source whole; what is followed or connected is recorded anew from now on.
-fn wipe(context: &Context, client: &Client, name: &str, how: &forget::How) -> Result<u8, Failure> {
-    let known = list(client)?;
-    if known["sources"][name].is_null() {
-        return Err(Failure::new(format!("nothing came from `{name}`")).hint("`clone source list` shows what came"));
-    }
-    let goes_on = if agents(&known).any(|agent| agent == name) {
-        Some("followed")
-    } else {
-        (name == GITHUB && known["github"]["connected"] == true).then_some("connected")
-    };
-    if let Some(why) = goes_on {
-        print::note(format!("`{name}` is {why}; `clone source disconnect {name}` ends that"));
-    }
-    forget::wanted(context, ForgetRequest { source: Some(name.to_owned()), ..ForgetRequest::default() }, how)
+/// Takes one item out of a source.
+fn remove(context: &Context, name: &str, id: &str, how: &forget::How) -> Result<u8, Failure> {
+    forget::wanted(context, how, |vault, dry_run| {
+        let request = RemoveRequest { id: id.to_owned(), vault, dry_run };
+        forget::ask(context, "source_remove", Some(name), &request)
+    })
+}
+
+/// Forgets a source whole; it is no longer followed or connected.
+fn wipe(context: &Context, name: &str, how: &forget::How) -> Result<u8, Failure> {
+    forget::wanted(context, how, |vault, dry_run| {
+        forget::ask(context, "source_wipe", Some(name), &WipeRequest { vault, dry_run })
+    })
 }
 
 fn followed(client: &Client) -> Result<Vec<String>, Failure> {

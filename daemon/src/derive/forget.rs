@@ -20,7 +20,7 @@ use super::snapshot::Snapshot;
 use super::view::{Changes, View};
 use super::{Derive, DeriveError, entry_of, load};
 use crate::clock;
-use crate::log::{Doomed, Erasure, Log, LogError, Of};
+use crate::log::{Doomed, Erasure, Holds, Log, LogError, Of};
 use crate::paths::Paths;
 
 /// Tombstones in one event.
@@ -67,6 +67,23 @@ pub struct Forgot {
     pub marks: Vec<String>,
 }
 
+/// What somebody wants forgotten.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// By which criteria.
+    pub request: ForgetRequest,
+    /// Of these, only one item of the source: an event, or a session or a project, of which nothing more is taken then.
+    pub item: Option<String>,
+    /// How long it may not come again.
+    pub holds: Holds,
+}
+
+impl From<ForgetRequest> for Wanted {
+    fn from(request: ForgetRequest) -> Self {
+        Self { request, ..Self::default() }
+    }
+}
+
 /// Why nothing was forgotten, or not all of it yet.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -86,37 +103,42 @@ impl Derive {
     /// Forgets what is wanted, or says what would go.
     ///
     /// The door is shut before the log is read to its end: what is answered meanwhile would rest on what goes.
-    pub(super) fn forget(&mut self, request: &ForgetRequest) -> Result<Forgot, Refusal> {
+    pub(super) fn forget(&mut self, wanted: &Wanted) -> Result<Forgot, Refusal> {
         let nothing = || Refusal::Asked("nothing says what to forget".to_owned(), CRITERIA);
-        let selection = Selection::of(request).ok_or_else(nothing)?;
-        Ok(self.forget_barred(selection, request, "person")?)
+        let selection = Selection::of(&wanted.request).ok_or_else(nothing)?.item(wanted.item.as_deref());
+        Ok(self.forget_barred(selection, wanted, "person")?)
+    }
+
+    /// Lets come again what was taken out of a source; what was forgotten does not.
+    pub(super) fn clear(&mut self, source: &str) -> Result<(), DeriveError> {
+        // The journal of what is half taken out of it comes before.
+        self.go_on_forgetting()?;
+        let cleared = Forgotten { cleared: Some(source.to_owned()), by: "person".to_owned(), ..Forgotten::default() };
+        self.append(vec![Payload::EventForgotten(cleared)])?;
+        self.fold()
     }
 
     /// Forgets what is selected while nobody is answered; `by` is `person` or `retention`.
     pub(super) fn forget_barred(
         &mut self,
         selection: Selection,
-        request: &ForgetRequest,
+        wanted: &Wanted,
         by: &str,
     ) -> Result<Forgot, DeriveError> {
         // Its journal would be written over.
         self.go_on_forgetting()?;
-        if !request.dry_run {
+        if !wanted.request.dry_run {
             self.bar(true);
         }
-        let forgot = self.forget_selected(selection, request, by);
+        let forgot = self.forget_selected(selection, wanted, by);
         if !self.log.is_erasing() && !self.emptied {
             self.bar(false);
         }
         forgot
     }
 
-    fn forget_selected(
-        &mut self,
-        mut selection: Selection,
-        request: &ForgetRequest,
-        by: &str,
-    ) -> Result<Forgot, DeriveError> {
+    fn forget_selected(&mut self, mut selection: Selection, wanted: &Wanted, by: &str) -> Result<Forgot, DeriveError> {
+        let Wanted { request, holds, .. } = wanted;
         self.log.append(Vec::new())?;
         self.vault_at = Some(std::time::Instant::now());
         self.pass(true)?;
@@ -132,10 +154,15 @@ impl Derive {
         };
         let mut reply = plan.reply(request.dry_run);
         if request.dry_run || plan.gone.is_empty() {
+            if let Holds::UntilEnded(source) = holds
+                && !request.dry_run
+            {
+                self.clear(source)?;
+            }
             return Ok(Forgot { reply, marks: Vec::new() });
         }
         self.append(plan.cleaned.iter().cloned().map(Payload::VaultEdited).collect())?;
-        self.log.begin_erasure(&plan.erasure(clock::new_id(), clock::now(), self.cursor(), by))?;
+        self.log.begin_erasure(&plan.erasure(clock::new_id(), clock::now(), self.cursor(), by, holds.clone()))?;
         reply.quarantined = self.go_on_forgetting()?;
         Ok(Forgot { reply, marks: plan.marks })
     }
@@ -217,12 +244,19 @@ pub fn resume(log: &Log, paths: &Paths) -> Result<(), DeriveError> {
     Ok(log.end_erasure()?)
 }
 
-/// Writes the tombstones into the log: events under ids of the erasure, so that a second time adds none.
+/// Writes the tombstones into the log: events under ids of the erasure, so that a second time adds none. Of those that end with
+/// the erasure the log says nothing but which source that clears.
 fn bury(log: &Log, erasure: &Erasure) -> Result<(), DeriveError> {
-    let parts = erasure.stones.len().div_ceil(STONES_PER_EVENT).max(1);
+    let (removed_from, cleared) = match &erasure.holds {
+        Holds::Forever => (None, None),
+        Holds::UntilCleared(source) => (Some(source), None),
+        Holds::UntilEnded(source) => (None, Some(source)),
+    };
+    let stones = if cleared.is_some() { &[][..] } else { &erasure.stones };
+    let parts = stones.len().div_ceil(STONES_PER_EVENT).max(1);
     let entries = (0..parts).map(|part| {
         let from = part * STONES_PER_EVENT;
-        let stones = &erasure.stones[from..(from + STONES_PER_EVENT).min(erasure.stones.len())];
+        let stones = &stones[from..(from + STONES_PER_EVENT).min(stones.len())];
         let first = part == 0;
         let forgotten = Forgotten {
             by: erasure.by.clone(),
@@ -230,6 +264,9 @@ fn bury(log: &Log, erasure: &Erasure) -> Result<(), DeriveError> {
             ids: stones.iter().map(|stone| text::hex(&stone.id)).collect(),
             texts: stones.iter().filter_map(|stone| stone.text.as_ref().map(|one| text::hex(one))).collect(),
             withdrawn: if first { erasure.withdrawn.clone() } else { Vec::new() },
+            removed_from: removed_from.cloned(),
+            items: if first { erasure.items.iter().map(|item| text::hex(item)).collect() } else { Vec::new() },
+            cleared: cleared.cloned(),
         };
         let id = format!("{}.{part}", erasure.id);
         // As of when it was asked for, however late that is resumed.

@@ -35,7 +35,6 @@ use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use clone_schema::Position;
-use clone_schema::api::ForgetRequest;
 use clone_schema::internal::{Internal, Payload};
 use clone_schema::memory::SoulTokens;
 
@@ -47,7 +46,7 @@ use crate::memory::vault::disk::{Blocked, Disk};
 use crate::paths::Paths;
 use crate::state::{Batch, Mend, State, StateError};
 use conflicts::Conflicts;
-use forget::{Forgot, Refusal};
+use forget::{Forgot, Refusal, Wanted};
 use keep::{Keeper, Kept};
 use progress::Progress;
 use retain::Retention;
@@ -103,7 +102,9 @@ pub enum Wake {
     /// Somebody wants a note deleted; answered when it is gone from the folder and from memory.
     Delete(String, SyncSender<Result<(), String>>),
     /// Somebody wants something forgotten; answered when it is.
-    Forget(Box<ForgetRequest>, Told),
+    Forget(Box<Wanted>, Told),
+    /// Somebody wants what was taken out of a source to come again; answered when it may.
+    Clear(String, SyncSender<Result<(), String>>),
     /// Write what is pending and end.
     Shutdown,
 }
@@ -317,7 +318,8 @@ impl Derive {
             Wake::Deletions(meant, decided) => self.wishes.push(Wish::Decide(meant, decided)),
             Wake::Delete(path, deleted) => self.wishes.push(Wish::Delete(path, deleted)),
             Wake::Retain(trust_clock, told) => self.wishes.push(Wish::Retain(trust_clock, told)),
-            Wake::Forget(request, told) => self.wishes.push(Wish::Forget(request, told)),
+            Wake::Forget(wanted, told) => self.wishes.push(Wish::Forget(wanted, told)),
+            Wake::Clear(source, told) => self.wishes.push(Wish::Clear(source, told)),
             Wake::Shutdown => return true,
         }
         false

@@ -15,7 +15,7 @@ use super::DeriveError;
 use super::notes;
 use super::selection::{Known, OWN_CHARS, Selection, noted, own_text, phrases, said, text_of};
 use super::view::{Changes, View};
-use crate::log::{Doomed, Erasure, Log, LogError, Of, Record, Tombstone};
+use crate::log::{Doomed, Erasure, Holds, Keyed, Log, LogError, Of, Record, Tombstone};
 use crate::memory::vault::{Author, hash};
 
 /// Records read at once.
@@ -38,6 +38,8 @@ pub struct Plan {
     pub gone: BTreeMap<u64, &'static str>,
     /// What stays of it.
     stones: Vec<Tombstone>,
+    /// Sessions and projects of which nothing more is taken.
+    items: BTreeSet<Keyed>,
     withdrawn: BTreeSet<String>,
     files: Vec<Doomed>,
     facts: Vec<Followed>,
@@ -55,7 +57,7 @@ pub struct Plan {
 impl Plan {
     /// The journal of it.
     #[must_use]
-    pub fn erasure(&self, id: String, at: Timestamp, upto: Position, by: &str) -> Erasure {
+    pub fn erasure(&self, id: String, at: Timestamp, upto: Position, by: &str, holds: Holds) -> Erasure {
         Erasure {
             id,
             at,
@@ -65,6 +67,8 @@ impl Plan {
             stones: self.stones.clone(),
             withdrawn: self.withdrawn.iter().cloned().collect(),
             files: self.files.clone(),
+            holds,
+            items: self.items.iter().copied().collect(),
         }
     }
 
@@ -193,7 +197,11 @@ impl Planner<'_> {
         each(self.log, self.view.cursor, |record| {
             let Some(known) = Known::of(record).filter(|known| selection.takes(record, known)) else { return };
             let text = match &known {
-                Known::Event(event) => own_text(event),
+                Known::Event(event) => {
+                    let item = selection.kept_out(event);
+                    self.plan.items.extend(item.map(|item| self.log.keyed(Of::Item, item.as_bytes())));
+                    own_text(event)
+                }
                 Known::Internal(_) => None,
             };
             if !matches!(&known, Known::Internal(internal) if matches!(internal.payload, Payload::PredictionMade { .. }))

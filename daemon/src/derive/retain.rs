@@ -6,10 +6,9 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use clone_schema::Position;
-use clone_schema::api::ForgetRequest;
 use clone_schema::internal::Payload;
 
-use super::forget::{Forgot, Refusal};
+use super::forget::{Forgot, Refusal, Wanted};
 use super::plan::each;
 use super::retention::{Due, Moment, Weigher};
 use super::selection::Selection;
@@ -119,8 +118,7 @@ impl Derive {
         if due.is_empty() {
             return Ok(Forgot::default());
         }
-        let request = ForgetRequest::default();
-        let forgot = self.forget_barred(Selection::due(due), &request, "retention")?;
+        let forgot = self.forget_barred(Selection::due(due), &Wanted::default(), "retention")?;
         tracing::info!(events = ?forgot.reply.events, "what the rules of retention keep no longer is forgotten");
         Ok(forgot)
     }

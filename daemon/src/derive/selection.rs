@@ -54,6 +54,8 @@ pub struct Selection {
     session: Option<String>,
     app: Option<String>,
     source: Option<String>,
+    /// An event of that source, or a session or a project of it.
+    item: Option<String>,
     project: Option<String>,
     from: Option<Timestamp>,
     to: Option<Timestamp>,
@@ -89,6 +91,21 @@ impl Selection {
         Self { due: Some(due), ..Self::default() }
     }
 
+    /// Of these, only one item of their source.
+    #[must_use]
+    pub fn item(self, item: Option<&str>) -> Self {
+        Self { item: item.map(str::to_owned), ..self }
+    }
+
+    /// The session or the project that was asked for, by the one of its events that is taken.
+    #[must_use]
+    pub fn kept_out(&self, event: &Event) -> Option<String> {
+        let item = self.item.as_deref()?;
+        let [session, project] = items(event);
+        let asked = [session.filter(|_| is_session(event, item)), project.filter(|_| event.project() == Some(item))];
+        asked.into_iter().flatten().next()
+    }
+
     /// The words that were asked for.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
@@ -122,6 +139,7 @@ impl Selection {
                 is(&self.session, Some(&event.session_id))
                     && self.app.as_ref().is_none_or(|app| apps(event).any(|one| one.to_lowercase() == *app))
                     && is(&self.source, Some(source(event)))
+                    && self.item.as_deref().is_none_or(|item| is_item(event, item))
                     && self.project.as_ref().is_none_or(|project| is_below(event.project(), project))
             }
             // What the daemon noted came from nowhere else.
@@ -154,6 +172,24 @@ fn apps(event: &Event) -> impl Iterator<Item = &str> {
 #[must_use]
 pub fn source(event: &Event) -> &str {
     event.source_detail.as_deref().unwrap_or(event.source.name())
+}
+
+/// The session and the project of an event, as a tombstone remembers them.
+#[must_use]
+pub fn items(event: &Event) -> [Option<String>; 2] {
+    let source = source(event);
+    let project = event.project().map(|project| format!("project\n{source}\n{project}"));
+    [Some(format!("session\n{source}\n{}", event.session_id)), project]
+}
+
+fn is_item(event: &Event, item: &str) -> bool {
+    event.id == item || is_session(event, item) || event.project() == Some(item)
+}
+
+/// Whether it is of this session, told with or without the source before it.
+fn is_session(event: &Event, item: &str) -> bool {
+    let bare = event.session_id.strip_prefix(source(event)).and_then(|rest| rest.strip_prefix(':'));
+    event.session_id == item || bare == Some(item)
 }
 
 /// Whether a project is this one, or a folder below it.

@@ -24,7 +24,7 @@ use super::pairs::{self, Thread};
 use super::selection;
 use super::versions::{Versions, What};
 use crate::index::Document;
-use crate::log::{Keyed, Log, Record};
+use crate::log::{Grave, Keyed, Log, Record};
 use crate::memory::session::{Closing, Sessions};
 use crate::memory::vault::{Author, Base, Ledger, Row, Text, hash};
 use crate::memory::{self, episode};
@@ -363,7 +363,7 @@ impl View {
             Payload::SessionClosed { session_id, upto, .. } => {
                 self.closed(record.position, &session_id, upto, log, changes, documents);
             }
-            Payload::EventForgotten(forgotten) => self.forgotten(&forgotten, at, log, changes),
+            Payload::EventForgotten(forgotten) => self.forgotten(record.position, &forgotten, at, log, changes),
             // For the record: which answers were asked only to see how such answers fare.
             Payload::ChoiceAudited { .. } => {}
             Payload::ImportMarked { .. } => self.imports.ended(record.position, changes),
@@ -379,7 +379,7 @@ impl View {
     }
 
     /// What was withdrawn stays so; the log learns what it does not take again, should it have lost that.
-    fn forgotten(&mut self, forgotten: &Forgotten, at: Timestamp, log: &Log, changes: &mut Changes) {
+    fn forgotten(&mut self, said: Position, forgotten: &Forgotten, at: Timestamp, log: &Log, changes: &mut Changes) {
         for key in &forgotten.withdrawn {
             changes.rows.put(Table::Withdrawn, key.as_bytes(), &true);
             self.withdrawn.insert(key.clone());
@@ -387,7 +387,13 @@ impl View {
         let hashes = |digits: &[String]| -> Vec<Keyed> {
             digits.iter().filter_map(|one| clone_schema::text::unhex(one)?.try_into().ok()).collect()
         };
-        if let Err(error) = log.bury(&hashes(&forgotten.ids), &hashes(&forgotten.texts), at) {
+        let (ids, texts, items) = (hashes(&forgotten.ids), hashes(&forgotten.texts), hashes(&forgotten.items));
+        let buried = match &forgotten.removed_from {
+            None => log.bury(&ids, &texts, at),
+            Some(source) => log.keep_out(source, &Grave { ids, texts, items }, at, Some(said)),
+        };
+        let cleared = forgotten.cleared.as_ref().map_or(Ok(()), |source| log.let_in(source, said));
+        if let Err(error) = buried.and(cleared) {
             tracing::error!(%error, "what was forgotten can come back until the next start");
         }
     }

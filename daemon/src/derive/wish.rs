@@ -2,9 +2,7 @@
 
 use std::sync::mpsc::SyncSender;
 
-use clone_schema::api::ForgetRequest;
-
-use super::forget::Refusal;
+use super::forget::{Refusal, Wanted};
 use super::{Derive, DeriveError, Told};
 
 /// What somebody wants gone.
@@ -19,7 +17,9 @@ pub(super) enum Wish {
     /// What the rules of retention keep no longer, where the clock is right or said to be.
     Retain(bool, Told),
     /// What is asked for.
-    Forget(Box<ForgetRequest>, Told),
+    Forget(Box<Wanted>, Told),
+    /// What keeps out what was taken out of a source.
+    Clear(String, SyncSender<Result<(), String>>),
 }
 
 impl Derive {
@@ -43,7 +43,12 @@ impl Derive {
                     let ready = self.is_ready(stepped).map_err(Refusal::Failed);
                     let _gone = told.send(ready.and_then(|()| self.retain(trust_clock)));
                 }
-                Wish::Forget(request, told) => drop(told.send(self.forget(&request))),
+                Wish::Forget(wanted, told) => drop(told.send(self.forget(&wanted))),
+                Wish::Clear(source, told) => {
+                    let failed = |error: DeriveError| error.to_string();
+                    let answer = self.is_ready(stepped).and_then(|()| self.clear(&source).map_err(failed));
+                    let _gone = told.send(answer);
+                }
             }
         }
     }
@@ -111,6 +116,8 @@ mod tests {
             stones: Vec::new(),
             withdrawn: Vec::new(),
             files: Vec::new(),
+            holds: crate::log::Holds::Forever,
+            items: Vec::new(),
         };
         log.begin_erasure(&erasure).unwrap();
         // A file where a folder should be: clearing the stores fails once some of them are empty.

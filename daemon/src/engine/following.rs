@@ -1,5 +1,7 @@
 //! Which agents are followed, and what came of it.
 
+use std::sync::atomic::Ordering;
+
 use clone_schema::api::IngestReply;
 use clone_schema::event::Event;
 use clone_schema::internal::Payload;
@@ -8,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Engine, ok};
 use crate::serve::Reply;
-use crate::sources::{Counts, Format};
+use crate::sources::{Counts, Format, github};
 
 /// The setting that names the followed agents, separated by commas.
 const FOLLOW: &str = "follow";
@@ -68,6 +70,42 @@ impl Engine {
         ok(&json!({"agents": agents, "following": self.following()}))
     }
 
+    /// `followed` or `connected`, where what comes from a source later is recorded by itself.
+    pub(super) fn goes_on(&self, source: &str) -> Result<Option<&'static str>, Fault> {
+        if self.followed()?.iter().any(|format| format.name() == source) {
+            return Ok(Some("followed"));
+        }
+        let connected = source == github::NAME && self.github_told()["connected"] == true;
+        Ok(connected.then_some("connected"))
+    }
+
+    /// Ends that for a source that is wiped.
+    pub(super) fn end(&self, source: &str, going: Option<&str>) -> Result<(), Fault> {
+        match going {
+            None => {}
+            Some("connected") => _ = self.github_end()?,
+            Some(_) => {
+                let others = self.followed()?.into_iter().map(Format::name).filter(|name| *name != source);
+                self.follow(&others.collect::<Vec<_>>())?;
+            }
+        }
+        if Format::FOLLOWED.iter().any(|format| format.name() == source) {
+            self.wipes.fetch_add(1, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// How often an agent that can be followed was wiped: whoever follows one again after that reads it from its beginning.
+    #[must_use]
+    pub fn wipes(&self) -> u64 {
+        self.wipes.load(Ordering::Acquire)
+    }
+
+    fn follow(&self, names: &[&str]) -> Result<(), Fault> {
+        self.note(Payload::ConfigChanged { key: FOLLOW.to_owned(), value: names.join(",") })?;
+        self.settle().map(drop)
+    }
+
     /// Switches following: the whole list, so that nothing is switched on that nobody named.
     pub(super) fn following_set(&self, body: &Value) -> Result<Reply, Fault> {
         let wrong = || {
@@ -79,8 +117,7 @@ impl Engine {
             let name = agent.as_str().ok_or_else(wrong)?;
             names.push(Format::FOLLOWED.into_iter().map(Format::name).find(|known| *known == name).ok_or_else(wrong)?);
         }
-        self.note(Payload::ConfigChanged { key: FOLLOW.to_owned(), value: names.join(",") })?;
-        self.settle()?;
+        self.follow(&names)?;
         self.following_get()
     }
 }

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use clone_schema::api::{ForgetRequest, RetentionRequest, VerifyRequest};
+use clone_schema::api::{ForgetReply, ForgetRequest, RemoveRequest, RetentionRequest, VerifyRequest, WipeRequest};
 use clone_schema::{Fault, fault};
 use serde_json::json;
 
 use super::{Engine, body, ok};
-use crate::derive::forget::{CRITERIA, Forgot, Refusal};
+use crate::derive::forget::{CRITERIA, Forgot, Refusal, Wanted};
 use crate::derive::selection::Selection;
 use crate::derive::{Told, Wake};
+use crate::log::Holds;
 use crate::remains;
 use crate::serve::{Call, Reply};
 
@@ -25,6 +26,8 @@ impl Engine {
             "forget" => self.forget(body(call)?),
             "forget_verify" => self.forget_verify(&body(call)?),
             "retention_run" => self.retention_run(&body(call)?),
+            "source_remove" => self.source_remove(id, body(call)?),
+            "source_wipe" => self.source_wipe(id, body(call)?),
             _ => self.raw_forget(id),
         }
     }
@@ -34,25 +37,74 @@ impl Engine {
         if Selection::of(&request).is_none() {
             return Err(Fault::invalid("nothing says what to forget").hint(CRITERIA));
         }
-        let forgot = self.forgot(|told| Wake::Forget(Box::new(request), told))?;
-        self.searched(forgot)
+        ok(&self.searched(self.forget_wanted(request.into())?)?)
+    }
+
+    /// Takes one item out of a source; it stays out until that is wiped or disconnected.
+    fn source_remove(&self, source: &str, request: RemoveRequest) -> Result<Reply, Fault> {
+        let RemoveRequest { id, vault, dry_run } = request;
+        let item = Some(id.trim().to_owned()).filter(|id| !id.is_empty());
+        let item = item.ok_or_else(|| Fault::invalid("'id' is a required property"))?;
+        let none = || {
+            let hint = "the id of an event, a session or a project of it, as `clone log cat` shows them";
+            Fault::not_found(format!("nothing of `{source}` is `{item}`")).hint(hint)
+        };
+        let request = ForgetRequest { source: Some(source.to_owned()), vault, dry_run, ..ForgetRequest::default() };
+        let holds = Holds::UntilCleared(source.to_owned());
+        let forgot = self.forget_wanted(Wanted { request, item: Some(item.clone()), holds })?;
+        if forgot.reply.events.is_empty() {
+            return Err(none());
+        }
+        ok(&self.searched(forgot)?)
+    }
+
+    /// Forgets all that came from a source. It is no longer followed or connected, and nothing of it is kept out but what
+    /// was forgotten otherwise: whoever imports or connects it again starts over.
+    fn source_wipe(&self, source: &str, request: WipeRequest) -> Result<Reply, Fault> {
+        let WipeRequest { vault, dry_run } = request;
+        let ends = self.goes_on(source)?;
+        let cleared = self.log.removed_from(source);
+        if ends.is_none() && cleared == 0 && !self.read()?.tallies.contains_key(source) {
+            return Err(
+                Fault::not_found(format!("nothing came from `{source}`")).hint("`clone source list` shows what came")
+            );
+        }
+        if !dry_run {
+            self.end(source, ends)?;
+        }
+        let request = ForgetRequest { source: Some(source.to_owned()), vault, dry_run, ..ForgetRequest::default() };
+        let holds = Holds::UntilEnded(source.to_owned());
+        let forgot = self.forget_wanted(Wanted { request, item: None, holds })?;
+        let reply = self.searched(forgot)?;
+        ok(&ForgetReply { ended: ends.map(str::to_owned), cleared: Some(cleared), ..reply })
+    }
+
+    /// Lets come again what was taken out of a source.
+    pub(super) fn source_clear(&self, source: &str) -> Result<(), Fault> {
+        let source = source.to_owned();
+        let cleared = self.ask(|told| Wake::Clear(source, told), FORGET_PATIENCE, "still at it; try again")?;
+        cleared.map_err(|message| refused(Refusal::Failed(message)))
+    }
+
+    fn forget_wanted(&self, wanted: Wanted) -> Result<Forgot, Fault> {
+        self.forgot(|told| Wake::Forget(Box::new(wanted), told))
     }
 
     /// Forgets what the rules of retention keep no longer.
     fn retention_run(&self, request: &RetentionRequest) -> Result<Reply, Fault> {
         let forgot = self.forgot(|told| Wake::Retain(request.trust_clock, told))?;
-        self.searched(forgot)
+        ok(&self.searched(forgot)?)
     }
 
     /// What was forgotten, and what a search of every file still finds of it.
-    fn searched(&self, forgot: Forgot) -> Result<Reply, Fault> {
+    fn searched(&self, forgot: Forgot) -> Result<ForgetReply, Fault> {
         let Forgot { mut reply, mut marks } = forgot;
         if !reply.dry_run && !marks.is_empty() {
             marks.truncate(MARKS_MAX);
             reply.searched = marks.len();
             reply.remains = remains::search(&self.paths, &marks).map_err(|error| not_searched(&error))?;
         }
-        ok(&reply)
+        Ok(reply)
     }
 
     fn forgot(&self, wake: impl FnOnce(Told) -> Wake) -> Result<Forgot, Fault> {
@@ -73,7 +125,7 @@ impl Engine {
     fn raw_forget(&self, id: &str) -> Result<Reply, Fault> {
         self.raw_get(id)?;
         let request = ForgetRequest { id: Some(id.to_owned()), ..ForgetRequest::default() };
-        self.forgot(|told| Wake::Forget(Box::new(request), told))?;
+        self.forget_wanted(request.into())?;
         Ok(Reply { status: 204, body: String::new() })
     }
 }

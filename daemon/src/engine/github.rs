@@ -185,21 +185,32 @@ impl Engine {
         Ok(())
     }
 
-    /// Ends the connection: the token goes, what was read stays.
+    /// Ends the connection: the token goes, what was read stays, and what was taken out of it may come again.
     fn github_disconnect(&self) -> Result<Reply, Fault> {
+        let ended = self.github_end()?;
+        // Whatever stopped the clearing before, asking once more ends it.
+        if !ended && self.log.removed_from(NAME) == 0 {
+            return Err(Fault::new(fault::Kind::Conflict, "GitHub is not connected")
+                .hint("`clone source connect github` connects it"));
+        }
+        self.source_clear(NAME)?;
+        self.github_get()
+    }
+
+    /// Takes the token away; whether there was a connection, or one waited for its code.
+    pub(super) fn github_end(&self) -> Result<bool, Fault> {
         {
             let _turn = self.github.change();
             let there = self.github.secrets.remove(NAME).map_err(|error| secrets_fault(&error))?;
             let mut state = self.github.state();
             if !there && state.device.is_none() {
-                return Err(Fault::new(fault::Kind::Conflict, "GitHub is not connected")
-                    .hint("`clone source connect github` connects it"));
+                return Ok(false);
             }
             let _gone = std::fs::remove_file(&self.paths.github);
             *state = State { loaded: true, ..state.over() };
         }
         self.note(Payload::ConfigChanged { key: NAME.to_owned(), value: String::new() })?;
-        self.github_get()
+        Ok(true)
     }
 
     /// Reads GitHub now rather than within the hour.

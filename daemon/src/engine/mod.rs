@@ -24,6 +24,7 @@ pub mod vault;
 pub mod why;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, RwLockReadGuard};
 use std::time::Duration;
@@ -57,6 +58,8 @@ pub struct Engine {
     http: Mutex<Option<String>>,
     troubles: Mutex<BTreeMap<String, String>>,
     following: Mutex<serde_json::Value>,
+    /// How often an agent that can be followed was wiped.
+    wipes: AtomicU64,
     github: github::Github,
     tokens: tokens::Tokens,
     key_made: Box<dyn Fn() + Send + Sync>,
@@ -96,6 +99,7 @@ impl Engine {
             http: Mutex::new(None),
             troubles: Mutex::default(),
             following: Mutex::default(),
+            wipes: AtomicU64::new(0),
             github,
             tokens: tokens::Tokens::default(),
             key_made,
@@ -147,7 +151,9 @@ impl Engine {
             "memory_undo" => self.memory_undo(&body(call)?),
             "deletions_list" => self.deletions_list(),
             "deletions_decide" => self.deletions_decide(&body(call)?),
-            "forget" | "forget_verify" | "raw_forget" | "retention_run" => self.forgetting(call, id),
+            "forget" | "forget_verify" | "raw_forget" | "retention_run" | "source_remove" | "source_wipe" => {
+                self.forgetting(call, id)
+            }
             "sync" => self.sync(),
             "promote_list" => self.promote_list(),
             "promote_decide" => self.promote_decide(id, &body(call)?),

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::{Engine, Page, log_fault, ok, reply};
-use crate::derive::selection::own_text;
+use crate::derive::selection::{items, own_text};
 use crate::log::{Entry, Record};
 use crate::scrub;
 use crate::serve::Reply;
@@ -55,7 +55,8 @@ impl Engine {
     /// Secrets go first: what was forgotten is known by the text that was recorded, and that had none.
     fn wanted(&self, mut event: Event, answer: &mut IngestReply) -> Option<Entry> {
         let found = scrub::scrub_event(&mut event);
-        if self.log.is_forgotten(&event.id, || own_text(&event), event.occurred_at) {
+        let is_forgotten = self.log.is_forgotten(&event.id, || own_text(&event), event.occurred_at);
+        if is_forgotten || self.log.is_kept_out(|| items(&event).into_iter().flatten().collect()) {
             answer.forgotten += 1;
             return None;
         }

@@ -13,7 +13,7 @@ use super::keep::is_half_written;
 use super::queue::Job;
 use super::rewrite::Gone;
 use super::storage::Storage;
-use super::tombstones::{Keyed, Tombstone, opened, put, sealed};
+use super::tombstones::{Grave, Holds, Keyed, Tombstone, opened, put, sealed};
 use super::{Log, LogError, QUARANTINE, Shared, locked};
 
 /// The journal.
@@ -39,6 +39,28 @@ pub struct Erasure {
     pub withdrawn: Vec<String>,
     /// Files outside of the log that go.
     pub files: Vec<Doomed>,
+    /// How long the tombstones hold.
+    #[serde(skip)]
+    pub holds: Holds,
+    /// Sessions and projects of a source of which nothing more is taken.
+    #[serde(skip)]
+    pub items: Vec<Keyed>,
+}
+
+impl Erasure {
+    /// The body of the journal. How long it holds follows the rest, which is all that earlier versions wrote and read.
+    fn body(&self) -> postcard::Result<Vec<u8>> {
+        Ok([postcard::to_stdvec(self)?, postcard::to_stdvec(&(&self.holds, &self.items))?].concat())
+    }
+
+    fn parsed(body: &[u8]) -> postcard::Result<Self> {
+        let (erasure, rest) = postcard::take_from_bytes::<Self>(body)?;
+        if rest.is_empty() {
+            return Ok(erasure);
+        }
+        let (holds, items) = postcard::from_bytes(rest)?;
+        Ok(Self { holds, items, ..erasure })
+    }
 }
 
 /// A file that goes, by hashes alone: its name tells of what it holds.
@@ -59,7 +81,7 @@ pub(super) fn unfinished(disk: &dyn Storage, key: &[u8; 32]) -> Result<Option<Er
     };
     // What must not be shown is not known then: nothing is.
     let body = opened(&bytes, key).ok_or_else(|| LogError::Journal(disk.path(JOURNAL).display().to_string()))?;
-    let read = postcard::from_bytes(body).map(Some);
+    let read = Erasure::parsed(body).map(Some);
     read.map_err(|_| LogError::Journal(disk.path(JOURNAL).display().to_string()))
 }
 
@@ -73,7 +95,7 @@ impl Log {
     /// The disk refuses. Nothing is forgotten then, unless [`erasure`](Self::erasure) says that it has begun.
     pub fn begin_erasure(&self, erasure: &Erasure) -> Result<(), LogError> {
         let shared = &self.inner.shared;
-        let body = postcard::to_stdvec(erasure).map_err(std::io::Error::other);
+        let body = erasure.body().map_err(std::io::Error::other);
         let written = body.and_then(|body| put(&*shared.disk, JOURNAL, DRAFT, &sealed(&body, &shared.key)));
         written.map_err(|error| LogError::io("write", JOURNAL, error))?;
         // Known before hidden: of what is hidden nobody knows the ids any more, and it would be recorded again.
@@ -85,9 +107,19 @@ impl Log {
 
     /// Remembers what an erasure takes.
     pub(super) fn bury_stones(&self, erasure: &Erasure) -> Result<(), LogError> {
-        let ids: Vec<Keyed> = erasure.stones.iter().map(|stone| stone.id).collect();
-        let texts: Vec<Keyed> = erasure.stones.iter().filter_map(|stone| stone.text).collect();
-        self.bury(&ids, &texts, erasure.at)
+        let grave = Grave {
+            ids: erasure.stones.iter().map(|stone| stone.id).collect(),
+            texts: erasure.stones.iter().filter_map(|stone| stone.text).collect(),
+            items: erasure.items.clone(),
+        };
+        match &erasure.holds {
+            Holds::Forever => self.bury(&grave.ids, &grave.texts, erasure.at),
+            Holds::UntilCleared(source) => self.keep_out(source, &grave, erasure.at, None),
+            Holds::UntilEnded(_) => {
+                self.refuse_for_now(&grave, erasure.at);
+                Ok(())
+            }
+        }
     }
 
     /// The erasure that has begun and is not ended.
@@ -137,6 +169,7 @@ impl Log {
         };
         removed.map_err(|error| LogError::io("remove", JOURNAL, error))?;
         *locked(&shared.erasure) = None;
+        self.refuse_no_longer();
         shared.directory_mut().erased.clear();
         Ok(())
     }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::script::{event, events, number};
 use super::sim::{Fault, SimDisk};
 use super::tests::options;
@@ -52,6 +54,8 @@ fn erasure(log: &Log) -> Erasure {
         stones: gone.iter().map(|number| Tombstone { id: id(number), text: None }).collect(),
         withdrawn: Vec::new(),
         files: Vec::new(),
+        holds: Holds::Forever,
+        items: Vec::new(),
     }
 }
 
@@ -188,6 +192,100 @@ fn tombstones_that_were_lost_are_told_until_all_are_found_again() {
         let log = open(&disk);
         assert!(!log.is_lost() && log.is_forgotten("event-9", || None, options_now()));
     }
+}
+
+#[test]
+fn a_cleared_source_lets_in_what_was_taken_out_of_it_before_and_nothing_else() {
+    let disk = SimDisk::new(&written());
+    let log = open(&disk);
+    let id = |number: u64| log.keyed(Of::Id, format!("event-{number}").as_bytes());
+    let grave = |number: u64| Grave {
+        ids: vec![id(number)],
+        texts: Vec::new(),
+        items: vec![log.keyed(Of::Item, format!("thread-{number}").as_bytes())],
+    };
+    let out = |log: &Log| {
+        let is_out = |number: &u64| log.is_forgotten(&format!("event-{number}"), || None, options_now());
+        let is_kept = |number: &u64| log.is_kept_out(|| vec![format!("thread-{number}")]);
+        ((0..9).filter(is_out).collect::<Vec<_>>(), (0..9).filter(is_kept).collect::<Vec<_>>())
+    };
+    log.bury(&[id(1)], &[], options_now()).unwrap();
+    log.keep_out("one", &grave(2), options_now(), Some(Position(5))).unwrap();
+    log.keep_out("two", &grave(3), options_now(), Some(Position(6))).unwrap();
+    assert_eq!((out(&log), log.removed_from("one")), ((vec![1, 2, 3], vec![2, 3]), 1));
+    log.let_in("one", Position(7)).unwrap();
+    assert_eq!(out(&log), (vec![1, 3], vec![3]));
+    log.keep_out("one", &grave(4), options_now(), None).unwrap();
+    // The log is folded anew: what it says comes once more, in its order.
+    for _ in 0..2 {
+        log.bury(&[id(1)], &[], options_now()).unwrap();
+        log.keep_out("one", &grave(2), options_now(), Some(Position(5))).unwrap();
+        assert_eq!(out(&log), (vec![1, 3, 4], vec![3, 4]), "not for a moment is it refused again");
+        log.let_in("one", Position(7)).unwrap();
+        log.keep_out("one", &grave(4), options_now(), Some(Position(8))).unwrap();
+        assert_eq!(out(&log), (vec![1, 3, 4], vec![3, 4]));
+    }
+    log.close().unwrap();
+    let log = open(&disk);
+    assert_eq!((out(&log), log.removed_from("two")), ((vec![1, 3, 4], vec![3, 4]), 1));
+}
+
+#[test]
+fn what_holds_until_an_erasure_ends_is_refused_over_kills_and_then_no_longer() {
+    let start = written();
+    let disk = SimDisk::new(&start);
+    let log = open(&disk);
+    log.bury(&[log.keyed(Of::Id, b"event-900")], &[], options_now()).unwrap();
+    let from = disk.changes();
+    let erasure = Erasure { holds: Holds::UntilEnded("one".to_owned()), ..erasure(&log) };
+    all_steps(&log, &erasure).unwrap();
+    let until = disk.changes();
+    log.close().unwrap();
+    let is_out = |log: &Log, id: &str| log.is_forgotten(id, || None, options_now());
+    for changes in from..=until {
+        let killed = disk.killed(&start, changes);
+        let log = open(&killed);
+        let what = format!("killed after {} of {} changes", changes - from, until - from);
+        assert_eq!(is_out(&log, "event-3"), log.is_erasing(), "{what}");
+        assert!(is_out(&log, "event-900"), "{what}: what was forgotten is refused all the while");
+        go_on(&log).unwrap();
+        assert!(!is_out(&log, "event-3") && is_out(&log, "event-900"), "{what}");
+        if log.position("event-3").is_none() {
+            assert!(log.append(vec![event(3)]).unwrap()[0].new, "{what}: it may come again");
+        }
+        log.close().unwrap();
+    }
+}
+
+#[test]
+fn what_an_earlier_version_wrote_is_read_and_the_log_is_asked_for_the_rest() {
+    let disk = SimDisk::new(&written());
+    let log = open(&disk);
+    let key = log.inner.shared.key;
+    let whole =
+        Erasure { holds: Holds::UntilCleared("one".to_owned()), items: vec![Keyed::default()], ..erasure(&log) };
+    log.begin_erasure(&whole).unwrap();
+    log.close().unwrap();
+    let log = open(&disk);
+    assert_eq!(log.erasure().as_ref(), Some(&whole), "as it was written");
+    log.close().unwrap();
+    // Neither file said more before.
+    let mut image = image(&disk);
+    let body = postcard::to_stdvec(&whole).unwrap();
+    image.files.insert(forget::JOURNAL.to_owned(), tombstones::sealed(&body, &key));
+    let stones = (BTreeSet::from([keyed(&key, Of::Id, b"event-900")]), BTreeMap::<Keyed, Timestamp>::new());
+    let body = postcard::to_stdvec(&stones).unwrap();
+    image.files.insert(tombstones::TOMBSTONES.to_owned(), tombstones::sealed(&body, &key));
+    let log = open(&SimDisk::new(&image));
+    assert_eq!(log.erasure(), Some(Erasure { holds: Holds::Forever, items: Vec::new(), ..whole }));
+    assert!(log.is_forgotten("event-900", || None, options_now()) && log.is_lost());
+    log.found().unwrap();
+    assert!(!log.is_lost());
+    // What this version writes, an earlier one reads: the rest of the bytes is none of its business.
+    let bytes = log.inner.shared.disk.read(tombstones::TOMBSTONES).unwrap();
+    let body = tombstones::opened(&bytes, &key).unwrap();
+    let read: (BTreeSet<Keyed>, BTreeMap<Keyed, Timestamp>) = postcard::from_bytes(body).unwrap();
+    assert!(read.0.contains(&keyed(&key, Of::Id, b"event-900")));
 }
 
 #[test]

@@ -53,7 +53,7 @@ use queue::{Job, Queue};
 pub use recover::{Damage, Recovery, TornTail};
 pub use repair::{RepairError, Repaired, repair, salvage};
 use storage::{Lock, Storage};
-pub use tombstones::{Keyed, Of, Tombstone};
+pub use tombstones::{Grave, Holds, Keyed, Of, Tombstone};
 pub use verify::{Note, Verification, verify};
 
 /// The largest event, in bytes of JSON.

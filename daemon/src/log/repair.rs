@@ -276,6 +276,8 @@ mod tests {
             stones: Vec::new(),
             withdrawn: Vec::new(),
             files: Vec::new(),
+            holds: crate::log::Holds::Forever,
+            items: Vec::new(),
         };
         log.begin_erasure(&erasure).unwrap();
         log.close().unwrap();

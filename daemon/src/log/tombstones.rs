@@ -3,11 +3,14 @@
 //! The file `TOMBSTONES` lies beside `KEY` from birth on. It holds what the `event.forgotten` events of the log say, so that
 //! the door can refuse an event before anything is folded. Where it is lost or damaged the log says so, and whoever folds it
 //! folds all of it anew, which buries everything again.
+//!
+//! What was forgotten stays so for ever. What was taken out of a source is kept apart, by source: clearing one takes away
+//! nothing else. A clear has a position, and buries nothing that the log says before it, however often that is folded.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 
-use clone_schema::Timestamp;
+use clone_schema::{Position, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::storage::{Storage, write_anew};
@@ -35,6 +38,8 @@ pub enum Of {
     Path,
     /// The bytes of such a file.
     Bytes,
+    /// A session or a project of a source.
+    Item,
 }
 
 /// What is left of a forgotten event.
@@ -46,17 +51,73 @@ pub struct Tombstone {
     pub text: Option<Keyed>,
 }
 
-/// Every tombstone.
+/// How long the tombstones of an erasure hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Holds {
+    /// For ever.
+    #[default]
+    Forever,
+    /// Until this source, which an item was taken out of, is cleared.
+    UntilCleared(String),
+    /// Until the erasure is ended, which clears this source.
+    UntilEnded(String),
+}
+
+/// What is buried at once.
+#[derive(Clone, Debug, Default)]
+pub struct Grave {
+    /// Of ids.
+    pub ids: Vec<Keyed>,
+    /// Of texts.
+    pub texts: Vec<Keyed>,
+    /// Of sessions and projects.
+    pub items: Vec<Keyed>,
+}
+
+/// Some tombstones.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Tombstones {
+struct Stones {
     ids: BTreeSet<Keyed>,
     /// Up to when an event of this text is one that was forgotten: what is said later is said anew.
     texts: BTreeMap<Keyed, Timestamp>,
+}
+
+impl Stones {
+    /// Adds some; whether any is new.
+    fn add(&mut self, ids: &[Keyed], texts: &[Keyed], at: Timestamp) -> bool {
+        let mut new = false;
+        for id in ids {
+            new |= self.ids.insert(*id);
+        }
+        for text in texts {
+            let upto = self.texts.entry(*text).or_insert(Timestamp::MIN);
+            new |= *upto < at;
+            *upto = (*upto).max(at);
+        }
+        new
+    }
+}
+
+/// What was taken out of one source.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Removed {
+    stones: Stones,
+    items: BTreeSet<Keyed>,
+    /// Where the log last says that it was cleared.
+    cleared: Position,
+}
+
+/// Every tombstone.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Tombstones {
+    forever: Stones,
+    /// By source.
+    removed: BTreeMap<String, Removed>,
+    /// Of an erasure that is not ended, after which they hold no longer; its journal has them.
+    passing: Stones,
     /// Whether the file does not hold them all.
-    #[serde(skip)]
     unwritten: bool,
     /// Whether the file was lost: the log may hold tombstones that are not known here.
-    #[serde(skip)]
     lost: bool,
 }
 
@@ -64,7 +125,7 @@ impl Tombstones {
     /// Reads the file, and makes it for a new log; where that of an old one is missing or not whole, all of them are lost.
     pub(super) fn read(disk: &dyn Storage, key: &[u8; 32], is_new: bool) -> Result<Self, LogError> {
         let why = match disk.read(TOMBSTONES) {
-            Ok(bytes) => match opened(&bytes, key).and_then(|body| postcard::from_bytes(body).ok()) {
+            Ok(bytes) => match opened(&bytes, key).and_then(Self::parsed) {
                 Some(whole) => return Ok(whole),
                 None => "damaged",
             },
@@ -79,28 +140,40 @@ impl Tombstones {
         Ok(Self { lost: true, unwritten: true, ..Self::default() })
     }
 
+    /// Reads the body of the file. What was taken out of sources follows the rest, which is all that earlier versions read.
+    ///
+    /// Where one of those wrote it after a later one, that was lost: the log has it.
+    fn parsed(body: &[u8]) -> Option<Self> {
+        let (forever, rest) = postcard::take_from_bytes::<Stones>(body).ok()?;
+        let lost = rest.is_empty() && forever != Stones::default();
+        let removed = if rest.is_empty() { BTreeMap::new() } else { postcard::from_bytes(rest).ok()? };
+        Some(Self { forever, removed, lost, unwritten: lost, ..Self::default() })
+    }
+
+    fn body(&self) -> postcard::Result<Vec<u8>> {
+        Ok([postcard::to_stdvec(&self.forever)?, postcard::to_stdvec(&self.removed)?].concat())
+    }
+
+    /// All that hold.
+    fn all(&self) -> impl Iterator<Item = &Stones> {
+        [&self.forever, &self.passing].into_iter().chain(self.removed.values().map(|removed| &removed.stones))
+    }
+
     /// Writes the file, where it does not hold them all.
     fn keep(&mut self, disk: &dyn Storage, key: &[u8; 32]) -> Result<(), LogError> {
         if !self.unwritten {
             return Ok(());
         }
-        let body = postcard::to_stdvec(self).map_err(std::io::Error::other);
+        let body = self.body().map_err(std::io::Error::other);
         let written = body.and_then(|body| put(disk, TOMBSTONES, DRAFT, &sealed(&body, key)));
         written.map_err(|error| LogError::io("write", TOMBSTONES, error))?;
         self.unwritten = false;
         Ok(())
     }
 
-    /// Adds some.
-    fn add(&mut self, ids: &[Keyed], texts: &[Keyed], at: Timestamp) {
-        for id in ids {
-            self.unwritten |= self.ids.insert(*id);
-        }
-        for text in texts {
-            let upto = self.texts.entry(*text).or_insert(Timestamp::MIN);
-            self.unwritten |= *upto < at;
-            *upto = (*upto).max(at);
-        }
+    /// Writes the file after a change, unless it was lost: a part of them would pass for all.
+    fn keep_known(&mut self, disk: &dyn Storage, key: &[u8; 32]) -> Result<(), LogError> {
+        if self.lost { Ok(()) } else { self.keep(disk, key) }
     }
 }
 
@@ -149,16 +222,37 @@ impl Log {
     pub fn is_forgotten(&self, id: &str, text: impl FnOnce() -> Option<String>, occurred_at: Timestamp) -> bool {
         {
             let stones = locked(&self.inner.shared.tombstones);
-            if !stones.ids.is_empty() && stones.ids.contains(&self.keyed(Of::Id, id.as_bytes())) {
-                return true;
+            if stones.all().any(|stones| !stones.ids.is_empty()) {
+                let id = self.keyed(Of::Id, id.as_bytes());
+                if stones.all().any(|stones| stones.ids.contains(&id)) {
+                    return true;
+                }
             }
-            if stones.texts.is_empty() {
+            if stones.all().all(|stones| stones.texts.is_empty()) {
                 return false;
             }
         }
         let Some(text) = text() else { return false };
         let text = self.keyed(Of::Text, text.as_bytes());
-        locked(&self.inner.shared.tombstones).texts.get(&text).is_some_and(|upto| occurred_at <= *upto)
+        let stones = locked(&self.inner.shared.tombstones);
+        stones.all().any(|stones| stones.texts.get(&text).is_some_and(|upto| occurred_at <= *upto))
+    }
+
+    /// Whether nothing more is taken of one of these sessions and projects; they are only asked for where there is any such.
+    #[must_use]
+    pub fn is_kept_out(&self, items: impl FnOnce() -> Vec<String>) -> bool {
+        let stones = locked(&self.inner.shared.tombstones);
+        if stones.removed.values().all(|removed| removed.items.is_empty()) {
+            return false;
+        }
+        let items: Vec<Keyed> = items().iter().map(|item| self.keyed(Of::Item, item.as_bytes())).collect();
+        stones.removed.values().any(|removed| items.iter().any(|item| removed.items.contains(item)))
+    }
+
+    /// How many events that were taken out of a source may not come again.
+    #[must_use]
+    pub fn removed_from(&self, source: &str) -> usize {
+        locked(&self.inner.shared.tombstones).removed.get(source).map_or(0, |removed| removed.stones.ids.len())
     }
 
     /// Remembers what was forgotten; from here on it is refused, whether the disk takes that or not.
@@ -172,8 +266,59 @@ impl Log {
     pub fn bury(&self, ids: &[Keyed], texts: &[Keyed], at: Timestamp) -> Result<(), LogError> {
         let shared = &self.inner.shared;
         let mut known = locked(&shared.tombstones);
-        known.add(ids, texts, at);
-        if known.lost { Ok(()) } else { known.keep(&*shared.disk, &shared.key) }
+        known.unwritten |= known.forever.add(ids, texts, at);
+        known.keep_known(&*shared.disk, &shared.key)
+    }
+
+    /// Remembers what was taken out of a source; where the log says so before the source was cleared, nothing.
+    ///
+    /// # Durability
+    /// As [`bury`](Self::bury).
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn keep_out(&self, source: &str, grave: &Grave, at: Timestamp, said: Option<Position>) -> Result<(), LogError> {
+        let shared = &self.inner.shared;
+        let mut known = locked(&shared.tombstones);
+        let removed = known.removed.entry(source.to_owned()).or_default();
+        if said.is_some_and(|said| said < removed.cleared) {
+            return Ok(());
+        }
+        let mut new = removed.stones.add(&grave.ids, &grave.texts, at);
+        for item in &grave.items {
+            new |= removed.items.insert(*item);
+        }
+        known.unwritten |= new;
+        known.keep_known(&*shared.disk, &shared.key)
+    }
+
+    /// Lets come again what was taken out of a source before the log says so at this position; no more than that.
+    ///
+    /// # Durability
+    /// It is on the disk when this returns, as the log has it already.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn let_in(&self, source: &str, said: Position) -> Result<(), LogError> {
+        let shared = &self.inner.shared;
+        let mut known = locked(&shared.tombstones);
+        let removed = known.removed.entry(source.to_owned()).or_default();
+        if said <= removed.cleared {
+            return Ok(());
+        }
+        *removed = Removed { cleared: said, ..Removed::default() };
+        known.unwritten = true;
+        known.keep_known(&*shared.disk, &shared.key)
+    }
+
+    /// Refuses these until the erasure that takes them is ended.
+    pub(super) fn refuse_for_now(&self, grave: &Grave, at: Timestamp) {
+        locked(&self.inner.shared.tombstones).passing.add(&grave.ids, &grave.texts, at);
+    }
+
+    /// Refuses those no longer.
+    pub(super) fn refuse_no_longer(&self) {
+        locked(&self.inner.shared.tombstones).passing = Stones::default();
     }
 
     /// Whether what was forgotten is not known, until the whole log is folded anew and [`found`](Self::found) is called.

@@ -63,6 +63,7 @@ impl Following {
             wake: wake.clone(),
             saved_at: Instant::now(),
             lost: false,
+            wipes: engine.wipes(),
             taken: Taken::new(),
             last: None,
         };
@@ -91,6 +92,8 @@ struct Room {
     saved_at: Instant,
     /// Events were read that could not be handed over.
     lost: bool,
+    /// Wipes of a source that what is remembered was forgotten after.
+    wipes: u64,
     /// What the log took of each format, and what it had already.
     taken: Taken,
     last: Option<clone_schema::Timestamp>,
@@ -132,13 +135,20 @@ impl Room {
     /// Begins anew where the settings changed; while they are not known all stays as it is.
     fn adopted(&mut self, followed: Option<Followed>) -> Option<Followed> {
         let Ok(agents) = self.engine.followed() else { return followed };
+        let wipes = self.engine.wipes();
+        let wiped = std::mem::replace(&mut self.wipes, wipes) != wipes;
         match followed {
-            Some(followed) if followed.agents == agents => Some(followed),
-            None if agents.is_empty() => None,
+            Some(followed) if followed.agents == agents && !wiped && !self.lost => Some(followed),
+            None if agents.is_empty() && !wiped => None,
             before => {
                 if let Some(mut before) = before {
                     self.save(&mut before, Duration::ZERO);
                 }
+                if wiped {
+                    // Whoever follows it again starts over; what others wrote is read once more, and known.
+                    let _gone = std::fs::remove_file(&self.file);
+                }
+                self.lost = false;
                 self.engine.tell_following(Value::Null);
                 (!agents.is_empty()).then(|| self.begin(agents))
             }
@@ -250,7 +260,11 @@ impl Room {
     fn hand_over(&mut self, batch: Vec<Event>) {
         let Some(first) = batch.first() else { return };
         let format = first.source_detail.clone().unwrap_or_default();
-        while !self.ending.load(Ordering::Acquire) {
+        // What was read before somebody ended following it, or wiped it, comes too late.
+        let is_followed = |engine: &Engine| {
+            engine.followed().map_or(true, |agents| agents.iter().any(|agent| agent.name() == format))
+        };
+        while !self.ending.load(Ordering::Acquire) && is_followed(&self.engine) {
             match self.engine.record_followed(batch.clone()) {
                 Ok(answer) => {
                     let taken = self.taken.entry(format).or_default();

@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use super::of;
 use crate::api::{
     ContextRequest, ContinuationRequest, DeletionsRequest, EpisodeEdit, FactEdit, FeedbackRequest, ForgetRequest,
-    PAGE_MAX, PredictBatchRequest, PredictRequest, ProfileEdit, PromoteRequest, RetentionRequest, SearchRequest,
-    UndoRequest, VerifyRequest,
+    PAGE_MAX, PredictBatchRequest, PredictRequest, ProfileEdit, PromoteRequest, RemoveRequest, RetentionRequest,
+    SearchRequest, UndoRequest, VerifyRequest, WipeRequest,
 };
 use crate::prediction::Mute;
 
@@ -533,6 +533,18 @@ pub const ROUTES: &[Route] = &[
     ),
     bare("github_disconnect", "Take the token away; what was read stays", &[], &[(200, Reply::Object(GITHUB))]),
     post("github_sync", "Read GitHub now", Body::Nothing, &[(200, Reply::Object(GITHUB))]),
+    post(
+        "source_remove",
+        "Take one event, session or project out of a source; it stays out until the source is wiped or disconnected",
+        Body::Of(of::<RemoveRequest>),
+        &[(200, Reply::Object(FORGOTTEN))],
+    ),
+    post(
+        "source_wipe",
+        "Forget all that came from a source and follow it no more; a later import may bring it back",
+        Body::Of(of::<WipeRequest>),
+        &[(200, Reply::Object(FORGOTTEN))],
+    ),
     post(
         "secrets_rotate",
         "Seal every secret with a new key",
