@@ -22,7 +22,8 @@ update:
 	UPDATE=1 cargo test -p clone-schema
 
 # Official MCP clients (PyPI `mcp`, and npm `@modelcontextprotocol/sdk` where npm is) list and call the tools over stdio and
-# HTTP; stock readers of MCAP (PyPI `mcap`, and npm `@mcap/core` where npm is) open a log of 100,000 events.
+# HTTP, with IDLE_SECONDS=630 after so long a silence too; stock readers of MCAP (PyPI `mcap`, and npm `@mcap/core` where npm
+# is) open a log of 100,000 events.
 interop: interop-mcp interop-mcap
 
 interop-mcp:

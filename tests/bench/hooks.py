@@ -21,10 +21,12 @@ import rig
 from follow import turn
 
 COMMANDS = 50
+QUESTIONS = {"questions": [{"question": "Which?", "header": "Store", "multiSelect": False,
+                            "options": [{"label": "A", "description": "a"}, {"label": "B", "description": "b"}]}]}
 
 
-def run(daemon, call):
-    subprocess.run([daemon.binary, "hook", "run", "claude-code"], env=daemon.env, input=json.dumps(call).encode(), check=True)
+def run(daemon, call, agent="claude-code"):
+    subprocess.run([daemon.binary, "hook", "run", agent], env=daemon.env, input=json.dumps(call).encode(), check=True)
 
 
 def transcript(path):
@@ -39,19 +41,28 @@ def transcript(path):
 def agent_hooks(daemon, rounds):
     path = f"{daemon.home}/hook.jsonl"
     number = transcript(path)
-    base = {"session_id": "hook", "transcript_path": path, "cwd": "/bench"}
+    base = {"session_id": "hook", "transcript_path": path, "cwd": "/bench", "permission_mode": "default"}
 
     def stop(i):
         with open(path, "a", encoding="utf-8") as file:
             file.write(turn(number + i, f"answer {i}", "hook", "assistant"))
-        run(daemon, {**base, "hook_event_name": "Stop", "last_assistant_message": f"answer {i}"})
+        told = {"hook_event_name": "Stop", "stop_hook_active": False, "last_assistant_message": f"answer {i}"}
+        run(daemon, {**base, **told})
+
+    def timed(call, agent="claude-code"):
+        return rig.quantiles(rig.timed(lambda _: run(daemon, call, agent), rounds))
 
     prompt = {**base, "hook_event_name": "UserPromptSubmit", "prompt": "go on"}
-    start = {"session_id": "hook", "hook_event_name": "SessionStart"}
+    asked = {**base, "hook_event_name": "PreToolUse", "tool_name": "AskUserQuestion", "tool_input": QUESTIONS}
+    codex = {"session_id": "c", "turn_id": "t", "cwd": "/bench", "model": "m", "permission_mode": "default", "transcript_path": None}
+    gemini = {"session_id": "g", "transcript_path": "", "cwd": "/bench", "timestamp": "2026-05-05T00:00:00Z"}
     run(daemon, prompt)  # the first one sends all of it
-    found = {"SessionStart": rig.quantiles(rig.timed(lambda _: run(daemon, start), rounds)),
-             "UserPromptSubmit": rig.quantiles(rig.timed(lambda _: run(daemon, prompt), rounds)),
-             "Stop": rig.quantiles(rig.timed(stop, rounds))}
+    found = {"SessionStart": timed({**base, "hook_event_name": "SessionStart", "source": "startup"}),
+             "UserPromptSubmit": timed(prompt), "PreToolUse(AskUserQuestion)": timed(asked),
+             "Stop": rig.quantiles(rig.timed(stop, rounds)),
+             "SessionEnd": timed({**base, "hook_event_name": "SessionEnd", "reason": "exit"}),
+             "Codex, no transcript": timed({**codex, "hook_event_name": "UserPromptSubmit", "prompt": "go on"}, "codex"),
+             "Gemini, no transcript": timed({**gemini, "hook_event_name": "BeforeAgent", "prompt": "go on"}, "gemini")}
     daemon.end()
     found["no daemon"] = rig.quantiles(rig.timed(lambda _: run(daemon, prompt), rounds))
     daemon.start()

@@ -4,7 +4,8 @@
 Usage: mcp_client.py PATH_TO_CLONE [FOLDER_WITH_NODE_MODULES]
 
 Makes a throwaway home, starts `clone daemon` in it and `clone mcp` through the client, lists the tools, calls every one
-of them with real arguments, and looks at results and failures; over HTTP the daemon is restarted in the middle. With a folder
+of them with real arguments, and looks at results and failures; over HTTP the daemon is restarted in the middle, after
+IDLE_SECONDS of silence where the environment names some. With a folder
 that has `@modelcontextprotocol/sdk` (npm) the official TypeScript client does the same. Everything is read off the wire names (`isError`,
 `structuredContent`), so that both generations of the package will do.
 """
@@ -44,6 +45,7 @@ READS = [
 ]
 READY_SECONDS = 60
 CALL_SECONDS = 60
+IDLE_SECONDS = int(os.environ.get("IDLE_SECONDS", "0"))
 
 passed, failed = 0, []
 
@@ -279,6 +281,10 @@ async def over_http(daemon, port, key):
     async with client, streamable_http_client(f"http://127.0.0.1:{port}/mcp", http_client=client) as streams:
         async with ClientSession(streams[0], streams[1]) as session:
             tools, recorded = await talk(session, "http")
+            if IDLE_SECONDS:
+                print(f"idle for {IDLE_SECONDS} s")
+                await asyncio.sleep(IDLE_SECONDS)
+                await tools.good("record_agent_prompt", session_id=recorded, agent="A", prompt="after a while")
             # The same session, with the daemon of before gone.
             await asyncio.to_thread(daemon.restart)
             await tools.good("stop_session", session_id=recorded)
