@@ -245,7 +245,13 @@ fn a_precision_is_promised_by_counts_and_says_what_is_missing() {
     assert!(promise["needed"].as_u64().unwrap() > 100 && missing["confidence"].as_f64().unwrap() < 0.99, "{promise}");
     let stand = |policy: &str| ask(json!({"policy": policy, "threshold": 1.0}))["confidence"].as_f64().unwrap();
     assert!(stand("standard") > stand("strict"));
-    for wrong in [json!({"target_precision": 0}), json!({"target_precision": 1.1}), json!({"policy": "bold"})] {
+    for wrong in [
+        json!({"target_precision": 0}),
+        json!({"target_precision": 1.1}),
+        json!({"target_precision": 0.8, "threshold": 0}),
+        json!({"target_precision": 0.8, "threshold": 1.7}),
+        json!({"policy": "bold"}),
+    ] {
         let mut body = asked("live");
         body.as_object_mut().unwrap().extend(wrong.as_object().unwrap().clone());
         assert_eq!(daemon.post("/api/predictions/predict/", &body).status, 400, "{wrong}");

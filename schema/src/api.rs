@@ -187,7 +187,7 @@ pub struct PredictRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Policy>,
     /// The options of a dialog, 1 to 16: the candidates are these and nothing else.
-    #[schemars(length(min = 1, max = 16))]
+    #[schemars(length(min = 1, max = 16), inner(length(max = 1000), regex(pattern = r"[^\s]")))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub options: Option<Vec<String>>,
     /// What kind of dialog it is; a question where nobody says.
@@ -449,13 +449,16 @@ pub struct Remain {
 #[serde(default)]
 pub struct FactEdit {
     /// The claim, on one line.
+    #[schemars(regex(pattern = r"[^\s]"))]
     pub text: Option<String>,
     /// What kind of claim it is.
+    #[schemars(regex(pattern = r"[^\s]"))]
     pub kind: Option<String>,
     /// How much it counts, 0 to 1.
     #[schemars(range(min = 0, max = 1))]
     pub importance: Option<f64>,
     /// All its tags.
+    #[schemars(length(max = 50), inner(regex(pattern = r"[^\s]")))]
     pub tags: Option<Vec<String>>,
     /// `active` or `archived`.
     #[schemars(extend("enum" = ["active", "archived", null]))]
@@ -467,13 +470,14 @@ pub struct FactEdit {
 #[serde(default)]
 pub struct EpisodeEdit {
     /// One line.
+    #[schemars(regex(pattern = r"[^\s]"))]
     pub title: Option<String>,
     /// The whole text.
     pub summary: Option<String>,
     /// When it began; now for a new one.
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub started_at: Option<Timestamp>,
-    /// When it ended; where it began for a new one.
+    /// When it ended, never before it began; where it began for a new one.
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub ended_at: Option<Timestamp>,
     /// How it ended.
@@ -481,6 +485,7 @@ pub struct EpisodeEdit {
     /// What is left to do.
     pub open_ends: Option<Vec<String>>,
     /// All its tags.
+    #[schemars(length(max = 50), inner(regex(pattern = r"[^\s]")))]
     pub tags: Option<Vec<String>>,
 }
 
@@ -506,6 +511,7 @@ pub struct VerifyRequest {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PromoteRequest {
     /// `accept` or `reject`.
+    #[schemars(extend("enum" = ["accept", "reject"]))]
     pub choice: String,
 }
 
@@ -556,7 +562,8 @@ pub struct UndoRequest {
     /// Which note: its id, or its path in the vault.
     pub of: String,
     /// Which version, as the history numbers them; absent: the last one with another text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 4294967295_u32))]
+    #[serde(default, deserialize_with = "maybe_whole", skip_serializing_if = "Option::is_none")]
     pub to: Option<u32>,
 }
 
@@ -680,6 +687,9 @@ mod tests {
         }
         let search = serde_json::from_str::<SearchRequest>(r#"{"query":"q","limit":5.0,"offset":2.0}"#).expect("whole");
         assert_eq!((search.limit, search.offset), (Some(5), Some(2)));
+        let undo = |to: &str| serde_json::from_str::<UndoRequest>(&format!(r#"{{"of":"n","to":{to}}}"#));
+        assert_eq!((undo("2.0").expect("whole").to, undo("null").expect("none").to), (Some(2), None));
+        assert!(undo("2.5").is_err() && undo("4294967296").is_err());
         let context = serde_json::from_str::<ContextRequest>(r#"{"token_budget":500.0}"#).expect("whole");
         assert_eq!(context.token_budget, Some(500));
         let none = serde_json::from_str::<ContextRequest>(r#"{"max_raw":null}"#).expect("null is absent");

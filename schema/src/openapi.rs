@@ -78,7 +78,10 @@ fn parameters(operation: &Operation, route: &Route) -> Vec<Value> {
         json!({"name": "id", "in": "path", "required": true, "schema": schema})
     });
     let query = route.query.iter();
-    let query = query.map(|(name, takes)| json!({"name": name, "in": "query", "schema": query_schema(takes)}));
+    let query = query.map(|(name, takes)| {
+        let required = matches!(takes, Takes::Needed);
+        json!({"name": name, "in": "query", "required": required, "schema": query_schema(takes)})
+    });
     id.into_iter().chain(query).collect()
 }
 
@@ -93,7 +96,7 @@ pub fn query(operation: &str) -> Value {
 
 fn query_schema(takes: &Takes) -> Value {
     match takes {
-        Takes::Text => json!({"type": "string"}),
+        Takes::Text | Takes::Needed => json!({"type": "string"}),
         Takes::Time => json!({"type": "string", "format": "date-time"}),
         Takes::Int(low, high) => json!({"type": "integer", "minimum": low, "maximum": high}),
         Takes::OneOf(words) => json!({"type": "string", "enum": words}),
@@ -112,7 +115,7 @@ fn body(route: &Route) -> Option<(bool, Value)> {
         Body::Nothing => return None,
     };
     let needs = schema["required"].as_array().is_some_and(|names| !names.is_empty());
-    Some((needs || schema["type"] != "object", schema))
+    Some((needs || schema["anyOf"].is_array() || schema["type"] != "object", schema))
 }
 
 /// The schema of a type of ours, whole in itself.
@@ -265,6 +268,40 @@ mod tests {
             assert!(!fits(&new, json!({})) && !fits(&new, json!({text: " "})) && !fits(&new, json!({text: null})));
             assert!(!fits(&edit, json!({other: 2})) && !fits(&edit, json!({"tags": [1]})), "{path}");
         }
+    }
+
+    #[test]
+    fn what_a_request_must_hold_is_told() {
+        let document = document("0.0.0");
+        let table = [
+            ("/api/memory/forget/", "post", json!({"dry_run": true}), json!({"text": "x"})),
+            ("/api/memory/forget/", "post", json!({"text": " "}), json!({"text": "", "id": "x"})),
+            ("/api/memory/forget/", "post", json!({"id": null}), json!({"from": "2026-01-01T00:00:00Z"})),
+            ("/api/memory/profile/", "post", json!({"body": null}), json!({"body": null, "soul": ""})),
+            ("/api/memory/promote/{id}/", "post", json!({"choice": ""}), json!({"choice": "reject"})),
+            ("/api/memory/undo/", "post", json!({"of": "x", "to": 4_294_967_296_u64}), json!({"of": "x", "to": null})),
+            ("/api/memory/facts/", "post", json!({"text": "x", "tags": [""]}), json!({"text": "x", "tags": ["a"]})),
+            ("/api/memory/facts/", "post", json!({"text": "x", "kind": " "}), json!({"text": "x", "kind": null})),
+            ("/api/memory/facts/{id}/", "patch", json!({"text": ""}), json!({"text": "x"})),
+            ("/api/memory/episodes/{id}/", "patch", json!({"title": ""}), json!({"title": null, "tags": null})),
+            ("/api/predictions/mute/", "post", json!({"agents": [""]}), json!({"projects": ["a"]})),
+            ("/api/predictions/mute/", "post", json!({"hours": ["25-7"]}), json!({"hours": ["22-7", "12:30-24"]})),
+            (
+                "/api/predictions/predict/",
+                "post",
+                json!({"agent": "a", "agent_input": "x", "options": [" "]}),
+                json!({"agent": "a", "agent_input": "x", "options": ["a"]}),
+            ),
+        ];
+        for (path, method, not, fits) in table {
+            let body = &document["paths"][path][method]["requestBody"];
+            let schema = &body["content"]["application/json"]["schema"];
+            assert!(!jsonschema::is_valid(schema, &not) && jsonschema::is_valid(schema, &fits), "{path}: {not} {fits}");
+        }
+        let needed = |path: &str| document["paths"][path]["post"]["requestBody"]["required"].clone();
+        assert_eq!((needed("/api/memory/forget/"), needed("/api/memory/profile/")), (json!(true), json!(true)));
+        let of = &document["paths"]["/api/memory/history/"]["get"]["parameters"][0];
+        assert_eq!((&of["name"], &of["required"]), (&json!("of"), &json!(true)));
     }
 
     #[test]

@@ -133,16 +133,21 @@ pub enum Policy {
     Standard,
 }
 
+/// How hours are written.
+const HOURS: &str = r"^(([01]?\d|2[0-3])(:[0-5]?\d)?|24(:00?)?)-(([01]?\d|2[0-3])(:[0-5]?\d)?|24(:00?)?)$";
+
 /// Where nothing is ever automatic.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Mute {
     /// Agents, as they name themselves.
+    #[schemars(length(max = 100), inner(length(max = 500), regex(pattern = r"[^\s]")))]
     pub agents: Vec<String>,
     /// Projects, by a part of their path.
+    #[schemars(length(max = 100), inner(length(max = 500), regex(pattern = r"[^\s]")))]
     pub projects: Vec<String>,
-    /// Hours of the person's own day.
-    #[schemars(with = "Vec<String>")]
+    /// Hours of the person's own day, such as `22-7` or `12:30-13:15`; the two ends are not the same.
+    #[schemars(with = "Vec<String>", inner(regex(pattern = HOURS)))]
     pub hours: Vec<Hours>,
 }
 

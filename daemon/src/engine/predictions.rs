@@ -342,10 +342,10 @@ fn query<'a>(
     Query { agent, agent_input, session_id: session_id.as_deref(), project: None, k: 1, at }
 }
 
-/// Refuses a request outside its ranges.
+/// Refuses a request outside its ranges; a threshold that a promise replaces is no less checked than one that counts.
 fn admit(request: &PredictRequest) -> Result<(), Fault> {
-    let threshold = request.target_precision.unwrap_or(request.threshold);
-    check(&request.agent, &request.agent_input, threshold, request.model.as_deref())?;
+    check(&request.agent, &request.agent_input, request.threshold, request.model.as_deref())?;
+    request.target_precision.map_or(Ok(()), in_range)?;
     if !(1..=MAX_K).contains(&request.k) {
         return Err(Fault::invalid(format!("k must be 1 to {MAX_K}")));
     }
@@ -367,13 +367,19 @@ fn check(agent: &str, input: &str, threshold: f64, model: Option<&str>) -> Resul
         return Err(Fault::invalid(format!("agent_input is larger than {} KiB", INPUT_BYTES_MAX >> 10))
             .hint("send the end of it: that is what is answered"));
     }
-    if !(MIN_THRESHOLD..=1.0).contains(&threshold) {
-        return Err(Fault::invalid(format!("threshold and target_precision must be {MIN_THRESHOLD} to 1")));
-    }
+    in_range(threshold)?;
     match model {
         None | Some(LOCAL) => Ok(()),
         Some(other) => Err(Fault::invalid(format!("no model `{other}`")).hint("leave `model` out, or name `local`")),
     }
+}
+
+/// Refuses a threshold or a precision that nothing or everything reaches.
+fn in_range(share: f64) -> Result<(), Fault> {
+    if (MIN_THRESHOLD..=1.0).contains(&share) {
+        return Ok(());
+    }
+    Err(Fault::invalid(format!("threshold and target_precision must be {MIN_THRESHOLD} to 1")))
 }
 
 /// The reply of `predict` as the wire knows it, plus what it does not know.

@@ -3,7 +3,7 @@
 //! A field's schema is JSON text, so that the table stays a table. Replies name the fields that are always there; more may
 //! come.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::of;
 use crate::api::{
@@ -21,6 +21,8 @@ pub type Param = (&'static str, &'static str);
 pub enum Takes {
     /// Any text.
     Text,
+    /// A text without which there is nothing to answer.
+    Needed,
     /// An instant with an offset.
     Time,
     /// A whole number of this range.
@@ -331,7 +333,7 @@ pub const ROUTES: &[Route] = &[
     post(
         "profile_set",
         "Write the profile, the soul card or both; what is learned later is merged in",
-        Body::Of(of::<ProfileEdit>),
+        Body::Of(profile),
         &[(200, Reply::Object(&[("body", TEXT), ("soul", TEXT)]))],
     ),
     bare(
@@ -353,7 +355,7 @@ pub const ROUTES: &[Route] = &[
     bare(
         "memory_history",
         "The versions of a note, newest first",
-        &[("of", Takes::Text)],
+        &[("of", Takes::Needed)],
         &[(
             200,
             Reply::Object(&[
@@ -386,7 +388,7 @@ pub const ROUTES: &[Route] = &[
     post(
         "forget",
         "Forget events and all that rests on them, for good; every criterion that is given must hold",
-        Body::Of(of::<ForgetRequest>),
+        Body::Of(forgetting),
         &[(200, Reply::Object(FORGOTTEN))],
     ),
     post(
@@ -601,6 +603,31 @@ fn with(mut edit: Value, text: &str) -> Value {
     let description = edit["properties"][text]["description"].take();
     edit["properties"][text] = json!({"type": "string", "pattern": r"[^\s]", "description": description});
     edit
+}
+
+/// The request of `profile_set`: one of the two must be there.
+fn profile() -> Value {
+    one_of_these(of::<ProfileEdit>(), &["body", "soul"])
+}
+
+/// The request of `forget`: one criterion must be there.
+fn forgetting() -> Value {
+    let mut schema =
+        one_of_these(of::<ForgetRequest>(), &["id", "session_id", "app", "source", "project", "from", "to"]);
+    if let Some(ways) = schema["anyOf"].as_array_mut() {
+        ways.push(json!({"required": ["text"], "properties": {"text": {"type": "string", "pattern": r"[^\s]"}}}));
+    }
+    schema
+}
+
+/// A schema in which at least one of these texts must be there.
+fn one_of_these(mut schema: Value, names: &[&str]) -> Value {
+    let there = |name: &&str| {
+        let properties = Map::from_iter([((*name).to_owned(), json!({"type": "string"}))]);
+        json!({"required": [name], "properties": properties})
+    };
+    schema["anyOf"] = names.iter().map(there).collect();
+    schema
 }
 
 /// The request of `feedback`: an edit says what was really sent.
