@@ -39,7 +39,7 @@ schemathesis:
 
 # The keychain of the system, in a session of its own.
 keychain:
-	{ command -v gnome-keyring-daemon && command -v dbus-run-session; } >/dev/null || apt-get install -y gnome-keyring dbus; dbus-run-session -- sh -c 'echo test | XDG_DATA_HOME=$$(mktemp -d) gnome-keyring-daemon --unlock --components=secrets --daemonize --replace >/dev/null && cargo test -p clone-daemon --features keychain --lib secrets:: -- --nocapture'
+	{ command -v gnome-keyring-daemon && command -v dbus-run-session; } >/dev/null || apt-get install -y gnome-keyring dbus; dbus-run-session -- sh -c 'echo test | XDG_DATA_HOME=$$(mktemp -d) gnome-keyring-daemon --unlock --components=secrets --daemonize --replace >/dev/null && cargo test -p clone-daemon --lib secrets:: -- --nocapture'
 
 # Every answer of the small GitHub in the tests against the official description (npm `@octokit/openapi`).
 github-shapes:

@@ -491,3 +491,40 @@ fn a_code_that_is_entered_too_late_connects_nothing() {
     assert_eq!(daemon.get("/api/sources/github/").body["connected"], false);
     assert!(!home.path("secrets.sealed").exists());
 }
+
+/// A keychain may hang, or be gone after a restart: nothing waits for it, it is told, and connecting again mends it.
+#[test]
+fn a_keychain_that_never_answers_or_is_gone_keeps_nothing_waiting_and_is_told_of() {
+    if cfg!(not(all(feature = "keychain", target_os = "linux"))) {
+        eprintln!("SKIPPED: a_keychain_that_never_answers_or_is_gone (this build asks none on a bus)");
+        return;
+    }
+    let github = GitHub::start();
+    let home = home(&github, "");
+    let daemon = home.start();
+    assert_eq!(connected(&home, &daemon)["token_in"], "file", "a home in one folder keeps it there");
+    let status = |daemon: &Daemon| daemon.get("/api/monitoring/status/").body;
+    assert_eq!(status(&daemon)["github"], json!({"connected": true, "token_in": "file"}));
+    daemon.stop();
+    let sealed = home.path("secrets.sealed");
+    let mut held: Value = serde_json::from_str(&std::fs::read_to_string(&sealed).unwrap()).unwrap();
+    (held["secrets"], held["in_keychain"]) = (json!({}), json!(["github"]));
+    std::fs::write(&sealed, held.to_string()).unwrap();
+
+    let bus = home.path("bus");
+    let listener = std::os::unix::net::UnixListener::bind(&bus).unwrap();
+    let address = |path: &std::path::Path| format!("unix:path={}", path.display());
+    let daemon = home.start_with(&[("DBUS_SESSION_BUS_ADDRESS", &address(&bus))]);
+    let (_asked, _) = listener.accept().unwrap();
+    assert_eq!(status(&daemon)["github"]["connected"], false);
+    let listed = home.json(&["source", "list"])["github"].clone();
+    assert!(listed["problem"].as_str().unwrap().contains("has not answered yet"), "{listed}");
+    daemon.stop();
+
+    let daemon = home.start_with(&[("DBUS_SESSION_BUS_ADDRESS", &address(&home.path("nowhere")))]);
+    let told = until(|| Some(status(&daemon)["problems"].to_string()).filter(|told| told != "[]")).expect("it is told");
+    assert!(told.contains("github: the keychain cannot be used: there is none in this session"), "{told}");
+    let connected = connected(&home, &daemon);
+    assert_eq!((&connected["token_in"], &connected["problem"]), (&json!("file"), &Value::Null), "{connected}");
+    assert_eq!(status(&daemon)["problems"], json!([]));
+}

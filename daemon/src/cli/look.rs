@@ -118,6 +118,13 @@ fn show_status(answer: &Value) {
             print::moment(last["last"].as_str().unwrap_or("-"))
         ));
     }
+    if answer["github"]["connected"] == true {
+        let place = match answer["github"]["token_in"].as_str() {
+            Some("keychain") => "the keychain",
+            _ => "a sealed file",
+        };
+        print::line(format!("github  connected, its token in {place}"));
+    }
     for problem in answer["problems"].as_array().map_or(&[][..], Vec::as_slice) {
         print::line(format!("problem {}", problem.as_str().unwrap_or_default()));
     }

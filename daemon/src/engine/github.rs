@@ -19,13 +19,15 @@ use crate::clock;
 use crate::config;
 use crate::outside::{Outside, OutsideError, Response};
 use crate::paths::Paths;
-use crate::secrets::{Secret, Secrets, SecretsError, Store};
+use crate::secrets::{Place, Secret, Secrets, SecretsError, Store};
 use crate::serve::{Call, Reply};
 use crate::sources::Filter;
 use crate::sources::github::{Account, Answer, Device, Halt, Memory, NAME, Polled, Question, Walk};
 
 /// How often it is looked whether anything is due.
 const LOOK: Duration = Duration::from_secs(30);
+/// How long a keychain that refused is left alone, in seconds: at first, and at last.
+const RESTS: (i64, i64) = (30, 3_600);
 /// Questions after which what was read is remembered.
 const SAVE_EVERY: u32 = 20;
 /// The headers of every question.
@@ -47,7 +49,10 @@ struct State {
     loaded: bool,
     /// Why what is kept of it cannot be read.
     broken: Option<String>,
+    /// Until when a keychain that refused is left alone, and for how long that is.
+    rests: Option<(Timestamp, i64)>,
     connected: bool,
+    token_in: Option<Place>,
     memory: Memory,
     /// Grows with every connecting and disconnecting: a walk of before keeps nothing.
     turn: u64,
@@ -155,9 +160,10 @@ impl Engine {
                 return Ok(());
             }
             self.github.secrets.set(NAME, token).map_err(|error| secrets_fault(&error))?;
+            let token_in = self.github.secrets.place(NAME);
             let mut state = self.github.state();
             keep(&self.paths.github, &memory);
-            *state = State { loaded: true, connected: true, memory, wanted: true, ..state.over() };
+            *state = State { loaded: true, connected: true, token_in, memory, wanted: true, ..state.over() };
         }
         self.note(Payload::ConfigChanged { key: NAME.to_owned(), value: login })?;
         self.github_wake();
@@ -215,6 +221,8 @@ impl Engine {
 
     /// Reads GitHub now rather than within the hour.
     fn github_sync(&self) -> Result<Reply, Fault> {
+        // Whoever asks is there to answer a dialog.
+        self.github.state().rests = None;
         self.github_loaded()?;
         let until = {
             let mut state = self.github.state();
@@ -257,12 +265,18 @@ impl Engine {
             json!({"user_code": device.user_code, "verification_uri": device.address, "expires_at": device.expires_at})
         });
         json!({
-            "connected": state.connected, "login": memory.login, "scopes": memory.scopes,
+            "connected": state.connected, "token_in": state.token_in, "login": memory.login, "scopes": memory.scopes,
             "needs_reauth": memory.needs_reauth, "last_synced_at": memory.synced_at, "syncing": state.walking,
             "syncs": state.walks, "not_before": memory.not_before,
             "problem": state.broken.as_ref().or(memory.problem.as_ref()), "read": state.read,
             "device": device, "device_ended": state.told,
         })
+    }
+
+    /// Whether it is connected and where its token is, as far as that is known, for `status`; asks nobody.
+    pub(super) fn github_kept(&self) -> Value {
+        let state = self.github.state();
+        json!({"connected": state.connected, "token_in": state.token_in})
     }
 
     /// What the person must do about it, for `status`.
@@ -274,10 +288,19 @@ impl Engine {
 
     /// Looks at what is kept of the connection, until that is known.
     fn github_loaded(&self) -> Result<(), Fault> {
-        if self.github.state().loaded {
-            return Ok(());
+        {
+            let state = self.github.state();
+            if state.loaded {
+                return Ok(());
+            }
+            let rests = state.rests.is_some_and(|(until, _)| until > clock::now());
+            if let Some(why) = state.broken.as_ref().filter(|_| rests) {
+                return Err(Fault::new(fault::Kind::Conflict, why.clone())
+                    .hint("`clone source sync github` asks the keychain at once"));
+            }
         }
         let token = self.github.secrets.get(NAME);
+        let token_in = self.github.secrets.place(NAME);
         let mut state = self.github.state();
         // A connection that began or ended meanwhile knows better.
         if state.loaded {
@@ -285,9 +308,13 @@ impl Engine {
         }
         let token = token.map_err(|error| {
             state.broken = Some(error.to_string());
+            if matches!(error, SecretsError::Keychain(_)) {
+                state.rest();
+            }
             secrets_fault(&error)
         })?;
         (state.loaded, state.connected, state.broken) = (true, token.is_some(), None);
+        state.token_in = token_in.filter(|_| state.connected);
         let kept = std::fs::read(&self.paths.github).ok().filter(|_| state.connected);
         state.memory = kept.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
         Ok(())
@@ -477,6 +504,13 @@ impl State {
     /// Whether this device flow is the one that waits; another may have begun meanwhile, or none may be wanted any more.
     fn waits_for(&self, flow: &Device) -> bool {
         self.device.as_ref().is_some_and(|waiting| waiting.user_code == flow.user_code)
+    }
+
+    /// Leaves the keychain alone, longer each time: it may show a dialog whenever it is asked.
+    fn rest(&mut self) {
+        let seconds = self.rests.map_or(RESTS.0, |(_, before)| (before * 2).min(RESTS.1));
+        let until = time::after_seconds(clock::now(), seconds);
+        self.rests = Some((until, seconds));
     }
 
     /// What comes after a connection began or ended: the walks before it keep nothing.

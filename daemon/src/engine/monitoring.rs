@@ -48,6 +48,7 @@ impl Engine {
             "spend": {"model_calls": 0},
             "sources": view.map(sources),
             "following": self.following(),
+            "github": self.github_kept(),
             "problems": self.problems(view),
         }))
     }

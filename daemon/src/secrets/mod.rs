@@ -2,7 +2,7 @@
 //!
 //! Nothing else in the home holds them: not the settings, not the log, not a message, not the arguments of a process.
 
-#[cfg_attr(not(feature = "keychain"), path = "no_keychain.rs")]
+#[cfg_attr(not(all(feature = "keychain", any(target_os = "linux", target_os = "macos"))), path = "no_keychain.rs")]
 mod keychain;
 mod sealed;
 
@@ -56,6 +56,16 @@ pub enum Store {
     File,
 }
 
+/// Where a secret is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Place {
+    /// In the keychain of the system.
+    Keychain,
+    /// In the sealed file.
+    File,
+}
+
 /// The secrets of one home.
 #[derive(Debug)]
 pub struct Secrets {
@@ -101,6 +111,15 @@ impl Secrets {
             tracing::warn!("the older secret `{name}` stays in the keychain: {error}");
         }
         Ok(())
+    }
+
+    /// Where the secret of this name is; nothing where there is none, or nobody can tell.
+    #[must_use]
+    pub fn place(&self, name: &str) -> Option<Place> {
+        if self.sealed.in_keychain(name).ok()? {
+            return Some(Place::Keychain);
+        }
+        self.sealed.get(name).ok()?.map(|_| Place::File)
     }
 
     /// Takes a secret away; whether there was one.
@@ -173,6 +192,7 @@ mod tests {
         assert_eq!(secrets(Store::Keychain).get("github").unwrap(), Some(secret.clone()), "wherever it is");
         assert!(secrets(Store::File).remove("github").unwrap());
         if keychain::BUILT {
+            assert_eq!(secrets(Store::Auto).place("github"), None);
             return;
         }
         let told = secrets(Store::Keychain).set("github", &secret).unwrap_err().to_string();

@@ -28,5 +28,5 @@ impl Keychain {
 }
 
 fn absent() -> SecretsError {
-    SecretsError::Keychain("this build has none (`cargo build --features keychain`)".to_owned())
+    SecretsError::Keychain("this build has none (it was made with `--no-default-features`)".to_owned())
 }

@@ -76,7 +76,12 @@ pub(super) fn show(answer: &Value) {
         (true, false) => {
             let synced = text("last_synced_at")
                 .map_or("not read to its end yet".to_owned(), |at| format!("last read {}", print::moment(at)));
-            format!("{}, {synced}", text("login").unwrap_or("connected"))
+            let kept = match text("token_in") {
+                Some("keychain") => "; the token is in the keychain",
+                Some("file") => "; the token is in a sealed file",
+                _ => "",
+            };
+            format!("{}, {synced}{kept}", text("login").unwrap_or("connected"))
         }
     };
     print::line(format!("github: {told}"));
