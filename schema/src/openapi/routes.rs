@@ -126,6 +126,8 @@ const FORGOTTEN: &[Param] = &[
     ("lines", INT),
     ("searched", INT),
     ("remains", LIST),
+    ("ended?", r#"{"enum":["followed","connected"]}"#),
+    ("cleared?", INT),
 ];
 const WAITING: &[Param] = &[("gate", TEXT), ("reason", TEXT), ("fact", OBJECT), ("choices", LIST)];
 const FACT: &[Param] = &[
