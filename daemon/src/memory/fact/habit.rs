@@ -7,6 +7,7 @@ use clone_schema::memory::{Fact, Tier};
 use clone_schema::text::one_line;
 use serde::{Deserialize, Serialize};
 
+use crate::memory::fact::lead::Leads;
 use crate::memory::fact::support::{Support, lower_bound};
 use crate::memory::scene::{Scene, scene};
 use crate::memory::session::Told;
@@ -36,6 +37,7 @@ pub(super) struct Habits {
     /// How often each short reply was given anywhere.
     anywhere: BTreeMap<String, (u32, u64)>,
     clock: u64,
+    leads: Leads,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -54,7 +56,9 @@ impl Habits {
         if let Some(scene) = scene {
             *self.scenes.entry(scene).or_default() += 1;
         }
-        let Some(key) = short(prompt) else { return };
+        let key = short(prompt);
+        self.leads.observe(told, before, key.as_deref(), prompt);
+        let Some(key) = key else { return };
         let clock = self.clock;
         let anywhere = self.anywhere.entry(key.clone()).or_default();
         *anywhere = (anywhere.0.saturating_add(1), clock);
@@ -79,8 +83,12 @@ impl Habits {
         }
     }
 
-    pub(super) fn facts(&self) -> impl Iterator<Item = Fact> + '_ {
-        self.replies.iter().filter_map(|((scene, key), reply)| self.fact(*scene, key, reply))
+    pub(super) fn facts(&self) -> Vec<Fact> {
+        let mut facts: Vec<Fact> =
+            self.replies.iter().filter_map(|((scene, key), reply)| self.fact(*scene, key, reply)).collect();
+        let led = self.leads.facts(&facts);
+        facts.extend(led);
+        facts
     }
 
     fn fact(&self, scene: Scene, key: &str, reply: &Reply) -> Option<Fact> {
@@ -109,7 +117,7 @@ impl Habits {
     }
 }
 
-fn middle(seen: impl Iterator<Item = u64>) -> u64 {
+pub(super) fn middle(seen: impl Iterator<Item = u64>) -> u64 {
     let mut seen: Vec<_> = seen.collect();
     let at = seen.len() / 2;
     seen.sort_unstable();
@@ -154,7 +162,7 @@ mod tests {
         for (n, (session, before, reply)) in replies.iter().enumerate() {
             habits.observe(&told(&format!("e{n}"), session, n as i64, reply), before, reply);
         }
-        habits.facts().collect()
+        habits.facts()
     }
 
     #[test]

@@ -15,6 +15,27 @@ pub(super) const NEWEST: usize = 17;
 /// Up to how many sessions are told apart.
 pub(super) const MAX_SESSIONS: usize = 256;
 
+/// One event that supports something, without its words.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Mention {
+    pub(super) evidence: Evidence,
+    session: String,
+    at: Timestamp,
+    position: Position,
+}
+
+impl Mention {
+    pub(super) fn of(told: &Told) -> Self {
+        let event = &told.event;
+        Self {
+            evidence: Evidence { id: event.id.clone(), origin: event.origin() },
+            session: event.session_id.clone(),
+            at: event.occurred_at,
+            position: told.position,
+        }
+    }
+}
+
 /// The events that support a claim: all counted, the first and the newest kept.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Support {
@@ -30,31 +51,34 @@ pub(super) struct Support {
 
 impl Support {
     pub(super) fn add(&mut self, told: &Told) {
-        let event = &told.event;
+        self.note(&Mention::of(told));
+    }
+
+    pub(super) fn note(&mut self, mention: &Mention) {
+        let Mention { evidence, session, at, position } = mention;
+        let (at, position) = (*at, *position);
         // Twice in one breath is once.
-        let same = |(evidence, _): &(Evidence, Timestamp)| evidence.id == event.id;
+        let same = |(known, _): &(Evidence, Timestamp)| known.id == evidence.id;
         if self.newest.back().or(self.first.last()).is_some_and(same) {
             return;
         }
         self.count = self.count.saturating_add(1);
         if self.sessions.len() < MAX_SESSIONS {
-            self.sessions.insert(event.session_id.clone());
+            self.sessions.insert(session.clone());
         }
-        let at = event.occurred_at;
         if self.span.is_none_or(|(from, _)| at < from) {
-            self.began = told.position;
+            self.began = position;
         }
-        self.last = self.last.max(Some((at, told.position)));
+        self.last = self.last.max(Some((at, position)));
         self.span = Some(self.span.map_or((at, at), |(from, to)| (from.min(at), to.max(at))));
-        let evidence = (Evidence { id: event.id.clone(), origin: event.origin() }, at);
         if self.first.len() < FIRST {
-            self.first.push(evidence);
+            self.first.push((evidence.clone(), at));
             return;
         }
         if self.newest.len() == NEWEST {
             self.newest.pop_front();
         }
-        self.newest.push_back(evidence);
+        self.newest.push_back((evidence.clone(), at));
     }
 
     pub(super) fn count(&self) -> u32 {
