@@ -98,7 +98,7 @@ const JARGON: &[&str] = &[
     "doctor command", "clone doctor", "brew doctor", "flutter doctor", "doctor output", "medical app", "medical api", "medical records app", "patient table", "patient model", "patients table", "prescription model", "diagnosis code", "diagnostics", "diagnose the",
     "diagnose this", "diagnose why", "diagnosed the bug", "diagnosed it", "therapy app", "surgery on", "surgical", "operation", "hospital app", "symptom of", "symptoms of the bug", "cure for", "injury table", "treatment group", "treat it", "treat this", "treats",
     "virtual address", "ip address", "ip addresses", "email address", "mac address", "memory address", "address bar", "address space", "bind address", "address field", "address form", "address this", "address the", "addresses the", "address table", "address component",
-    "home directory", "home folder", "home page", "homepage", "home screen", "home route", "home button", "home row", "home dir", "location header", "location field", "geolocation api", "file location", "location of the", "location block", "location component",
+    "house style", "house rule", "house rules", "gradient descent", "recursive descent", "genetic algorithm", "genetic algorithms", "home directory", "home folder", "home page", "homepage", "home screen", "home route", "home button", "home row", "home dir", "location header", "location field", "geolocation api", "file location", "location of the", "location block", "location component",
     "bank holiday", "data bank", "bank api", "bank account model", "salary column", "salary field", "salary table", "payment service", "payment api", "payments api", "payment gateway", "payment form", "payment provider", "payment intent", "payment table", "invoice table",
     "invoice pdf", "invoice template", "invoice model", "credit card form", "credit card field", "credit card input", "credit card validation", "card component", "income column", "tax field", "tax column", "tax rate column", "loan table", "mortgage calculator",
     "marriage of", "marry the", "divorced from", "divorce the", "wedding app", "wedding of", "partner api", "partner portal", "partner program", "partner table", "partners page", "native", "native app", "react native", "race track", "ethnic", "black formatter", "whitelist", "blacklist", "white space", "whitespace",
@@ -110,42 +110,46 @@ const JARGON: &[&str] = &[
     "brother printer", "mother board", "motherboard", "fatherless", "grandparent", "ancestor", "twin", "digital twin", "bachelor", "engagement metric", "engagement", "affair", "dating app", "date picker", "relationship", "relationships", "relational", "entity relationship", "foster", "adopt", "adopted", "adoption", "heir", "inherit", "inheritance", "inherits",
 ];
 
-/// Categories and the words that tell them; a word with a `*` stands for every longer one.
+/// Categories and the words that tell them; a word with a `*` stands for every longer one, and one behind a `~`, which developers
+/// use of software as well, counts only where it is somebody's.
 #[rustfmt::skip]
 const WORDS: &[(&str, &str)] = &[
     ("health", "diabet* cancer* tumor* tumour* depress* anxiety adhd autis* bipolar schizophren* epilep* asthma* allerg* hiv aids migraine* insomnia dyslex* dyspraxi* therap* therapist psychiatr* psycholog* antidepress* \
-        medication* medicine* insulin chemo* surgery hospital* diagnos* disease* illness* pregnan* miscarr* ivf infertil* menopaus* arthritis chronic* disabilit* wheelchair blind deaf addict* alcoholi* sober sobriety rehab* overdos* \
-        suicid* ptsd trauma* anorexi* bulimi* eating-disorder burnout symptom* prescription* prescribed vaccin* covid stroke seizure* dementia alzheimer* parkinson* celiac coeliac crohn* fibromyalgia lupus thyroid hypertension cholesterol* \
-        blood-pressure blood-type doctor's my-doctor health medical panic-attack panic-attacks sick-leave mental-health heart-attack heart-condition bad-back carpal rsi tinnitus obes* dialysis transplant* sclerosis hepatitis herpes std sti krank* enfermedad maladie \
+        medication* medicine* insulin chemo* surgery hospital* diagnos* disease* illness* pregnan* miscarr* ivf infertil* menopaus* arthritis chronic* disabilit* wheelchair ~blind ~deaf addict* alcoholi* sober sobriety rehab* overdos* \
+        suicid* ptsd ~trauma* anorexi* bulimi* eating-disorder burnout ~symptom* prescription* prescribed vaccin* covid ~stroke seizure* dementia alzheimer* parkinson* celiac coeliac crohn* fibromyalgia lupus thyroid hypertension cholesterol* \
+        blood-pressure blood-type doctor's my-doctor health medical panic-attack panic-attacks sick-leave mental-health heart-attack heart-condition bad-back carpal rsi tinnitus obes* dialysis transplant* sclerosis hepatitis herpes sti krank* enfermedad maladie \
         ritalin prozac adderall lithium xanax zoloft sertraline metformin dyscalculia tourette* ocd ulcer* hernia pacemaker hearing-aid colour-blind color-blind colourblind colorblind antihistamine* inhaler physio* chemotherapy"),
     ("religion", "christian* catholic* protestant* muslim* islam* jewish judaism jew hindu* buddhis* sikh* mormon* atheis* agnosti* church* mosque* synagogue* ramadan sabbath shabbat baptis* baptiz* pray praying prayer* quran koran bible torah lent religio* faith \
-        god kosher halal hijab diwali yom-kippur passover eid orthodox evangelical quaker* jehovah* lutheran* pagan* wicca* temple vegan-for-religious pastor priest imam rabbi convert-to parish mass-on-sunday scientolog*"),
-    ("politics", "democrat* republican* socialis* communis* conservative* labour-party tory tories voted vote-for voting-for political politic* election* campaign-for activist* protest* union-member trade-union labor-union shop-steward left-wing right-wing liberal libertarian* \
+        kosher halal hijab diwali yom-kippur passover eid orthodox evangelical quaker* jehovah* lutheran* pagan* wicca* vegan-for-religious pastor priest imam rabbi convert-to parish mass-on-sunday scientolog*"),
+    ("politics", "democrat* republican* socialis* communis* ~conservative* labour-party tory tories voted vote-for voting-for political politic* election* campaign-for activist* protest* union-member trade-union labor-union shop-steward left-wing right-wing ~liberal libertarian* \
         anarchist* fascis* brexit trump biden marxis* green-party party-member nationalist* referendum* abortion* gun-control pro-life pro-choice feminis* strike-vote unionise unionize senator* congressman ballot*"),
     ("sexuality", "gay lesbian* bisexual* queer transgender trans transsexual* homosexual* heterosexual* asexual* pansexual* nonbinary non-binary lgbt* closeted sexual* sexuality sex gender-identity boyfriend* girlfriend* porn* fetish* came-out coming-out polyamor* hookup* tinder grindr \
         libido erect* viagra contracepti* hormone* hrt pronouns nudes drag-queen intersex"),
-    ("finances", "salary salaries income debt* mortgage* loan* bankrupt* credit-score credit-card credit-limit savings pension* 401k inheritance my-bank bank-account iban overdraft* net-worth invest* stock-options taxes tax-return tax-evasion owe owes owed alimony rent-arrears paycheck* payslip* \
-        earn earning earns bonus gambl* broke bank-balance portfolio-worth dividend* shares-in foreclosure* severance garnish* wage wages lottery crypto-holdings bitcoin-holdings routing-number sort-code brokerage payday"),
-    ("credentials", "password* passphrase* passcode* pin api-key api-token access-token secret-key private-key ssh-key seed-phrase recovery-code* recovery-phrase 2fa-code otp login-details credentials social-security ssn passport-number passport licence-number license-number mother's-maiden security-answer \
-        cvv keychain-password bearer-token auth-token master-password pin-code door-code alarm-code backup-codes national-insurance security-question"),
+    ("finances", "salary salaries income debt* mortgage* loan* bankrupt* credit-score credit-card credit-limit ~savings pension* 401k inheritance my-bank bank-account iban overdraft* net-worth investment* investing invested stock-options taxes tax-return tax-evasion owe owes owed alimony rent-arrears paycheck* payslip* \
+        earn earning earns bonus gambl* i'm-broke am-broke going-broke bank-balance portfolio-worth dividend* shares-in foreclosure* severance garnish* wage wages lottery crypto-holdings bitcoin-holdings routing-number sort-code brokerage payday"),
+    ("credentials", "~password* ~passphrase* passcode* my-pin pin-number ~api-key ~api-token ~access-token ~secret-key ~private-key ~ssh-key seed-phrase recovery-code* recovery-phrase 2fa-code my-otp login-details ~credentials social-security ssn passport-number passport licence-number license-number mother's-maiden security-answer \
+        cvv keychain-password ~bearer-token ~auth-token master-password pin-code door-code alarm-code backup-codes national-insurance security-question"),
     ("location", "i-live my-address home-address my-house my-apartment my-flat my-street postcode postal-code zip-code my-neighbourhood my-neighborhood moved-to-berlin living-in i-am-based i'm-based lives-at live-at stay-at staying-at gps-coordinates where-i-live my-home my-school street-address hotel-room \
         my-gym my-commute our-house our-apartment our-flat my-hometown"),
-    ("legal", "lawsuit* sued suing lawyer* attorney* court convicted conviction* felony felon misdemeanor* arrest* probation* prison restraining-order custody immigration asylum deport* undocumented green-card visa criminal* nda non-compete parole subpoena* indict* plea settlement* litigation dui \
-        police-record work-permit citizenship expunge* bail plaintiff defendant legal-trouble"),
-    ("family", "wife husband spouse married divorc* marriage wedding son daughter kids kid children child baby mother father mom mum dad brother sister sibling* parents grandmother grandfather grandma grandpa aunt uncle cousin niece nephew fiance* fiancé* stepson stepdaughter stepmother stepfather \
-        in-laws mother-in-law father-in-law widow* adopted-child nursery kindergarten my-family family custody-battle toddler newborn separated-from ex-wife ex-husband engaged-to girlfriend's boyfriend's pregnant godson goddaughter twins maternity paternity partner's"),
-    ("ethnicity", "ethnicity ethnic hispanic latino latina african-american asian-american arab roma gypsy indigenous native-american aboriginal caucasian mixed-race biracial my-race skin-colour skin-color refugee* immigrant* jewish-descent descent heritage ancestry"),
-    ("biometrics", "my-fingerprint my-fingerprints face-id-data dna genome genetic-test 23andme iris-scan voiceprint my-dna retina-scan genetic*"),
+    ("legal", "lawsuit* sued suing lawyer* attorney* ~court convicted conviction* felony felon misdemeanor* arrest* probation* prison restraining-order custody immigration asylum deport* undocumented green-card visa ~criminal* nda non-compete parole subpoena* indict* ~plea settlement* litigation dui \
+        police-record work-permit citizenship expunge* ~bail plaintiff defendant legal-trouble"),
+    ("family", "wife husband spouse married divorc* marriage wedding son daughter ~kids ~kid ~children ~child ~baby mother father mom mum dad brother sister sibling* parents grandmother grandfather grandma grandpa aunt uncle cousin niece nephew fiance* fiancé* stepson stepdaughter stepmother stepfather \
+        in-laws mother-in-law father-in-law widow* adopted-child nursery kindergarten my-family ~family custody-battle toddler newborn separated-from ex-wife ex-husband engaged-to girlfriend's boyfriend's pregnant godson goddaughter ~twins maternity paternity partner's"),
+    ("ethnicity", "ethnicity ethnic hispanic latino latina african-american asian-american arab roma gypsy indigenous native-american aboriginal caucasian mixed-race biracial my-race skin-colour skin-color refugee* immigrant* jewish-descent ~descent ~heritage ~ancestry"),
+    ("biometrics", "my-fingerprint my-fingerprints face-id-data dna genome genetic-test 23andme iris-scan voiceprint my-dna retina-scan ~genetic*"),
 ];
+
+/// What a word tells: a place in [`WORDS`], and whether only where it is somebody's.
+type Tells = (usize, bool);
 
 /// Everything that is looked for in a claim, so that it is read once.
 struct Patterns {
     /// Senses that say nothing, by their place in the list.
     jargon: Phrases<usize>,
     /// Whole words, and by their place in the list what they tell of.
-    words: Phrases<usize>,
+    words: Phrases<Tells>,
     /// Beginnings of words, and the same.
-    stems: HashMap<String, usize>,
+    stems: HashMap<String, Tells>,
     /// The most bytes of such a beginning.
     longest: usize,
 }
@@ -156,13 +160,19 @@ impl Patterns {
         PATTERNS.get_or_init(|| {
             let all = || {
                 let lists = WORDS.iter().enumerate();
-                lists.flat_map(|(list, (_, words))| words.split_whitespace().map(move |word| (word, list)))
+                lists.flat_map(|(list, (_, words))| {
+                    words
+                        .split_whitespace()
+                        .map(move |word| (word.trim_start_matches('~'), (list, word.starts_with('~'))))
+                })
             };
             let spaced = |word: &str| word.replace('-', " ");
             let mut stems = HashMap::new();
             for (word, list) in all() {
                 if let Some(stem) = word.strip_suffix('*') {
-                    stems.entry(spaced(stem)).or_insert(list);
+                    // Of two that begin alike the one that always counts.
+                    let known = stems.entry(spaced(stem)).or_insert(list);
+                    *known = if known.1 { list } else { *known };
                 }
             }
             Self {
@@ -197,7 +207,7 @@ impl Patterns {
     }
 
     /// The lists that have a beginning of what stands at the start of a text.
-    fn begun<'a>(&'a self, text: &'a str) -> impl Iterator<Item = usize> + 'a {
+    fn begun<'a>(&'a self, text: &'a str) -> impl Iterator<Item = Tells> + 'a {
         let ends = text.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= self.longest);
         ends.filter_map(|end| self.stems.get(&text[..end]).copied())
     }
@@ -209,9 +219,27 @@ pub fn sensitive(text: &str) -> Option<&'static str> {
     let patterns = Patterns::shared();
     let text = patterns.without_jargon(&plain(text));
     let starts = std::iter::once(0).chain(text.match_indices(' ').map(|(at, _)| at + 1));
-    let begun = starts.flat_map(|at| patterns.begun(&text[at..]));
-    let list = patterns.words.find(&text).map(|(_, _, list)| list).chain(begun).min()?;
+    let begun = starts.flat_map(|at| patterns.begun(&text[at..]).map(move |tells| (at, tells)));
+    let found = patterns.words.find(&text).map(|(at, _, tells)| (at, tells)).chain(begun);
+    let list = found
+        .filter(|(at, (list, weak))| !weak || is_somebodys(&text, *at, WORDS[*list].0))
+        .map(|(_, (list, _))| list)
+        .min()?;
     Some(WORDS[list].0)
+}
+
+/// Whether what stands at a place of a text is somebody's: `my X`, `has two X`; a secret also where it is told: `the X is …`.
+fn is_somebodys(text: &str, at: usize, category: &str) -> bool {
+    #[rustfmt::skip]
+    const OWNERS: &[&str] =
+        &["my", "our", "his", "her", "their", "mine", "i'm", "am", "i've", "have", "had", "got", "having", "expecting"];
+    const NEAR: usize = 3;
+    let owned = text[..at].rsplit(' ').filter(|word| !word.is_empty()).take(NEAR).any(|word| OWNERS.contains(&word));
+    let told = || {
+        category == "credentials"
+            && text[at..].split(' ').skip(1).take(3).any(|word| matches!(word, "is" | "are" | "was"))
+    };
+    owned || told()
 }
 
 /// A text in lower case, its words parted by one space; an apostrophe belongs to its word.
@@ -224,7 +252,7 @@ fn plain(text: &str) -> String {
 /// Deeds that cannot be taken back.
 #[rustfmt::skip]
 const DEEDS: &[&str] = &[
-    "deploy", "deploys", "deploying", "release", "publish", "publishing", "pay", "paying", "purchase", "buy", "order", "transfer", "delete", "deleting", "drop the", "drop tables", "wipe", "force push",
+    "deploy", "deploys", "deploying", "release", "publish", "publishing", "pay", "paying", "purchase", "buy", "place orders", "place the order", "order from", "transfer", "delete", "deleting", "drop the", "drop tables", "wipe", "force push",
     "force pushing", "push to main", "push to master", "push to prod", "push to production", "push straight to", "push directly", "merge", "merging", "auto merge", "automerge", "rm rf", "reset hard", "send emails", "send the email",
     "email customers", "email the", "send money", "refund", "ship it", "ship to production", "rollback production", "run migrations on production", "run migrations in production", "terraform apply", "apply to production",
     "skip review", "skip the review", "skip permissions", "approve", "approving", "sign off", "tweet", "post to", "overwrite production", "shut down", "terminate", "rotate keys", "revoke", "cancel the subscription", "invoice",
@@ -257,7 +285,11 @@ fn grounds_action(fact: &Fact) -> bool {
     ]);
     let positive = fact.claim.polarity == "+";
     let permits = if unasked { positive || text.contains(" ask ") } else { positive && !has(HOLDS_BACK) };
-    told && has(DEEDS) && permits
+    // Who rebases rather than merges says how, and permits nothing.
+    let merges = |deed: &&str| matches!(*deed, "merge" | "merging");
+    let deeds: Vec<&str> =
+        DEEDS.iter().copied().filter(|deed| !(has(&["rebase", "rebasing"]) && merges(deed))).collect();
+    told && has(&deeds) && permits
 }
 
 #[cfg(test)]
@@ -274,7 +306,10 @@ mod tests {
             ("my password is hunter2", Some("credentials")), ("I live in Lisbon", Some("location")), ("I'm being sued", Some("legal")), ("I'm gay", Some("sexuality")),
             ("Always add a health check to every service", None), ("kill the orphan process", None), ("never kill child processes", None),
             ("rebase onto the master branch", None), ("use a dead letter queue", None), ("fix the race condition", None), ("hash passwords with argon2", Some("credentials")),
-            ("the parent class is abstract", None), ("prefer composition over inheritance", None), ("use the font family Inter", None),
+            ("the parent class is abstract", None), ("pin every dependency to an exact version", None), ("investigate before you touch anything", None),
+            ("the build broke again, run it first", None), ("that's my house style", None), ("children go last in the props", None), ("I have two children", Some("family")),
+            ("never log a password", None), ("the password is hunter2", Some("credentials")), ("my api key expires in June", Some("credentials")), ("my kids are at home", Some("family")),
+            ("bail out early", None), ("be conservative with changes", None), ("I'm a conservative", Some("politics")), ("only use std", None), ("prefer composition over inheritance", None), ("use the font family Inter", None),
         ];
         for (text, category) in table.into_iter().filter(|(text, _)| !text.starts_with("hash")) {
             assert_eq!(sensitive(text), category, "{text:?}");
@@ -287,11 +322,16 @@ mod tests {
         for sense in JARGON {
             padded = padded.replace(&format!(" {sense} "), " ~ ");
         }
-        let says = |pattern: &str| match pattern.replace('-', " ").strip_suffix('*') {
-            Some(stem) => padded.contains(&format!(" {stem}")),
-            None => padded.contains(&format!(" {} ", pattern.replace('-', " "))),
+        let says = |category: &str, pattern: &str| {
+            let weak = pattern.starts_with('~');
+            let pattern = pattern.trim_start_matches('~').replace('-', " ");
+            let sought = pattern.strip_suffix('*').map_or_else(|| format!(" {pattern} "), |stem| format!(" {stem}"));
+            padded.match_indices(&sought).any(|(at, _)| !weak || is_somebodys(&padded, at + 1, category))
         };
-        WORDS.iter().find(|(_, patterns)| patterns.split_whitespace().any(says)).map(|(category, _)| *category)
+        let found = WORDS
+            .iter()
+            .find(|(category, patterns)| patterns.split_whitespace().any(|pattern| says(category, pattern)));
+        found.map(|(category, _)| *category)
     }
 
     #[test]
@@ -299,7 +339,7 @@ mod tests {
         const MARKED: &str = include_str!("../../../tests/data/memory/sensitive.tsv");
         let marked = MARKED.lines().filter(|line| !line.starts_with('#')).map(str::to_owned);
         let patterns = WORDS.iter().flat_map(|(_, words)| words.split_whitespace());
-        let alone = patterns.map(|pattern| format!("my {} here", pattern.replace('*', "x")));
+        let alone = patterns.map(|pattern| format!("my {} here", pattern.trim_start_matches('~').replace('*', "x")));
         let senses = JARGON
             .iter()
             .flat_map(|sense| ["my salary of", "kill child"].map(|word| format!("{word} {sense} process")));
