@@ -108,5 +108,5 @@ curve:
 # makes of them.
 lives:
 	cargo build --quiet -p clone-daemon && python3 tests/rigs/lives.py target/debug/clone
-	for words in second third; do \
+	for words in second third fourth fifth; do \
 		python3 tests/rigs/lives.py target/debug/clone lives cues conflicts --data tests/data/memory/$$words || exit 1; done

@@ -22,7 +22,7 @@
 //! | [`serve`] | one table of operations on the Unix socket and loopback TCP | its own seam, `mcp` |
 //! | [`client`], [`mcp`], [`cli`] | the typed client; MCP over stdio and HTTP; the command line | `client`; `cli` names `log` where no daemon runs |
 //! | [`backtest`] | replays turns, and the person's own history, through the live predictor; its figures and plots | `predict` |
-//! | [`mod@bench`] | each path beside the limit of the machine, in scratch homes | `log`, `predict`, `sources`, the socket, a bare index |
+//! | [`mod@bench`] | each path beside the limit of the machine, in scratch homes | `log`, `predict`, `sources`, `memory`'s fit, the socket, a bare index |
 //! | [`run`] | the life of the process | everything |
 //! | [`paths`], [`mod@env`], [`config`], [`clock`], [`dice`], [`failure`] | one place for each concern | nothing |
 //!

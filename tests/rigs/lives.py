@@ -14,8 +14,9 @@ conflicts  tests/data/memory/conflicts.tsv: which value holds after the second s
 sensitive  tests/data/memory/sensitive.tsv: what became an active fact without a word of the person
 poison     tests/data/memory/poison.tsv: facts before and after what others say about the person
 
-`--data tests/data/memory/second` takes other words for the first three parts: a second set, by another hand that had seen neither
-the miner nor the first. The miner was widened after a look at the first set; the second was first measured before any look at it.
+`--data tests/data/memory/second` takes other words for the first three parts; so do `third`, `fourth` and `fifth`. Each is by another
+hand that had seen neither the miner nor the others. The first three were looked at while the miner was built, and its weights are made
+of their sentences too; of the fourth only figures were looked at, and the fifth was measured once, when all was done.
 """
 
 import argparse

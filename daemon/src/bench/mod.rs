@@ -15,6 +15,7 @@
 //! | `search` | a search over the socket | a bare tantivy query of the same words, and `health` |
 //! | [`recall()`] | how much evidence of real questions a search finds | nothing; it is scored elsewhere |
 //! | [`hygiene()`] | transcripts as the importers read them: what is left out, and that no artefact is left in | none |
+//! | [`stance()`] | how well standing wishes are told from other sentences | sentences that the weights were not made of |
 //! | [`curve()`] | the log's figures over growing logs | each of the above |
 //!
 //! The benches of the daemon start the real one in a scratch home and talk HTTP over its socket, as any client does; those
@@ -54,6 +55,7 @@ mod scan;
 mod search;
 mod simulated;
 mod size;
+mod stance;
 mod start;
 mod store;
 mod tally;
@@ -69,6 +71,7 @@ pub use hygiene::{Source, hygiene};
 pub use memory::{Memory, VERB as MEMORY_VERB, of_this_process};
 pub use recall::{Recall, recall};
 pub use report::{Report, Row, Target};
+pub use stance::{Stance, stance};
 
 /// How often ours and the limit are measured in turn.
 const ROUNDS: usize = 5;

@@ -15,6 +15,8 @@ use crate::failure::Failure;
 const CURVE: &str = "curve";
 /// The name of the one that answers questions from a folder, which is no part of `all` either.
 const RECALL: &str = "recall";
+/// The one that makes the weights for what stands, which is no part of `all` either.
+const STANCE: &str = "stance";
 /// Those that measure data instead of the machine, and are no part of `all` either.
 const ON_DATA: [&str; 4] = ["replay", "strata", "hygiene", "honesty"];
 /// How many events a bench is given where nobody says.
@@ -33,8 +35,8 @@ pub struct Memory {
 #[derive(Args)]
 pub struct Bench {
     /// Which one, or `all` of them; `curve` measures the log at several lengths; `replay`, `strata` and `honesty` measure
-    /// people's turns, `hygiene` transcripts, `recall` conversations
-    #[arg(value_parser = PossibleValuesParser::new(bench::names().into_iter().chain(["all", CURVE, RECALL]).chain(ON_DATA)))]
+    /// people's turns, `hygiene` transcripts, `recall` conversations; `stance` makes the weights for what stands
+    #[arg(value_parser = PossibleValuesParser::new(bench::names().into_iter().chain(["all", CURVE, RECALL, STANCE]).chain(ON_DATA)))]
     name: String,
     /// For `recall`: the folder with `docs.jsonl` and `queries.jsonl`; the results go to `--out`
     #[arg(required_if_eq("name", RECALL))]
@@ -45,8 +47,8 @@ pub struct Bench {
     /// Where the scratch homes go; a real disk, or the figures say nothing
     #[arg(long, default_value = ".")]
     dir: PathBuf,
-    /// The folder of turns, one JSON Lines file a person, or of transcripts, one folder a format
-    #[arg(long, required_if_eq_any = ON_DATA.map(|name| ("name", name)))]
+    /// The folder of turns, one JSON Lines file a person, of transcripts, one folder a format, or of sentences
+    #[arg(long, required_if_eq_any = ON_DATA.into_iter().chain([STANCE]).map(|name| ("name", name)).collect::<Vec<_>>())]
     data: Option<PathBuf>,
     /// Write the JSON here as well
     #[arg(long)]
@@ -64,6 +66,9 @@ pub fn run(context: &Context, arguments: &Bench) -> Result<u8, Failure> {
     }
     if let (RECALL, Some(input)) = (arguments.name.as_str(), &arguments.input) {
         return recall(context, arguments, input);
+    }
+    if let (STANCE, Some(data)) = (arguments.name.as_str(), &arguments.data) {
+        return stance(context, arguments.out.as_deref(), data);
     }
     let (json, table) = match (arguments.name.as_str(), &arguments.data) {
         (CURVE, _) => curve(arguments)?,
@@ -95,6 +100,26 @@ fn recall(context: &Context, arguments: &Bench, input: &Path) -> Result<u8, Fail
         let bench::Recall { turns, questions, search_p50_ms, context_p50_ms } = found;
         print::line(format!("{questions} questions over {turns} turns; results in {}", out.display()));
         print::line(format!("p50: search {search_p50_ms:.2} ms, context of 2,000 tokens {context_p50_ms:.2} ms"));
+    }
+    Ok(0)
+}
+
+/// Measures the weights for what stands, and writes them where they are wanted.
+fn stance(context: &Context, out: Option<&Path>, data: &Path) -> Result<u8, Failure> {
+    let found = bench::stance(data).map_err(|error| {
+        Failure::new(format!("cannot read the sentences: {error}")).hint("they stand in `tests/data/memory`")
+    })?;
+    if let Some(path) = out {
+        let unwritable = |error| Failure::new(format!("cannot write `{}`: {error}", path.display()));
+        std::fs::write(path, &found.weights).map_err(unwritable)?;
+    }
+    if context.json {
+        print::value(&serde_json::to_value(&found).map_err(Failure::new)?);
+        return Ok(0);
+    }
+    print::line(format!("{} sentences, {} of them stand", found.sentences, found.standing));
+    for (least, precision, recall) in &found.at {
+        print::line(format!("from {least}: precision {precision:.3}, recall {recall:.3}"));
     }
     Ok(0)
 }

@@ -11,8 +11,12 @@ mod clause;
 mod cue;
 mod guard;
 mod habit;
+mod lead;
 mod named;
+mod refrain;
+mod run;
 mod slot;
+pub mod stance;
 mod stated;
 mod support;
 mod tongue;
@@ -31,6 +35,7 @@ use crate::memory::fact::ask::Asks;
 use crate::memory::fact::cue::cues;
 use crate::memory::fact::habit::Habits;
 use crate::memory::fact::named::Named;
+use crate::memory::fact::refrain::Refrains;
 use crate::memory::fact::stated::Stated;
 use crate::memory::fact::support::{Support, lower_bound};
 use crate::memory::session::Told;
@@ -56,6 +61,7 @@ fn tentative(weight: f64) -> f64 {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Miner {
     stated: Stated,
+    refrains: Refrains,
     commands: BTreeMap<String, Support>,
     habits: Habits,
     asks: Asks,
@@ -90,7 +96,9 @@ impl Miner {
             return;
         }
         let sentences = spoken(prompt);
-        cues(&sentences).into_iter().for_each(|cue| self.stated.observe(cue, told));
+        let found = cues(&sentences);
+        self.refrains.observe(told, &sentences, &found);
+        found.into_iter().for_each(|cue| self.stated.observe(cue, told));
         let normal = sentences.into_iter().map(normal).collect::<Vec<_>>().join("  ");
         self.asks.observe(told, &normal);
         self.named.observe(told, &normal);
@@ -103,9 +111,10 @@ impl Miner {
     #[must_use]
     pub fn facts(&self) -> Vec<Fact> {
         let commands = self.commands.iter().filter_map(|(name, support)| self.command(name, support));
-        let stated = self.stated.facts(self.now).chain(commands).chain(self.habits.facts());
-        let mut facts: Vec<Fact> =
-            stated.chain(self.asks.facts(self.prompts)).chain(self.named.facts(self.prompts)).collect();
+        let mut facts: Vec<Fact> = self.stated.facts(self.now).collect();
+        self.refrains.join(&mut facts, &self.stated);
+        facts.extend(commands.chain(self.habits.facts()));
+        facts.extend(self.asks.facts(self.prompts).chain(self.named.facts(self.prompts)));
         facts.sort_by(|a, b| a.id.cmp(&b.id));
         facts
     }

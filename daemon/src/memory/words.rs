@@ -120,6 +120,12 @@ impl<T: Copy> Phrases<T> {
 /// The words of a text that carry its meaning, cut to their stems: by them two wordings of one rule are the same.
 #[must_use]
 pub fn stems(text: &str) -> BTreeSet<String> {
+    content(text).into_iter().map(|(stem, _)| stem).collect()
+}
+
+/// The words of a text that carry its meaning, in their order: the stem and the word.
+#[must_use]
+pub fn content(text: &str) -> Vec<(String, String)> {
     #[rustfmt::skip]
     const EMPTY: &[&str] = &[
         "the", "a", "an", "to", "of", "and", "or", "in", "on", "at", "for", "with", "you", "your", "i", "we", "my",
@@ -130,7 +136,8 @@ pub fn stems(text: &str) -> BTreeSet<String> {
         "us", "there", "its", "some", "into", "out", "up", "remember",
     ];
     let normal = normal(text);
-    normal.split(' ').filter(|word| !word.is_empty() && !EMPTY.contains(word)).map(stem).collect()
+    let words = normal.split(' ').filter(|word| !word.is_empty() && !EMPTY.contains(word));
+    words.map(|word| (stem(word), word.to_owned())).collect()
 }
 
 /// A word without its English ending; rough, and the same for all forms of one word more often than not.

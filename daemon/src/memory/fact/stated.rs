@@ -28,6 +28,11 @@ const MORE: f64 = 0.6;
 const MAX_PROJECTS: usize = 16;
 /// Properties that hold many rules at once, and so are told apart by the rules' words.
 const LOOSE: &[&str] = &["tool", "workflow", "style", "practice", "taste"];
+/// Whether a property holds many rules at once.
+pub(super) fn is_loose(attribute: &str) -> bool {
+    LOOSE.contains(&attribute)
+}
+
 /// The gate of a claim that takes the place of a strong one.
 pub(super) const CONTRADICTION: &str = "contradiction";
 
@@ -193,6 +198,14 @@ impl Stated {
             Some(End { at, by: by.support.evidence_at(at) })
         });
         said.into_iter().chain(replaced).min_by_key(|end| end.at)
+    }
+
+    /// Whether words were said to be over after a time.
+    pub(super) fn is_over(&self, scope: &str, words: &str, last: Option<When>) -> bool {
+        let words: BTreeSet<String> = words.split(' ').map(str::to_owned).collect();
+        let named = |old: &str| Some(stems(old)).is_some_and(|old| !old.is_empty() && old.is_subset(&words));
+        let of_scope = |at: &str| at == scope || at.is_empty();
+        self.ended.iter().any(|((at, old), (when, _))| of_scope(at) && Some(*when) > last && named(old))
     }
 
     fn ended_by_name(&self, key: &Key, rule: &Rule, last: When) -> Option<End> {
@@ -367,7 +380,7 @@ fn gist(value: &str) -> BTreeSet<String> {
 }
 
 /// Where a cue holds, in the words of its event where they name the same project.
-fn scope(place: &Place, project: &str) -> String {
+pub(super) fn scope(place: &Place, project: &str) -> String {
     match place {
         Place::Anywhere => String::new(),
         Place::Here => project.to_owned(),
