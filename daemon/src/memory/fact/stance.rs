@@ -1,6 +1,6 @@
 //! How likely a sentence says how a person wants things to be in general, so that what is asked for in many words is noticed.
 //!
-//! The grammar of [`clause`](super::clause) reads what it knows and says what is wanted; this one knows no sentence, and only weighs
+//! The grammar (`clause.rs`) reads what it knows and says what is wanted; this one knows no sentence, and only weighs
 //! words: a linear model over the words, pairs and threes of a sentence. Words that few sentences of the training had are one
 //! blank, so that what is asked for does not matter.
 //!

@@ -1,4 +1,4 @@
-//! Makes the weights of [`stance`](super::stance()) from sentences with labels, for `clone bench stance`.
+//! Makes the weights of [`stance`](super::stance) from sentences with labels, for `clone bench stance`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
